@@ -1,0 +1,58 @@
+// Every bound in one place, with its unit and its reason.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace crossfade::limits {
+
+inline constexpr size_t kMiB = size_t{1024} * 1024;
+
+// Memory. The engine's promise is 96 MiB resident; these are the parts that grow with load.
+inline constexpr size_t kBatchBytesMax = 4 * kMiB;       // one part of a change batch
+inline constexpr size_t kCopyBufferBytesMax = 4 * kMiB;  // one COPY buffer, before a larger row
+inline constexpr size_t kQueueBytesMax = 16 * kMiB;      // 4 batches: the tail never runs far ahead
+static_assert(kBatchBytesMax <= kQueueBytesMax);
+static_assert(kCopyBufferBytesMax <= kQueueBytesMax);
+inline constexpr size_t kSqliteCacheKiB = 2048;  // per connection; the page cache of the OS does the rest
+
+// Snapshot. A chunk's read transaction pins the WAL, so it is short.
+inline constexpr int64_t kChunkRowsMax = 50'000;
+inline constexpr std::chrono::milliseconds kChunkReadMax{250};
+
+// Verification. Keys and digests of one chunk are held: 4096 x (16 B digest + key).
+inline constexpr int64_t kVerifyChunkRows = 4096;
+inline constexpr int64_t kVerifyUnorderedRowsMax = 200'000;  // tables whose order the sides disagree on
+inline constexpr size_t kDirtyKeysMax = 20'000;              // checked inside the cutover pause
+inline constexpr size_t kSamplesMax = 10;                    // keys named per table and kind
+
+// Following.
+inline constexpr std::chrono::milliseconds kPollInterval{100};  // fallback when inotify says nothing
+inline constexpr int64_t kPruneRowsMax = 2'000;                 // log rows deleted per write transaction
+inline constexpr std::chrono::milliseconds kPruneInterval{500};
+inline constexpr int64_t kApplyTransactionChangesMax = 2'000'000;  // then commit, though not at a watermark
+inline constexpr size_t kPipelineRowsMax = 64;  // smaller batches go as one pipelined round trip
+
+// Waiting.
+inline constexpr std::chrono::milliseconds kConnectTimeout{5'000};
+inline constexpr std::chrono::milliseconds kStatementTimeout{60'000};
+inline constexpr std::chrono::milliseconds kSourceBusyTimeout{5'000};   // installing, fencing
+inline constexpr std::chrono::milliseconds kPruneBusyTimeout{5};        // never in the writers' way
+inline constexpr std::chrono::milliseconds kLeaseWait{5'000};
+inline constexpr std::chrono::milliseconds kReconnectBase{50};
+inline constexpr std::chrono::milliseconds kReconnectCap{5'000};
+inline constexpr int kReconnectAttemptsMax = 60;
+inline constexpr std::chrono::milliseconds kMaxPauseDefault{5'000};
+
+// PostgreSQL's own.
+inline constexpr size_t kPgIdentifierBytesMax = 63;
+inline constexpr size_t kPgColumnsMax = 1600;
+inline constexpr int kPgVersionMin = 130000;
+inline constexpr size_t kPgJsonbStringBytesMax = 0x0FFFFFFF;  // jsonb.h: JENTRY_OFFLENMASK
+inline constexpr size_t kPgFieldBytesMax = 0x3FFFFFFF;        // 1 GB - 1, memutils.h MaxAllocSize
+
+// The change log's row holds this many values; a longer image continues in further rows.
+inline constexpr size_t kLogValuesPerRow = 32;
+
+}  // namespace crossfade::limits

@@ -1,0 +1,100 @@
+// What crossfade knows of a table on both sides: plain data, made by engine/schema, read by all.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/core/strong.h"
+
+namespace crossfade {
+
+// SQLite's column affinity (datatype3.html section 3.1).
+enum class Affinity : uint8_t { kInteger, kText, kBlob, kReal, kNumeric };
+
+// The PostgreSQL types crossfade writes. kVariant is jsonb holding one SQLite value with its class:
+// 1 is an INTEGER, 1.0 a REAL, "x" a TEXT, {"$blob":"00ff"} a BLOB, {"$text":"6100"} a TEXT that
+// jsonb cannot hold (NUL, invalid UTF-8), {"$real":"Infinity"}.
+enum class TargetType : uint8_t { kBoolean, kBigint, kDouble, kNumeric, kText, kBytea, kVariant };
+
+// "bigint", "double precision", "jsonb": as written in DDL, without collation.
+[[nodiscard]] const char* to_string(TargetType type);
+
+struct Column {
+  std::string name;         // as the source spells it
+  std::string source_sql;   // how to read it from the table: a quoted name, or a rowid name
+  std::string target_name;  // unquoted
+  std::string declared_type;
+  Affinity affinity = Affinity::kBlob;
+  TargetType type = TargetType::kVariant;
+  std::string reason;       // why this type, one sentence
+  bool not_null = false;    // to be declared NOT NULL on the target
+  bool synthetic = false;   // the rowid that stands in for a key the table has not got
+  bool generated = false;
+  std::string collation = "BINARY";      // the source's, upper case
+  std::optional<std::string> default_sql;     // the source's text
+  std::optional<std::string> target_default;  // translated, or nothing
+};
+
+// How a row is told from another, on both sides.
+enum class Identity : uint8_t {
+  kRowidAlias,  // INTEGER PRIMARY KEY
+  kPrimaryKey,  // a declared key without NULLs
+  kSurrogate,   // no usable key: the rowid is carried along in a column of its own
+};
+
+struct UniqueKey {
+  struct Part {
+    size_t column;          // into Table::columns
+    std::string collation;  // of the index, which may differ from the column's
+  };
+  std::vector<Part> parts;
+};
+
+struct Index {
+  std::string name;
+  bool unique = false;
+  bool constraint = false;  // made by a UNIQUE or PRIMARY KEY clause
+  struct Part {
+    size_t column;
+    bool descending = false;
+    std::string collation;
+  };
+  std::vector<Part> parts;
+  std::optional<std::string> target_ddl;  // nothing: not carried, a finding says why
+};
+
+struct ForeignKey {
+  int64_t id = 0;
+  std::string parent_table;
+  std::vector<std::string> columns;
+  std::vector<std::string> parent_columns;  // empty: the parent's primary key
+  std::string on_update;
+  std::string on_delete;
+  std::optional<std::string> target_ddl;  // ALTER TABLE ... NOT VALID; nothing: not carried
+  std::string target_constraint;          // its name there, for VALIDATE
+};
+
+struct Table {
+  std::string name;
+  std::string target_name;  // unquoted
+  bool without_rowid = false;
+  bool autoincrement = false;
+  std::string rowid_name;  // "rowid", "_rowid_" or "oid", whichever no column hides; else empty
+  Identity identity = Identity::kPrimaryKey;
+  std::vector<Column> columns;      // what is carried, in target order
+  std::vector<size_t> key;          // into `columns`, in key order, never empty
+  std::vector<UniqueKey> unique_keys;  // every key REPLACE can act on, the primary one included;
+                                       // partial ones too; expression keys cannot be listed
+  std::vector<Index> indexes;
+  std::vector<ForeignKey> foreign_keys;
+  std::string create_table_ddl;  // for the target, without keys and indexes
+  std::string primary_key_ddl;   // ALTER TABLE ... ADD PRIMARY KEY, or a unique index
+  std::string shape;             // changes when, and only when, what is carried changes
+  std::string source_sql;        // the CREATE TABLE text
+  int64_t rows_estimate = 0;
+};
+
+}  // namespace crossfade

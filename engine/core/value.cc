@@ -1,0 +1,98 @@
+#include "engine/core/value.h"
+
+#include <fmt/core.h>
+
+#include <bit>
+#include <cmath>
+#include <string_view>
+
+namespace crossfade {
+
+size_t Value::size_bytes() const {
+  switch (storage()) {
+    case StorageClass::kText: return sizeof(Value) + text().size();
+    case StorageClass::kBlob: return sizeof(Value) + blob().size();
+    case StorageClass::kNull:
+    case StorageClass::kInteger:
+    case StorageClass::kReal: break;
+  }
+  return sizeof(Value);
+}
+
+bool operator==(const Value& a, const Value& b) {
+  if (a.storage() == StorageClass::kReal && b.storage() == StorageClass::kReal) {
+    return std::bit_cast<uint64_t>(a.real()) == std::bit_cast<uint64_t>(b.real());
+  }
+  return a.v_ == b.v_;
+}
+
+size_t size_bytes(const Row& row) {
+  size_t total = sizeof(Row);
+  for (const Value& value : row) total += value.size_bytes();
+  return total;
+}
+
+std::string to_literal(const Value& value, size_t bytes_max) {
+  switch (value.storage()) {
+    case StorageClass::kNull: return "NULL";
+    case StorageClass::kInteger: return fmt::format("{}", value.integer());
+    case StorageClass::kReal: {
+      if (std::isinf(value.real())) return value.real() > 0 ? "9e999" : "-9e999";
+      return fmt::format("{:.17g}", value.real());
+    }
+    case StorageClass::kText: {
+      std::string out = "'";
+      const std::string_view shown = std::string_view(value.text()).substr(0, bytes_max);
+      for (const char c : shown) {
+        if (c == '\'') out += '\'';
+        if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f) {
+          out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+        } else {
+          out += c;
+        }
+      }
+      return out + (value.text().size() > bytes_max ? "...'" : "'");
+    }
+    case StorageClass::kBlob: {
+      std::string out = "x'";
+      for (const char c : std::string_view(value.blob()).substr(0, bytes_max)) {
+        out += fmt::format("{:02x}", static_cast<unsigned char>(c));
+      }
+      return out + (value.blob().size() > bytes_max ? "...'" : "'");
+    }
+  }
+  return "NULL";
+}
+
+const char* to_string(StorageClass storage) {
+  switch (storage) {
+    case StorageClass::kNull: return "null";
+    case StorageClass::kInteger: return "integer";
+    case StorageClass::kReal: return "real";
+    case StorageClass::kText: return "text";
+    case StorageClass::kBlob: return "blob";
+  }
+  return "null";
+}
+
+void append_identity(const Value& value, std::string* out) {
+  const auto append_u64 = [out](uint64_t v) {
+    for (int shift = 56; shift >= 0; shift -= 8) out->push_back(static_cast<char>(v >> shift));
+  };
+  out->push_back(static_cast<char>('0' + static_cast<int>(value.storage())));
+  switch (value.storage()) {
+    case StorageClass::kNull: break;
+    case StorageClass::kInteger: append_u64(static_cast<uint64_t>(value.integer())); break;
+    case StorageClass::kReal: append_u64(std::bit_cast<uint64_t>(value.real())); break;
+    case StorageClass::kText:
+      append_u64(value.text().size());
+      *out += value.text();
+      break;
+    case StorageClass::kBlob:
+      append_u64(value.blob().size());
+      *out += value.blob();
+      break;
+  }
+}
+
+}  // namespace crossfade

@@ -1,0 +1,428 @@
+#include "engine/postgres/connection.h"
+
+#include <fmt/core.h>
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "engine/core/assert.h"
+#include "engine/core/limits.h"
+#include "engine/postgres/postgres_error_map.h"
+
+namespace crossfade::postgres {
+namespace {
+
+// How late a stop request may be seen inside a wait.
+constexpr std::chrono::milliseconds kStopTick{50};
+
+constexpr const char* kSessionSettings =
+    "SET client_encoding = 'UTF8'; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';"
+    "SET standard_conforming_strings = on; SET extra_float_digits = 3; SET bytea_output = 'hex';"
+    "SET default_transaction_isolation = 'read committed';"
+    "SET default_transaction_read_only = off; SET search_path = pg_catalog;"
+    "SET statement_timeout = 0; SET lock_timeout = 0;"
+    "SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning";
+
+struct FinishConn {
+  void operator()(PGconn* connection) const { PQfinish(connection); }
+};
+struct ClearResult {
+  void operator()(PGresult* result) const { PQclear(result); }
+};
+struct FreeMem {
+  void operator()(char* memory) const { PQfreemem(memory); }
+};
+using ResultPtr = std::unique_ptr<PGresult, ClearResult>;
+
+enum class Wait : uint8_t { kReady, kTimeout, kStopped };
+
+Error timeout_error(std::string op, std::string object, std::chrono::milliseconds waited) {
+  Error error;
+  error.code = ErrorCode::kTargetUnreachable;
+  error.remedy = Remedy::kReconnect;
+  error.op = std::move(op);
+  error.object = std::move(object);
+  error.native = fmt::format("no answer within {} ms", waited.count());
+  error.hint = "check that the server runs, can be reached, and is not waiting for a lock";
+  return error;
+}
+
+Error stopped_error(std::string op) {
+  Error error;
+  error.code = ErrorCode::kInterrupted;
+  error.remedy = Remedy::kStop;
+  error.op = std::move(op);
+  error.native = "stopped on request";
+  return error;
+}
+
+}  // namespace
+
+struct Connection::Impl {
+  std::unique_ptr<PGconn, FinishConn> conn;
+  std::string safe;
+  std::chrono::milliseconds statement_timeout{0};
+  StopSource* stop = nullptr;
+  bool stop_ignored = false;
+  std::unique_ptr<char, FreeMem> copy_row;
+
+  [[nodiscard]] bool must_stop() const {
+    return stop != nullptr && !stop_ignored && stop->requested();
+  }
+
+  [[nodiscard]] Wait wait(short events, Deadline deadline) const {
+    while (true) {
+      if (must_stop()) return Wait::kStopped;
+      const auto rest = deadline.remaining();
+      if (rest.count() == 0) return Wait::kTimeout;
+      pollfd fd{PQsocket(conn.get()), events, 0};
+      if (::poll(&fd, 1, static_cast<int>(std::min(rest, kStopTick).count())) > 0) {
+        return Wait::kReady;
+      }
+    }
+  }
+
+  [[nodiscard]] Error lost(const std::string& op, bool in_commit = false) const {
+    return make_connection_error(PQerrorMessage(conn.get()), op, safe, in_commit);
+  }
+
+  [[nodiscard]] Status not_ready(Wait wait, const std::string& op, bool in_commit) {
+    // The connection is in the middle of something: it can only be thrown away.
+    cancel();
+    conn.reset();
+    Error error = wait == Wait::kStopped ? stopped_error(op)
+                                         : timeout_error(op, safe, statement_timeout);
+    if (in_commit) error.remedy = Remedy::kResolveInDoubt;
+    return fail(std::move(error));
+  }
+
+  [[nodiscard]] Status gone(const std::string& op) const {
+    return fail(make_connection_error("not connected", op, safe, false));
+  }
+
+  Status flush(const std::string& op, Deadline deadline, bool in_commit = false) {
+    while (true) {
+      const int state = PQflush(conn.get());
+      if (state == 0) return ok();
+      if (state < 0) return fail(lost(op, in_commit));
+      const Wait w = wait(POLLIN | POLLOUT, deadline);
+      if (w != Wait::kReady) return not_ready(w, op, in_commit);
+      // Reading while writing: the server may be blocked on sending to us.
+      if (PQconsumeInput(conn.get()) == 0) return fail(lost(op, in_commit));
+    }
+  }
+
+  // Null at the end of a command's results.
+  Result<ResultPtr> next_result(const std::string& op, Deadline deadline, bool in_commit = false) {
+    while (PQisBusy(conn.get()) != 0) {
+      const Wait w = wait(POLLIN, deadline);
+      if (w != Wait::kReady) {
+        CROSSFADE_TRY(not_ready(w, op, in_commit));
+      }
+      if (PQconsumeInput(conn.get()) == 0) return fail(lost(op, in_commit));
+    }
+    return ResultPtr(PQgetResult(conn.get()));
+  }
+
+  // Reads to the end of the command; the last result that is not an error, or the first error.
+  Result<QueryResult> finish(const std::string& op, const std::string& object, Deadline deadline,
+                             bool in_commit = false) {
+    ResultPtr last;
+    std::optional<Error> error;
+    while (true) {
+      CROSSFADE_TRY(ResultPtr result, next_result(op, deadline, in_commit));
+      if (!result) break;
+      const ExecStatusType status = PQresultStatus(result.get());
+      if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) {
+        if (!error) error = make_error(result.get(), conn.get(), op, object);
+      } else if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) {
+        return QueryResult(result.release());
+      } else {
+        last = std::move(result);
+      }
+    }
+    if (PQstatus(conn.get()) == CONNECTION_BAD) return fail(lost(op, in_commit));
+    if (error) return fail(std::move(*error));
+    return QueryResult(last.release());
+  }
+
+  Status send_params(const std::string& sql, const std::vector<Param>& params, Format format,
+                     const std::string& op) {
+    std::vector<Oid> types;
+    std::vector<const char*> values;
+    std::vector<int> lengths;
+    std::vector<int> formats;
+    std::vector<std::string> texts;  // text parameters must end with a NUL
+    texts.reserve(params.size());
+    for (const Param& p : params) {
+      types.push_back(p.type);
+      const bool is_text = p.type == 0;
+      if (is_text) texts.emplace_back(p.bytes);
+      const char* data = is_text ? texts.back().c_str() : p.bytes.data();
+      // An empty string_view may have no data; libpq takes a null pointer for SQL NULL.
+      values.push_back(p.null ? nullptr : (data == nullptr ? "" : data));
+      lengths.push_back(static_cast<int>(p.bytes.size()));
+      formats.push_back(is_text ? 0 : 1);
+    }
+    if (PQsendQueryParams(conn.get(), sql.c_str(), static_cast<int>(params.size()), types.data(),
+                          values.data(), lengths.data(), formats.data(),
+                          format == Format::kBinary ? 1 : 0) == 0) {
+      return fail(lost(op));
+    }
+    return ok();
+  }
+
+  void cancel() const {
+    if (!conn) return;
+    PGcancel* request = PQgetCancel(conn.get());
+    if (request == nullptr) return;
+    std::array<char, 256> message{};
+    PQcancel(request, message.data(), static_cast<int>(message.size()));
+    PQfreeCancel(request);
+  }
+
+  [[nodiscard]] Deadline deadline() const { return Deadline::after(statement_timeout); }
+};
+
+Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+Connection::~Connection() = default;
+
+namespace {
+
+Error too_old(int version, const std::string& safe) {
+  Error error;
+  error.code = ErrorCode::kTarget;
+  error.op = "target.connect";
+  error.object = safe;
+  error.native = fmt::format("the server is PostgreSQL {}.{}", version / 10000, version % 10000);
+  error.hint = "crossfade needs PostgreSQL 13 or newer";
+  return error;
+}
+
+// The server's refusal at connect (wrong password, no such database) has no SQLSTATE in libpq 15;
+// it is told from an unreachable server by how far the connection got.
+Error connect_error(const PGconn* conn, const std::string& safe) {
+  Error error = make_connection_error(PQerrorMessage(conn), "target.connect", safe, false);
+  if (PQbackendPID(conn) != 0 || PQserverVersion(conn) != 0 || PQconnectionNeedsPassword(conn) != 0 ||
+      PQconnectionUsedPassword(conn) != 0) {
+    error.code = ErrorCode::kTarget;
+    error.remedy = Remedy::kStop;
+    error.hint = "check user, password (PGPASSWORD, ~/.pgpass or the URL) and database name";
+  } else {
+    error.hint = "check host and port, that the server runs, and that it accepts connections from "
+                 "here";
+  }
+  return error;
+}
+
+}  // namespace
+
+Result<Connection> Connection::open(ConnectOptions options) {
+  auto impl = std::make_unique<Impl>();
+  impl->safe = options.params.safe();
+  impl->statement_timeout = options.statement_timeout;
+  impl->stop = options.stop;
+  const char* const keywords[] = {"dbname", "fallback_application_name", nullptr};
+  const char* const values[] = {options.params.secret().c_str(), options.application_name.c_str(),
+                                nullptr};
+  impl->conn.reset(PQconnectStartParams(keywords, values, /*expand_dbname=*/1));
+  const Deadline deadline = Deadline::after(options.connect_timeout);
+  if (!impl->conn || PQstatus(impl->conn.get()) == CONNECTION_BAD) {
+    return fail(connect_error(impl->conn.get(), impl->safe));
+  }
+  PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+  while (state != PGRES_POLLING_OK) {
+    const Wait w = impl->wait(state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline);
+    if (w == Wait::kStopped) return fail(stopped_error("target.connect"));
+    if (w == Wait::kTimeout) {
+      return fail(timeout_error("target.connect", impl->safe, options.connect_timeout));
+    }
+    state = PQconnectPoll(impl->conn.get());
+    if (state == PGRES_POLLING_FAILED) return fail(connect_error(impl->conn.get(), impl->safe));
+  }
+  PQsetnonblocking(impl->conn.get(), 1);
+  // Warnings go nowhere: what matters comes back as an error.
+  PQsetNoticeProcessor(impl->conn.get(), [](void*, const char*) {}, nullptr);
+  if (PQserverVersion(impl->conn.get()) < limits::kPgVersionMin) {
+    return fail(too_old(PQserverVersion(impl->conn.get()), impl->safe));
+  }
+  Connection connection(std::move(impl));
+  CROSSFADE_TRY(connection.exec(kSessionSettings));
+  return connection;
+}
+
+Result<QueryResult> Connection::exec(const std::string& sql) {
+  const std::string op = "target.exec";
+  if (!alive()) {
+    CROSSFADE_TRY(impl_->gone(op));
+  }
+  if (PQsendQuery(impl_->conn.get(), sql.c_str()) == 0) return fail(impl_->lost(op));
+  const Deadline deadline = impl_->deadline();
+  CROSSFADE_TRY(impl_->flush(op, deadline));
+  return impl_->finish(op, sql.substr(0, 200), deadline);
+}
+
+Result<QueryResult> Connection::query(const std::string& sql, const std::vector<Param>& params,
+                                      Format format) {
+  const std::string op = "target.query";
+  if (!alive()) {
+    CROSSFADE_TRY(impl_->gone(op));
+  }
+  CROSSFADE_TRY(impl_->send_params(sql, params, format, op));
+  const Deadline deadline = impl_->deadline();
+  CROSSFADE_TRY(impl_->flush(op, deadline));
+  return impl_->finish(op, sql.substr(0, 200), deadline);
+}
+
+Status Connection::commit() {
+  const std::string op = "target.commit";
+  if (!alive()) return impl_->gone(op);
+  if (PQsendQuery(impl_->conn.get(), "COMMIT") == 0) return fail(impl_->lost(op, true));
+  const Deadline deadline = impl_->deadline();
+  CROSSFADE_TRY(impl_->flush(op, deadline, true));
+  CROSSFADE_TRY(impl_->finish(op, "COMMIT", deadline, true));
+  return ok();
+}
+
+void Connection::rollback() {
+  if (!alive() || !in_transaction()) return;
+  if (auto result = exec("ROLLBACK"); !result) impl_->conn.reset();
+}
+
+Status Connection::copy_in_begin(const std::string& sql) {
+  CROSSFADE_TRY(auto result, exec(sql));
+  CROSSFADE_ASSERT(result.columns() >= 0, "COPY returned no result");
+  return ok();
+}
+
+Status Connection::copy_in_put(std::string_view bytes) {
+  const std::string op = "target.copy";
+  if (!alive()) return impl_->gone(op);
+  const Deadline deadline = impl_->deadline();
+  // libpq's buffer doubles; pieces keep it near one piece instead of near the whole.
+  constexpr size_t kPiece = 256 * 1024;
+  while (!bytes.empty()) {
+    const std::string_view piece = bytes.substr(0, kPiece);
+    if (PQputCopyData(impl_->conn.get(), piece.data(), static_cast<int>(piece.size())) < 0) {
+      return fail(impl_->lost(op));
+    }
+    CROSSFADE_TRY(impl_->flush(op, deadline));
+    bytes.remove_prefix(piece.size());
+  }
+  return ok();
+}
+
+Result<int64_t> Connection::copy_in_end() {
+  const std::string op = "target.copy";
+  if (!alive()) {
+    CROSSFADE_TRY(impl_->gone(op));
+  }
+  if (PQputCopyEnd(impl_->conn.get(), nullptr) < 0) return fail(impl_->lost(op));
+  const Deadline deadline = impl_->deadline();
+  CROSSFADE_TRY(impl_->flush(op, deadline));
+  CROSSFADE_TRY(auto result, impl_->finish(op, "COPY", deadline));
+  return result.affected();
+}
+
+void Connection::copy_in_abort() {
+  if (!alive()) return;
+  PQputCopyEnd(impl_->conn.get(), "given up by crossfade");
+  const Deadline deadline = impl_->deadline();
+  if (!impl_->flush("target.copy", deadline)) return;
+  // The error is ours: the server repeats it, and nobody needs to hear it.
+  (void)impl_->finish("target.copy", "COPY", deadline);
+}
+
+Status Connection::copy_out_begin(const std::string& sql) {
+  CROSSFADE_TRY(exec(sql));
+  return ok();
+}
+
+Result<bool> Connection::copy_out_next(std::string_view* message) {
+  const std::string op = "target.copy";
+  if (!alive()) {
+    CROSSFADE_TRY(impl_->gone(op));
+  }
+  const Deadline deadline = impl_->deadline();
+  while (true) {
+    char* raw = nullptr;
+    const int size = PQgetCopyData(impl_->conn.get(), &raw, /*async=*/1);
+    if (size > 0) {
+      impl_->copy_row.reset(raw);
+      *message = {raw, static_cast<size_t>(size)};
+      return true;
+    }
+    if (size == -2) return fail(impl_->lost(op));
+    if (size == -1) {
+      CROSSFADE_TRY(impl_->finish(op, "COPY", deadline));
+      return false;
+    }
+    const Wait w = impl_->wait(POLLIN, deadline);
+    if (w != Wait::kReady) {
+      CROSSFADE_TRY(impl_->not_ready(w, op, false));
+    }
+    if (PQconsumeInput(impl_->conn.get()) == 0) return fail(impl_->lost(op));
+  }
+}
+
+Result<std::vector<int64_t>> Connection::pipeline(const std::vector<PipelineStep>& steps) {
+  const std::string op = "target.pipeline";
+  if (!alive()) {
+    CROSSFADE_TRY(impl_->gone(op));
+  }
+  PGconn* conn = impl_->conn.get();
+  if (PQenterPipelineMode(conn) == 0) return fail(impl_->lost(op));
+  for (const PipelineStep& step : steps) {
+    CROSSFADE_TRY(impl_->send_params(step.sql, step.params, Format::kText, step.op));
+  }
+  if (PQpipelineSync(conn) == 0) return fail(impl_->lost(op));
+  const bool has_commit = !steps.empty() && steps.back().is_commit;
+  const Deadline deadline = impl_->deadline();
+  CROSSFADE_TRY(impl_->flush(op, deadline, has_commit));
+  std::vector<int64_t> affected;
+  std::optional<Error> error;
+  for (const PipelineStep& step : steps) {
+    while (true) {
+      CROSSFADE_TRY(ResultPtr result, impl_->next_result(step.op, deadline, has_commit));
+      if (!result) break;
+      const ExecStatusType status = PQresultStatus(result.get());
+      if (status == PGRES_FATAL_ERROR) {
+        if (!error) error = make_error(result.get(), conn, step.op, step.sql.substr(0, 200));
+      } else if (status != PGRES_PIPELINE_ABORTED) {
+        affected.push_back(QueryResult(result.release()).affected());
+      }
+    }
+    if (PQstatus(conn) == CONNECTION_BAD) return fail(impl_->lost(step.op, has_commit));
+  }
+  CROSSFADE_TRY(ResultPtr sync, impl_->next_result(op, deadline, has_commit));
+  if (!sync || PQstatus(conn) == CONNECTION_BAD) return fail(impl_->lost(op, has_commit));
+  PQexitPipelineMode(conn);
+  if (error) return fail(std::move(*error));
+  return affected;
+}
+
+void Connection::cancel() { impl_->cancel(); }
+
+bool Connection::alive() const {
+  return impl_ && impl_->conn && PQstatus(impl_->conn.get()) == CONNECTION_OK;
+}
+
+bool Connection::in_transaction() const {
+  return alive() && PQtransactionStatus(impl_->conn.get()) != PQTRANS_IDLE;
+}
+
+int Connection::server_version() const { return PQserverVersion(impl_->conn.get()); }
+const std::string& Connection::safe_name() const { return impl_->safe; }
+
+void Connection::set_statement_timeout(std::chrono::milliseconds timeout) {
+  impl_->statement_timeout = timeout;
+}
+
+void Connection::ignore_stop(bool ignore) { impl_->stop_ignored = ignore; }
+
+}  // namespace crossfade::postgres

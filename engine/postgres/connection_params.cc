@@ -1,0 +1,82 @@
+#include "engine/postgres/connection_params.h"
+
+#include <fmt/core.h>
+#include <libpq-fe.h>
+
+#include <memory>
+#include <string_view>
+
+namespace crossfade::postgres {
+namespace {
+
+std::string percent_encode(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto u = static_cast<unsigned char>(c);
+    const bool plain = (u >= 'a' && u <= 'z') || (u >= 'A' && u <= 'Z') || (u >= '0' && u <= '9') ||
+                       u == '-' || u == '_' || u == '.' || u == '~';
+    if (plain) {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", u);
+    }
+  }
+  return out;
+}
+
+bool is_secret(std::string_view keyword) {
+  return keyword == "password" || keyword == "sslpassword" || keyword == "passfile";
+}
+
+struct FreeOptions {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+
+}  // namespace
+
+Result<ConnectionParams> ConnectionParams::parse(const std::string& text) {
+  char* message = nullptr;
+  const std::unique_ptr<PQconninfoOption, FreeOptions> options(
+      PQconninfoParse(text.c_str(), &message));
+  if (!options) {
+    // libpq's message can quote the text, and with it a password: say only that it is wrong.
+    PQfreemem(message);
+    Error error;
+    error.code = ErrorCode::kUsage;
+    error.op = "target.parse";
+    error.native = "the target is not a PostgreSQL URL or connection string";
+    error.hint = "use postgresql://user@host:5432/database; percent-encode special characters";
+    return fail(std::move(error));
+  }
+  std::string user;
+  std::string host;
+  std::string port;
+  std::string database;
+  std::string rest;
+  for (const PQconninfoOption* o = options.get(); o->keyword != nullptr; ++o) {
+    if (o->val == nullptr || *o->val == '\0') continue;
+    const std::string_view keyword = o->keyword;
+    if (is_secret(keyword)) continue;
+    if (keyword == "user") {
+      user = o->val;
+    } else if (keyword == "host") {
+      host = o->val;
+    } else if (keyword == "port") {
+      port = o->val;
+    } else if (keyword == "dbname") {
+      database = o->val;
+    } else {
+      rest += fmt::format("{}{}={}", rest.empty() ? "?" : "&", keyword, percent_encode(o->val));
+    }
+  }
+  ConnectionParams params;
+  params.secret_ = text;
+  params.safe_ = "postgresql://";
+  if (!user.empty()) params.safe_ += percent_encode(user) + "@";
+  params.safe_ += host.find(',') == std::string::npos ? percent_encode(host) : host;
+  if (!port.empty() && port.find(',') == std::string::npos) params.safe_ += ":" + port;
+  params.safe_ += "/" + percent_encode(database) + rest;
+  return params;
+}
+
+}  // namespace crossfade::postgres

@@ -1,0 +1,33 @@
+// The route file: which side is primary, in a small memory-mapped file that clients read without
+// locks or system calls. The row in PostgreSQL (crossfade.route) is the authority; this file is its
+// copy, written by the engine and repaired from the row at every start.
+//
+// Layout (little-endian, 1024 bytes) in docs/cutover.md. One writer, any number of readers, in any
+// process: a seqlock, so a reader never sees half a write.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/core/result.h"
+#include "engine/core/strong.h"
+
+namespace crossfade::run {
+
+enum class Primary : uint8_t { kNone = 0, kSqlite = 1, kPostgres = 2 };
+
+[[nodiscard]] const char* to_string(Primary primary);  // "none", "sqlite", "postgres"
+
+struct Route {
+  Primary primary = Primary::kNone;
+  Epoch epoch;
+  std::string url;  // of the primary, without password; at most 960 bytes
+};
+
+// Creates the file (mode 0644) if it is absent. Never moves the epoch backwards unless `force`.
+Status write_route_file(const std::string& path, const Route& route);
+
+// kNone with epoch 0 when there is no file.
+Result<Route> read_route_file(const std::string& path);
+
+}  // namespace crossfade::run

@@ -1,0 +1,56 @@
+// The plan of a move: for each table its columns' PostgreSQL types with the evidence for them, the
+// DDL, and the findings.
+//
+// Types follow what is stored first and what is declared second. The plan reads; it never writes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/core/result.h"
+#include "engine/core/schema.h"
+#include "engine/core/stop.h"
+#include "engine/schema/catalog.h"
+#include "engine/schema/finding.h"
+
+namespace crossfade::schema {
+
+struct StorageCounts {
+  int64_t null = 0;
+  int64_t integer = 0;
+  int64_t real = 0;
+  int64_t text = 0;
+  int64_t blob = 0;
+};
+
+struct TablePlan {
+  Table table;
+  std::vector<StorageCounts> storage;  // beside table.columns
+  int64_t rows = 0;
+};
+
+struct Plan {
+  std::vector<TablePlan> tables;  // by name
+  std::vector<Finding> findings;  // blockers first, then by table
+  std::vector<std::string> ddl;   // everything, in the order it is run, each statement without ';'
+
+  [[nodiscard]] bool blocked() const;
+};
+
+struct PlanOptions {
+  std::string target_schema = "public";
+  StopSource* stop = nullptr;  // may be null; a scan of a large table ends early with kInterrupted
+};
+
+// Plans every table of the catalog. Scans all stored values, in short read transactions.
+Result<Plan> make_plan(sqlite::Connection& connection, const Catalog& catalog,
+                       const PlanOptions& options);
+
+// Plans one table anew, for a table that appeared, changed or was rebuilt while following.
+// Findings about it are appended to `findings`.
+Result<TablePlan> plan_table(sqlite::Connection& connection, const Catalog& catalog,
+                             const std::string& table, const PlanOptions& options,
+                             std::vector<Finding>* findings);
+
+}  // namespace crossfade::schema

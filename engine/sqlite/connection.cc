@@ -1,0 +1,125 @@
+#include "engine/sqlite/connection.h"
+
+#include <fmt/core.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "engine/core/limits.h"
+#include "engine/sqlite/sqlite_error_map.h"
+#include "engine/sqlite/statement.h"
+
+namespace crossfade::sqlite {
+namespace {
+
+// What SQLite would only say in riddles, said plainly and before it may create a file.
+Status check_path(const OpenOptions& options) {
+  struct stat st {};
+  const auto refuse = [&](std::string native, std::string hint) -> Status {
+    Error error;
+    error.code = ErrorCode::kSource;
+    error.op = "source.open";
+    error.object = options.path;
+    error.native = std::move(native);
+    error.hint = std::move(hint);
+    return fail(std::move(error));
+  };
+  if (::stat(options.path.c_str(), &st) != 0) {
+    if (options.access == Access::kCreate) return ok();
+    return refuse("no such file", "check the path; crossfade never creates a source database");
+  }
+  if (S_ISDIR(st.st_mode)) {
+    return refuse("this is a folder", "give the path of the database file inside it");
+  }
+  if (!S_ISREG(st.st_mode)) return refuse("not a regular file", "give a database file's path");
+  if (st.st_size == 0 && options.access != Access::kCreate) {
+    return refuse("the file is empty",
+                  "an empty file holds no tables; check that this is the database the application "
+                  "uses");
+  }
+  return ok();
+}
+
+int open_flags(Access access) {
+  switch (access) {
+    case Access::kReadOnly: return SQLITE_OPEN_READONLY;
+    case Access::kReadWrite: return SQLITE_OPEN_READWRITE;
+    case Access::kCreate: return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  }
+  return SQLITE_OPEN_READONLY;
+}
+
+}  // namespace
+
+void Connection::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+
+Connection::Connection(std::unique_ptr<sqlite3, Close> db, std::string path)
+    : db_(std::move(db)), path_(std::move(path)) {}
+
+Result<Connection> Connection::open(const OpenOptions& options) {
+  CROSSFADE_TRY(check_path(options));
+  sqlite3* raw = nullptr;
+  const int rc = sqlite3_open_v2(options.path.c_str(), &raw,
+                                 open_flags(options.access) | SQLITE_OPEN_NOMUTEX, nullptr);
+  std::unique_ptr<sqlite3, Close> db(raw);
+  if (rc != SQLITE_OK) return fail(make_error(rc, raw, "source.open", options.path));
+  sqlite3_extended_result_codes(raw, 1);
+  sqlite3_busy_timeout(raw, static_cast<int>(options.busy_timeout.count()));
+  // The schema of somebody else's file is not to be trusted to run functions with side effects.
+  sqlite3_db_config(raw, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  Connection connection(std::move(db), options.path);
+  CROSSFADE_TRY(
+      connection.exec(fmt::format("PRAGMA cache_size=-{}", limits::kSqliteCacheKiB)));
+  if (auto probe = connection.query_int("SELECT count(*) FROM sqlite_master"); !probe) {
+    Error error = std::move(probe).error();
+    error.op = "source.open";
+    error.object = options.path;
+    return fail(std::move(error));
+  }
+  return connection;
+}
+
+Status Connection::exec(const std::string& sql) {
+  const int rc = sqlite3_exec(handle(), sql.c_str(), nullptr, nullptr, nullptr);
+  if (rc != SQLITE_OK) return fail(make_error(rc, handle(), "source.exec", sql.substr(0, 200)));
+  return ok();
+}
+
+Result<int64_t> Connection::query_int(const std::string& sql, int64_t fallback) {
+  CROSSFADE_TRY(auto statement, Statement::prepare(*this, sql));
+  CROSSFADE_TRY(const bool row, statement.step());
+  if (!row || statement.storage(0) == StorageClass::kNull) return fallback;
+  return statement.integer(0);
+}
+
+Result<std::string> Connection::query_text(const std::string& sql) {
+  CROSSFADE_TRY(auto statement, Statement::prepare(*this, sql));
+  CROSSFADE_TRY(const bool row, statement.step());
+  if (!row) return std::string();
+  return std::string(statement.bytes(0));
+}
+
+void Connection::set_busy_timeout(std::chrono::milliseconds timeout) {
+  sqlite3_busy_timeout(handle(), static_cast<int>(timeout.count()));
+}
+
+int64_t Connection::changes() const { return sqlite3_changes64(db_.get()); }
+
+bool Connection::in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
+
+namespace {
+std::string quoted(std::string_view text, char mark) {
+  std::string out(1, mark);
+  for (const char c : text) {
+    if (c == mark) out += mark;
+    out += c;
+  }
+  return out + mark;
+}
+}  // namespace
+
+std::string quote(std::string_view identifier) { return quoted(identifier, '"'); }
+std::string quote_literal(std::string_view text) { return quoted(text, '\''); }
+
+}  // namespace crossfade::sqlite

@@ -1,0 +1,69 @@
+// An open SQLite database. An object that exists works.
+//
+// Threads: one at a time; each thread opens its own (SQLITE_OPEN_NOMUTEX).
+// Ownership: closes on destruction; Statements must not outlive their Connection.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/core/result.h"
+
+struct sqlite3;
+
+namespace crossfade::sqlite {
+
+enum class Access : uint8_t {
+  kReadOnly,   // never creates, never writes the database file
+  kReadWrite,  // never creates
+  kCreate,     // creates when absent; for our own files and for tests
+};
+
+struct OpenOptions {
+  std::string path;
+  Access access = Access::kReadOnly;
+  std::chrono::milliseconds busy_timeout{5'000};
+};
+
+class Connection {
+ public:
+  // Opens and reads the schema once, so that a file that is no database, is encrypted or is
+  // damaged at its head fails here and not later.
+  static Result<Connection> open(const OpenOptions& options);
+
+  // Runs one or more statements and throws their rows away.
+  Status exec(const std::string& sql);
+
+  // The first column of the first row, or `fallback` when there is no row or it is NULL.
+  Result<int64_t> query_int(const std::string& sql, int64_t fallback = 0);
+  Result<std::string> query_text(const std::string& sql);
+
+  void set_busy_timeout(std::chrono::milliseconds timeout);
+
+  // The file's path as SQLite resolved it.
+  [[nodiscard]] const std::string& path() const { return path_; }
+  // Rows changed by the last statement.
+  [[nodiscard]] int64_t changes() const;
+  [[nodiscard]] bool in_transaction() const;
+  // For calls this class does not wrap; never store it.
+  [[nodiscard]] sqlite3* handle() const { return db_.get(); }
+
+ private:
+  struct Close {
+    void operator()(sqlite3* db) const;
+  };
+  Connection(std::unique_ptr<sqlite3, Close> db, std::string path);
+
+  std::unique_ptr<sqlite3, Close> db_;
+  std::string path_;
+};
+
+// An identifier in double quotes, inner quotes doubled.
+[[nodiscard]] std::string quote(std::string_view identifier);
+// A text literal in single quotes, inner quotes doubled.
+[[nodiscard]] std::string quote_literal(std::string_view text);
+
+}  // namespace crossfade::sqlite

@@ -1,0 +1,54 @@
+#include "engine/sqlite/sqlite_error_map.h"
+
+#include <fmt/core.h>
+#include <sqlite3.h>
+
+#include <utility>
+
+namespace crossfade::sqlite {
+namespace {
+
+const char* hint_for(int primary) {
+  switch (primary) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return "another program holds the database's lock; end its transaction (or its exclusive "
+             "locking mode) and run the command again";
+    case SQLITE_CANTOPEN:
+      return "check the path, and that the file and its folder may be read and written";
+    case SQLITE_READONLY:
+      return "crossfade writes its triggers and change log into the source; give it write access "
+             "to the file and its folder";
+    case SQLITE_NOTADB:
+      return "this is not an SQLite database, or it is encrypted (SQLCipher, SEE): decrypt a copy "
+             "with the program that wrote it, and move that";
+    case SQLITE_CORRUPT:
+      return "the file is damaged: run `sqlite3 FILE 'PRAGMA integrity_check'`, restore a backup "
+             "or use `sqlite3 FILE .recover`, then run the command again";
+    case SQLITE_FULL: return "the disk is full: free some space and run the command again";
+    case SQLITE_IOERR: return "the disk did not answer as it should; look at the system's log";
+    default: return "";
+  }
+}
+
+}  // namespace
+
+Error make_error(int rc, sqlite3* db, std::string op, std::string object) {
+  Error error;
+  const int primary = rc & 0xff;
+  error.code = ErrorCode::kSource;
+  error.remedy =
+      primary == SQLITE_BUSY || primary == SQLITE_LOCKED ? Remedy::kRetry : Remedy::kStop;
+  error.op = std::move(op);
+  error.object = std::move(object);
+  const char* message = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
+  error.native = fmt::format("SQLite error {} ({}): {}", rc, sqlite3_errstr(rc), message);
+  error.hint = hint_for(primary);
+  return error;
+}
+
+bool is_busy(const Error& error) {
+  return error.code == ErrorCode::kSource && error.remedy == Remedy::kRetry;
+}
+
+}  // namespace crossfade::sqlite

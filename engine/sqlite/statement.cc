@@ -1,0 +1,135 @@
+#include "engine/sqlite/statement.h"
+
+#include <sqlite3.h>
+
+#include "engine/core/assert.h"
+#include "engine/sqlite/connection.h"
+#include "engine/sqlite/sqlite_error_map.h"
+
+namespace crossfade::sqlite {
+
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+
+Result<Statement> Statement::prepare(Connection& connection, const std::string& sql) {
+  sqlite3_stmt* raw = nullptr;
+  const int rc = sqlite3_prepare_v3(connection.handle(), sql.c_str(), static_cast<int>(sql.size()),
+                                    0, &raw, nullptr);
+  if (rc != SQLITE_OK) {
+    return fail(make_error(rc, connection.handle(), "source.prepare", sql.substr(0, 200)));
+  }
+  CROSSFADE_ASSERT(raw != nullptr, "empty SQL");
+  return Statement(raw);
+}
+
+Result<bool> Statement::step() {
+  const int rc = sqlite3_step(statement_.get());
+  if (rc == SQLITE_ROW) return true;
+  if (rc == SQLITE_DONE) return false;
+  const char* sql = sqlite3_sql(statement_.get());
+  Error error = make_error(rc, sqlite3_db_handle(statement_.get()), "source.step",
+                           std::string(sql == nullptr ? "" : sql).substr(0, 200));
+  sqlite3_reset(statement_.get());
+  return fail(std::move(error));
+}
+
+Status Statement::run() {
+  CROSSFADE_TRY(bool row, step());
+  while (row) {
+    CROSSFADE_TRY(row, step());
+  }
+  reset();
+  return ok();
+}
+
+void Statement::reset() { sqlite3_reset(statement_.get()); }
+
+void Statement::clear() {
+  sqlite3_reset(statement_.get());
+  sqlite3_clear_bindings(statement_.get());
+}
+
+void Statement::bind(int index, const Value& value) {
+  int rc = SQLITE_OK;
+  switch (value.storage()) {
+    case StorageClass::kNull: rc = sqlite3_bind_null(statement_.get(), index); break;
+    case StorageClass::kInteger:
+      rc = sqlite3_bind_int64(statement_.get(), index, value.integer());
+      break;
+    case StorageClass::kReal:
+      rc = sqlite3_bind_double(statement_.get(), index, value.real());
+      break;
+    case StorageClass::kText:
+      rc = sqlite3_bind_text64(statement_.get(), index, value.text().data(), value.text().size(),
+                               SQLITE_TRANSIENT, SQLITE_UTF8);  // NOLINT: SQLite's own macro
+      break;
+    case StorageClass::kBlob:
+      rc = sqlite3_bind_blob64(statement_.get(), index, value.blob().data(), value.blob().size(),
+                               SQLITE_TRANSIENT);  // NOLINT: SQLite's own macro
+      break;
+  }
+  CROSSFADE_ASSERT(rc == SQLITE_OK, "bind {} returned {}", index, rc);
+}
+
+void Statement::bind(int index, int64_t value) {
+  const int rc = sqlite3_bind_int64(statement_.get(), index, value);
+  CROSSFADE_ASSERT(rc == SQLITE_OK, "bind {} returned {}", index, rc);
+}
+
+void Statement::bind_text(int index, std::string_view value) {
+  bind(index, Value(Text{std::string(value)}));
+}
+
+int Statement::column_count() const { return sqlite3_column_count(statement_.get()); }
+
+std::string_view Statement::column_name(int column) const {
+  const char* name = sqlite3_column_name(statement_.get(), column);
+  return name == nullptr ? std::string_view() : std::string_view(name);
+}
+
+StorageClass Statement::storage(int column) const {
+  switch (sqlite3_column_type(statement_.get(), column)) {
+    case SQLITE_INTEGER: return StorageClass::kInteger;
+    case SQLITE_FLOAT: return StorageClass::kReal;
+    case SQLITE_TEXT: return StorageClass::kText;
+    case SQLITE_BLOB: return StorageClass::kBlob;
+    default: return StorageClass::kNull;
+  }
+}
+
+int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
+
+double Statement::real(int column) const { return sqlite3_column_double(statement_.get(), column); }
+
+std::string_view Statement::bytes(int column) const {
+  // For text, sqlite3_column_blob would hand out UTF-16 of a UTF-16 database; _text is UTF-8.
+  const void* data = sqlite3_column_type(statement_.get(), column) == SQLITE_TEXT
+                         ? static_cast<const void*>(sqlite3_column_text(statement_.get(), column))
+                         : sqlite3_column_blob(statement_.get(), column);
+  const int size = sqlite3_column_bytes(statement_.get(), column);
+  return data == nullptr ? std::string_view()
+                         : std::string_view(static_cast<const char*>(data),
+                                            static_cast<size_t>(size));
+}
+
+Value Statement::value(int column) const {
+  switch (storage(column)) {
+    case StorageClass::kNull: return Value();
+    case StorageClass::kInteger: return Value(integer(column));
+    case StorageClass::kReal: return Value(real(column));
+    case StorageClass::kText: return Value(Text{std::string(bytes(column))});
+    case StorageClass::kBlob: return Value(Blob{std::string(bytes(column))});
+  }
+  return Value();
+}
+
+Row Statement::row() const {
+  Row out;
+  const int count = column_count();
+  out.reserve(static_cast<size_t>(count));
+  for (int i = 0; i < count; ++i) out.push_back(value(i));
+  return out;
+}
+
+}  // namespace crossfade::sqlite

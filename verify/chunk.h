@@ -1,0 +1,92 @@
+// One stretch of a table, compared at one position.
+//
+// The source side is read inside the read transaction that closed a batch; the target side after
+// that batch was committed and before the next one. Both are then the same state, however busy the
+// rows are, so every chunk gets a verdict.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/core/deadline.h"
+#include "engine/core/digest.h"
+#include "engine/core/result.h"
+#include "engine/core/schema.h"
+#include "engine/core/strong.h"
+#include "engine/core/value.h"
+
+namespace crossfade::sqlite {
+class Connection;
+}
+namespace crossfade::postgres {
+class Connection;
+}
+
+namespace crossfade::verify {
+
+struct RowDigest {
+  std::string key;  // canonical form of the key columns
+  Digest128 digest;  // of the canonical form of the whole row
+  bool representable = true;  // false: the source's row cannot be on the target (quarantine)
+  std::string key_literal;    // for people: "id=42"; filled for unrepresentable rows only
+};
+
+struct SourceChunk {
+  std::shared_ptr<const Table> table;
+  Row after;          // exclusive lower bound of the key; empty: from the start
+  Row through;        // inclusive upper bound; empty: to the end of the table
+  bool last = false;  // nothing lies beyond it
+  bool by_range = true;  // false: the whole table, because the two sides order its keys differently
+  std::vector<RowDigest> rows;
+  Digest128 sum;
+};
+
+// The dirty set's form: the rows of given keys, present or absent.
+struct SourceKeys {
+  std::shared_ptr<const Table> table;
+  std::vector<Row> keys;         // key columns only, in Table::key order
+  std::vector<RowDigest> found;  // those that exist
+};
+
+struct Difference {
+  enum class Kind : uint8_t { kMissing, kExtra, kChanged };  // as seen from the target
+  Kind kind = Kind::kMissing;
+  std::string key;  // "id=42" or "(a, b)=(1, 'x')"
+};
+
+struct ChunkVerdict {
+  int64_t rows_source = 0;
+  int64_t rows_target = 0;
+  int64_t missing = 0;
+  int64_t extra = 0;
+  int64_t changed = 0;
+  std::vector<Difference> samples;  // at most limits::kSamplesMax
+
+  [[nodiscard]] bool equal() const { return missing == 0 && extra == 0 && changed == 0; }
+  void merge(const ChunkVerdict& other);
+};
+
+// Whether SQLite and PostgreSQL (COLLATE "C") put this table's keys in the same order.
+[[nodiscard]] bool comparable_by_range(const Table& table, bool utf8_source);
+
+// Reads the chunk that begins after `after` (empty: the first), at most `rows_max` rows, ending
+// early (with at least one row) when `deadline` passes. Call inside a read transaction.
+// A table that is not comparable by range comes whole.
+Result<SourceChunk> read_source_chunk(sqlite::Connection& source,
+                                      std::shared_ptr<const Table> table, const Row& after,
+                                      int64_t rows_max, Deadline deadline, bool utf8_source);
+
+Result<SourceKeys> read_source_keys(sqlite::Connection& source, std::shared_ptr<const Table> table,
+                                    std::vector<Row> keys);
+
+// Reads the same stretch from the target, as COPY BINARY, and compares. Names at most
+// limits::kSamplesMax differing keys; the counts are exact.
+Result<ChunkVerdict> compare_chunk(postgres::Connection& target, const std::string& target_schema,
+                                   const SourceChunk& chunk);
+
+Result<ChunkVerdict> compare_keys(postgres::Connection& target, const std::string& target_schema,
+                                  const SourceKeys& keys);
+
+}  // namespace crossfade::verify
