@@ -27,17 +27,19 @@ class Connection;
 namespace crossfade::verify {
 
 struct RowDigest {
-  std::string key;  // canonical form of the key columns
-  Digest128 digest;  // of the canonical form of the whole row
+  std::string key;            // canonical form of the key columns
+  Digest128 digest;           // of the canonical form of the whole row
   bool representable = true;  // false: the source's row cannot be on the target (quarantine)
-  std::string key_literal;    // for people: "id=42"; filled for unrepresentable rows only
+  // For people, filled for unrepresentable rows only: "id=42 (cannot be represented: qty holds
+  // 'x')".
+  std::string key_literal;
 };
 
 struct SourceChunk {
   std::shared_ptr<const Table> table;
-  Row after;          // exclusive lower bound of the key; empty: from the start
-  Row through;        // inclusive upper bound; empty: to the end of the table
-  bool last = false;  // nothing lies beyond it
+  Row after;             // exclusive lower bound of the key; empty: from the start
+  Row through;           // inclusive upper bound; empty: to the end of the table
+  bool last = false;     // nothing lies beyond it
   bool by_range = true;  // false: the whole table, because the two sides order its keys differently
   std::vector<RowDigest> rows;
   Digest128 sum;
@@ -47,7 +49,7 @@ struct SourceChunk {
 struct SourceKeys {
   std::shared_ptr<const Table> table;
   std::vector<Row> keys;         // key columns only, in Table::key order
-  std::vector<RowDigest> found;  // those that exist
+  std::vector<RowDigest> found;  // those that exist; a key given twice may be here twice
 };
 
 struct Difference {
@@ -62,7 +64,7 @@ struct ChunkVerdict {
   int64_t missing = 0;
   int64_t extra = 0;
   int64_t changed = 0;
-  std::vector<Difference> samples;  // at most limits::kSamplesMax
+  std::vector<Difference> samples;  // at most limits::kSamplesMax of each kind
 
   [[nodiscard]] bool equal() const { return missing == 0 && extra == 0 && changed == 0; }
   void merge(const ChunkVerdict& other);
@@ -71,9 +73,14 @@ struct ChunkVerdict {
 // Whether SQLite and PostgreSQL (COLLATE "C") put this table's keys in the same order.
 [[nodiscard]] bool comparable_by_range(const Table& table, bool utf8_source);
 
-// Reads the chunk that begins after `after` (empty: the first), at most `rows_max` rows, ending
-// early (with at least one row) when `deadline` passes. Call inside a read transaction.
-// A table that is not comparable by range comes whole.
+// Reads the chunk that begins after `after` (empty: the first; else the last chunk's `through`), at
+// most `rows_max` rows, ending early (with at least one row) when `deadline` passes. Rows whose key
+// the target cannot hold never end a chunk, so it is longer by as many as stand at its end.
+// Call inside a read transaction.
+// A table that is not comparable by range comes whole, whatever `rows_max` and `deadline`. Beyond
+// limits::kVerifyUnorderedRowsMax rows it comes in chunks of that many, in the order of their
+// canonical keys, each from a scan of the whole table on both sides: memory stays bounded, and time
+// grows with the square of the rows.
 Result<SourceChunk> read_source_chunk(sqlite::Connection& source,
                                       std::shared_ptr<const Table> table, const Row& after,
                                       int64_t rows_max, Deadline deadline, bool utf8_source);
@@ -81,8 +88,10 @@ Result<SourceChunk> read_source_chunk(sqlite::Connection& source,
 Result<SourceKeys> read_source_keys(sqlite::Connection& source, std::shared_ptr<const Table> table,
                                     std::vector<Row> keys);
 
-// Reads the same stretch from the target, as COPY BINARY, and compares. Names at most
-// limits::kSamplesMax differing keys; the counts are exact.
+// Reads the same stretch from the target, as COPY BINARY, and compares: first by sum and count;
+// only when these differ, once more by key. Names at most limits::kSamplesMax differing keys of
+// each kind; the counts are exact. A row the target cannot hold is missing, or changed if an older
+// version of it is there. After an error the connection can be used again unless it is lost.
 Result<ChunkVerdict> compare_chunk(postgres::Connection& target, const std::string& target_schema,
                                    const SourceChunk& chunk);
 

@@ -57,6 +57,10 @@ struct Index {
   std::string name;
   bool unique = false;
   bool constraint = false;  // made by a UNIQUE or PRIMARY KEY clause
+  bool primary = false;     // made by the PRIMARY KEY clause
+  bool partial = false;
+  bool expression = false;  // has parts that are no columns, which `parts` leaves out
+  std::string source_sql;   // CREATE INDEX as written; empty for a constraint's
   struct Part {
     size_t column;
     bool descending = false;

@@ -95,4 +95,40 @@ void append_identity(const Value& value, std::string* out) {
   }
 }
 
+std::optional<Row> parse_identity(std::string_view bytes) {
+  Row row;
+  const auto take_u64 = [&bytes](uint64_t* out) {
+    if (bytes.size() < 8) return false;
+    *out = 0;
+    for (size_t i = 0; i < 8; ++i) *out = (*out << 8) | static_cast<unsigned char>(bytes[i]);
+    bytes.remove_prefix(8);
+    return true;
+  };
+  while (!bytes.empty()) {
+    const int tag = bytes.front() - '0';
+    bytes.remove_prefix(1);
+    uint64_t bits = 0;
+    if (tag == static_cast<int>(StorageClass::kNull)) {
+      row.emplace_back();
+      continue;
+    }
+    if (tag < 0 || tag > static_cast<int>(StorageClass::kBlob) || !take_u64(&bits)) return {};
+    if (tag == static_cast<int>(StorageClass::kInteger)) {
+      row.emplace_back(static_cast<int64_t>(bits));
+    } else if (tag == static_cast<int>(StorageClass::kReal)) {
+      row.emplace_back(std::bit_cast<double>(bits));
+    } else {
+      if (bits > bytes.size()) return {};
+      std::string data(bytes.substr(0, bits));
+      bytes.remove_prefix(bits);
+      if (tag == static_cast<int>(StorageClass::kText)) {
+        row.emplace_back(Text{std::move(data)});
+      } else {
+        row.emplace_back(Blob{std::move(data)});
+      }
+    }
+  }
+  return row;
+}
+
 }  // namespace crossfade

@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -66,5 +68,8 @@ using Row = std::vector<Value>;
 // Appends an encoding in which two values have the same bytes only if they are equal; used as the
 // identity of keys inside a batch.
 void append_identity(const Value& value, std::string* out);
+
+// The values that append_identity() wrote one after another. Nothing: the bytes are not its work.
+[[nodiscard]] std::optional<Row> parse_identity(std::string_view bytes);
 
 }  // namespace crossfade

@@ -13,8 +13,9 @@ constexpr uint16_t kNumericNegative = 0x4000;
 constexpr uint16_t kNumericNan = 0xC000;
 constexpr uint16_t kNumericPositiveInfinity = 0xD000;
 constexpr uint16_t kNumericNegativeInfinity = 0xF000;
-constexpr int kDigitsPerGroup = 4;  // numeric's base is 10000
-constexpr int kScaleMax = 16383;    // numeric.h: NUMERIC_DSCALE_MASK
+constexpr int kDigitsPerGroup = 4;       // numeric's base is 10000
+constexpr int kExponentMax = 1'000'000;  // far outside numeric's range, far inside int's
+constexpr int kScaleMax = 16383;         // numeric.h: NUMERIC_DSCALE_MASK
 
 void append_special(uint16_t sign, std::string* out) {
   append_be<int16_t>(0, out);
@@ -51,9 +52,9 @@ bool parse_decimal(std::string_view text, Decimal* out) {
   int exponent = 0;
   if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
     ++at;
-    if (at < text.size() && text[at] == '+') ++at;
+    if (at + 1 < text.size() && text[at] == '+' && text[at + 1] != '-') ++at;
     const auto [end, ec] = std::from_chars(text.data() + at, text.data() + text.size(), exponent);
-    if (ec != std::errc()) return false;
+    if (ec != std::errc() || exponent > kExponentMax || exponent < -kExponentMax) return false;
     at = static_cast<size_t>(end - text.data());
   }
   if (at != text.size()) return false;
@@ -67,8 +68,12 @@ bool parse_decimal(std::string_view text, Decimal* out) {
 
 }  // namespace
 
-std::string_view copy_header() { return {kCopyHeader, 19}; }
-std::string_view copy_trailer() { return {"\xff\xff", 2}; }
+std::string_view copy_header() {
+  return {kCopyHeader, 19};
+}
+std::string_view copy_trailer() {
+  return {"\xff\xff", 2};
+}
 
 void append_array_header(Oid element, int32_t count, bool has_nulls, std::string* out) {
   if (count == 0) {  // an empty array has no dimensions

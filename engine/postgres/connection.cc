@@ -4,12 +4,13 @@
 #include <libpq-fe.h>
 #include <poll.h>
 
-#include <array>
 #include <optional>
 #include <utility>
 
 #include "engine/core/assert.h"
 #include "engine/core/limits.h"
+#include "engine/postgres/cancel_request.h"
+#include "engine/postgres/connect_error.h"
 #include "engine/postgres/postgres_error_map.h"
 
 namespace crossfade::postgres {
@@ -59,6 +60,18 @@ Error stopped_error(std::string op) {
   return error;
 }
 
+// A text-format parameter would end at its first NUL, and lose what follows.
+Error nul_error(std::string op, const std::string& sql) {
+  Error error;
+  error.code = ErrorCode::kTarget;
+  error.remedy = Remedy::kQuarantine;
+  error.op = std::move(op);
+  error.object = sql.substr(0, 200);
+  error.native = "SQLSTATE 22021: a text parameter holds a NUL byte";
+  error.sqlstate = "22021";
+  return error;
+}
+
 }  // namespace
 
 struct Connection::Impl {
@@ -93,8 +106,8 @@ struct Connection::Impl {
     // The connection is in the middle of something: it can only be thrown away.
     cancel();
     conn.reset();
-    Error error = wait == Wait::kStopped ? stopped_error(op)
-                                         : timeout_error(op, safe, statement_timeout);
+    Error error =
+        wait == Wait::kStopped ? stopped_error(op) : timeout_error(op, safe, statement_timeout);
     if (in_commit) error.remedy = Remedy::kResolveInDoubt;
     return fail(std::move(error));
   }
@@ -138,7 +151,7 @@ struct Connection::Impl {
       const ExecStatusType status = PQresultStatus(result.get());
       if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) {
         if (!error) error = make_error(result.get(), conn.get(), op, object);
-      } else if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) {
+      } else if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
         return QueryResult(result.release());
       } else {
         last = std::move(result);
@@ -160,6 +173,7 @@ struct Connection::Impl {
     for (const Param& p : params) {
       types.push_back(p.type);
       const bool is_text = p.type == 0;
+      if (is_text && p.bytes.find('\0') != std::string_view::npos) return fail(nul_error(op, sql));
       if (is_text) texts.emplace_back(p.bytes);
       const char* data = is_text ? texts.back().c_str() : p.bytes.data();
       // An empty string_view may have no data; libpq takes a null pointer for SQL NULL.
@@ -176,12 +190,7 @@ struct Connection::Impl {
   }
 
   void cancel() const {
-    if (!conn) return;
-    PGcancel* request = PQgetCancel(conn.get());
-    if (request == nullptr) return;
-    std::array<char, 256> message{};
-    PQcancel(request, message.data(), static_cast<int>(message.size()));
-    PQfreeCancel(request);
+    if (conn) request_cancel(conn.get());
   }
 
   [[nodiscard]] Deadline deadline() const { return Deadline::after(statement_timeout); }
@@ -191,36 +200,6 @@ Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
-
-namespace {
-
-Error too_old(int version, const std::string& safe) {
-  Error error;
-  error.code = ErrorCode::kTarget;
-  error.op = "target.connect";
-  error.object = safe;
-  error.native = fmt::format("the server is PostgreSQL {}.{}", version / 10000, version % 10000);
-  error.hint = "crossfade needs PostgreSQL 13 or newer";
-  return error;
-}
-
-// The server's refusal at connect (wrong password, no such database) has no SQLSTATE in libpq 15;
-// it is told from an unreachable server by how far the connection got.
-Error connect_error(const PGconn* conn, const std::string& safe) {
-  Error error = make_connection_error(PQerrorMessage(conn), "target.connect", safe, false);
-  if (PQbackendPID(conn) != 0 || PQserverVersion(conn) != 0 || PQconnectionNeedsPassword(conn) != 0 ||
-      PQconnectionUsedPassword(conn) != 0) {
-    error.code = ErrorCode::kTarget;
-    error.remedy = Remedy::kStop;
-    error.hint = "check user, password (PGPASSWORD, ~/.pgpass or the URL) and database name";
-  } else {
-    error.hint = "check host and port, that the server runs, and that it accepts connections from "
-                 "here";
-  }
-  return error;
-}
-
-}  // namespace
 
 Result<Connection> Connection::open(ConnectOptions options) {
   auto impl = std::make_unique<Impl>();
@@ -233,8 +212,9 @@ Result<Connection> Connection::open(ConnectOptions options) {
   impl->conn.reset(PQconnectStartParams(keywords, values, /*expand_dbname=*/1));
   const Deadline deadline = Deadline::after(options.connect_timeout);
   if (!impl->conn || PQstatus(impl->conn.get()) == CONNECTION_BAD) {
-    return fail(connect_error(impl->conn.get(), impl->safe));
+    return fail(make_connect_error(impl->conn.get(), impl->safe));
   }
+  ask_for_sqlstate(impl->conn.get());
   PostgresPollingStatusType state = PGRES_POLLING_WRITING;
   while (state != PGRES_POLLING_OK) {
     const Wait w = impl->wait(state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline);
@@ -243,16 +223,22 @@ Result<Connection> Connection::open(ConnectOptions options) {
       return fail(timeout_error("target.connect", impl->safe, options.connect_timeout));
     }
     state = PQconnectPoll(impl->conn.get());
-    if (state == PGRES_POLLING_FAILED) return fail(connect_error(impl->conn.get(), impl->safe));
+    if (state == PGRES_POLLING_FAILED)
+      return fail(make_connect_error(impl->conn.get(), impl->safe));
   }
+  PQsetErrorVerbosity(impl->conn.get(), PQERRORS_DEFAULT);
   PQsetnonblocking(impl->conn.get(), 1);
   // Warnings go nowhere: what matters comes back as an error.
-  PQsetNoticeProcessor(impl->conn.get(), [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      impl->conn.get(), [](void*, const char*) {}, nullptr);
   if (PQserverVersion(impl->conn.get()) < limits::kPgVersionMin) {
-    return fail(too_old(PQserverVersion(impl->conn.get()), impl->safe));
+    return fail(make_too_old_error(PQserverVersion(impl->conn.get()), impl->safe));
   }
+  // A server that hangs right after the handshake is as good as unreachable.
+  impl->statement_timeout = deadline.remaining();
   Connection connection(std::move(impl));
   CROSSFADE_TRY(connection.exec(kSessionSettings));
+  connection.set_statement_timeout(options.statement_timeout);
   return connection;
 }
 
@@ -308,7 +294,8 @@ Status Connection::copy_in_put(std::string_view bytes) {
   constexpr size_t kPiece = 256 * 1024;
   while (!bytes.empty()) {
     const std::string_view piece = bytes.substr(0, kPiece);
-    if (PQputCopyData(impl_->conn.get(), piece.data(), static_cast<int>(piece.size())) < 0) {
+    // 0: not queued, because the buffer could not grow.
+    if (PQputCopyData(impl_->conn.get(), piece.data(), static_cast<int>(piece.size())) <= 0) {
       return fail(impl_->lost(op));
     }
     CROSSFADE_TRY(impl_->flush(op, deadline));
@@ -322,7 +309,7 @@ Result<int64_t> Connection::copy_in_end() {
   if (!alive()) {
     CROSSFADE_TRY(impl_->gone(op));
   }
-  if (PQputCopyEnd(impl_->conn.get(), nullptr) < 0) return fail(impl_->lost(op));
+  if (PQputCopyEnd(impl_->conn.get(), nullptr) <= 0) return fail(impl_->lost(op));
   const Deadline deadline = impl_->deadline();
   CROSSFADE_TRY(impl_->flush(op, deadline));
   CROSSFADE_TRY(auto result, impl_->finish(op, "COPY", deadline));
@@ -378,7 +365,10 @@ Result<std::vector<int64_t>> Connection::pipeline(const std::vector<PipelineStep
   PGconn* conn = impl_->conn.get();
   if (PQenterPipelineMode(conn) == 0) return fail(impl_->lost(op));
   for (const PipelineStep& step : steps) {
-    CROSSFADE_TRY(impl_->send_params(step.sql, step.params, Format::kText, step.op));
+    if (auto sent = impl_->send_params(step.sql, step.params, Format::kText, step.op); !sent) {
+      impl_->conn.reset();  // the steps before it may be on their way: nothing may follow them
+      return fail(std::move(sent).error());
+    }
   }
   if (PQpipelineSync(conn) == 0) return fail(impl_->lost(op));
   const bool has_commit = !steps.empty() && steps.back().is_commit;
@@ -406,7 +396,9 @@ Result<std::vector<int64_t>> Connection::pipeline(const std::vector<PipelineStep
   return affected;
 }
 
-void Connection::cancel() { impl_->cancel(); }
+void Connection::cancel() {
+  impl_->cancel();
+}
 
 bool Connection::alive() const {
   return impl_ && impl_->conn && PQstatus(impl_->conn.get()) == CONNECTION_OK;
@@ -416,13 +408,19 @@ bool Connection::in_transaction() const {
   return alive() && PQtransactionStatus(impl_->conn.get()) != PQTRANS_IDLE;
 }
 
-int Connection::server_version() const { return PQserverVersion(impl_->conn.get()); }
-const std::string& Connection::safe_name() const { return impl_->safe; }
+int Connection::server_version() const {
+  return PQserverVersion(impl_->conn.get());
+}
+const std::string& Connection::safe_name() const {
+  return impl_->safe;
+}
 
 void Connection::set_statement_timeout(std::chrono::milliseconds timeout) {
   impl_->statement_timeout = timeout;
 }
 
-void Connection::ignore_stop(bool ignore) { impl_->stop_ignored = ignore; }
+void Connection::ignore_stop(bool ignore) {
+  impl_->stop_ignored = ignore;
+}
 
 }  // namespace crossfade::postgres

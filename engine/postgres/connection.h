@@ -1,9 +1,9 @@
 // A connection to PostgreSQL: every call blocks its thread, but never past its deadline, and ends
 // early when stop is requested.
 //
-// libpq runs non-blocking underneath and each wait is one poll() (docs/decisions/0001): straight-line
-// callers, bounded waits, and no thread ever stuck in recv().
-// Threads: one at a time. Owns its socket; borrows `stop`, which must outlive it.
+// libpq runs non-blocking underneath and each wait is one poll() (docs/decisions/0001):
+// straight-line callers, bounded waits, and no thread ever stuck in recv(). Threads: one at a time.
+// Owns its socket; borrows `stop`, which must outlive it.
 #pragma once
 
 #include <chrono>
@@ -37,7 +37,9 @@ struct Param {
   bool null = false;
 };
 // A parameter in text format whose type the server infers.
-[[nodiscard]] inline Param text_param(std::string_view bytes) { return {0, bytes, false}; }
+[[nodiscard]] inline Param text_param(std::string_view bytes) {
+  return {0, bytes, false};
+}
 
 enum class Format : uint8_t { kText, kBinary };
 
@@ -52,8 +54,8 @@ struct PipelineStep {
 class Connection {
  public:
   // Sets what must not be left to defaults: UTF-8, UTC, ISO dates, standard_conforming_strings,
-  // extra_float_digits, READ COMMITTED, search_path pg_catalog only, no idle or statement timeout on
-  // the server's side. Refuses servers older than PostgreSQL 13.
+  // extra_float_digits, READ COMMITTED, search_path pg_catalog only, no idle or statement timeout
+  // on the server's side. Refuses servers older than PostgreSQL 13.
   static Result<Connection> open(ConnectOptions options);
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;

@@ -1,9 +1,9 @@
 // A private PostgreSQL cluster in a folder, made from the installed server binaries.
 //
 // It listens on a Unix socket only, in a folder that its owner alone may enter. PostgreSQL refuses
-// to run as root, so root's cluster belongs to, and runs as, the `postgres` user (or else `nobody`).
-// Threads: one at a time. Nothing is stopped by a destructor: the cluster outlives the process that
-// started it, because after a cutover it is the primary.
+// to run as root, so root's cluster belongs to, and runs as, the `postgres` user (or else
+// `nobody`). Threads: one at a time. Nothing is stopped by a destructor: the cluster outlives the
+// process that started it, because after a cutover it is the primary.
 #pragma once
 
 #include <string>

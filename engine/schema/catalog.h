@@ -45,7 +45,8 @@ struct Catalog {
 
 // One consistent read: call it inside a transaction, or it opens one itself.
 // Table::shape is a digest of everything that decides what is captured and carried: column names,
-// declared types, collations, NOT NULLs, keys, WITHOUT ROWID. Indexes that are not unique are not in it.
+// declared types, collations, NOT NULLs, keys, WITHOUT ROWID. Indexes that are not unique are not
+// in it.
 Result<Catalog> read_catalog(sqlite::Connection& connection);
 
 // SQLite's affinity of a declared type (datatype3.html, 3.1): substring rules, in order.

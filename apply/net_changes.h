@@ -1,0 +1,38 @@
+// What a stretch of changes comes to, per key: the last row, or none.
+//
+// Deleting every touched key first and then inserting the final rows makes unique swaps, key
+// changes and any order inside a transaction come out right, because the final rows are a state
+// the source had.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/core/change.h"
+
+namespace crossfade::apply {
+
+struct NetRow {
+  Row key;                  // key columns, in Table::key order
+  bool was_there = false;   // the target is to hold a row of this key before
+  bool certain = true;      // was_there is known, not merely possible
+  const Row* final = nullptr;  // into the batch; null: no row in the end
+};
+
+struct NetTable {
+  std::shared_ptr<const Table> table;
+  std::vector<NetRow> rows;  // in order of first touch
+};
+
+// `exact`: the target is at the state just before the changes, so an inserted key is not there yet.
+// Otherwise (catching up over a copy) any key may be there already. Views into `batch`.
+[[nodiscard]] std::vector<NetTable> net_changes(const ChangeBatch& batch,
+                                                const std::unordered_map<const Table*, bool>& exact);
+
+[[nodiscard]] Row key_of(const Table& table, const Row& row);
+[[nodiscard]] std::string identity_of(const Row& key);
+
+}  // namespace crossfade::apply

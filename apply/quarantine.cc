@@ -1,0 +1,92 @@
+#include "apply/quarantine.h"
+
+#include <fmt/format.h>
+
+#include "apply/net_changes.h"
+#include "apply/variant.h"
+#include "engine/core/digest.h"
+
+namespace crossfade::apply {
+namespace {
+
+std::string key_id(const Row& key) { return to_hex(digest_bytes(identity_of(key))); }
+
+// {"column": value, ...} with every value's class kept.
+std::string row_json(const Table& table, const Row& row) {
+  std::string out = "{";
+  for (size_t i = 0; i < row.size(); ++i) {
+    if (i != 0) out += ',';
+    append_variant_text(table.columns[i].name, &out);
+    out += ':';
+    append_variant(row[i], &out);
+  }
+  return out + "}";
+}
+
+// Text for a text column of our own tables: bytes PostgreSQL would refuse are shown as \xHH.
+std::string printable(const std::string& text) {
+  if (is_target_text(text)) return text;
+  std::string out;
+  for (const char c : text) {
+    const auto u = static_cast<unsigned char>(c);
+    if (u >= 0x20 && u < 0x7f) {
+      out += c;
+    } else {
+      out += fmt::format("\\x{:02x}", u);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string key_literal(const Table& table, const Row& key) {
+  if (key.size() == 1) {
+    return fmt::format("{}={}", table.columns[table.key[0]].name, to_literal(key[0], 80));
+  }
+  std::string names;
+  std::string values;
+  for (size_t i = 0; i < key.size(); ++i) {
+    names += (i == 0 ? "" : ", ") + table.columns[table.key[i]].name;
+    values += (i == 0 ? "" : ", ") + to_literal(key[i], 80);
+  }
+  return fmt::format("({})=({})", names, values);
+}
+
+Status quarantine_row(postgres::Connection& target, const Table& table, const Misfit& misfit,
+                      Lsn lsn) {
+  const Row key = key_of(table, misfit.row);
+  const std::string id = key_id(key);
+  const std::string literal = printable(key_literal(table, key));
+  const std::string reason = printable(misfit.reason);
+  const std::string json = row_json(table, misfit.row);
+  const std::string position = fmt::format("{}", lsn.value);
+  CROSSFADE_TRY(target.query(
+      "INSERT INTO crossfade.quarantine(table_name,key_id,key,column_name,reason,lsn,source_row) "
+      "VALUES($1,$2,$3,$4,$5,$6::bigint,$7::jsonb) ON CONFLICT(table_name,key_id) DO UPDATE SET "
+      "column_name=excluded.column_name,reason=excluded.reason,lsn=excluded.lsn,"
+      "source_row=excluded.source_row,accepted=false,at=clock_timestamp()",
+      {postgres::text_param(table.name), postgres::text_param(id), postgres::text_param(literal),
+       postgres::text_param(misfit.column), postgres::text_param(reason),
+       postgres::text_param(position), postgres::text_param(json)}));
+  return ok();
+}
+
+Status release_keys(postgres::Connection& target, const Table& table,
+                    const std::vector<const Row*>& keys) {
+  std::string list = "{";
+  for (const Row* key : keys) list += (list.size() == 1 ? "" : ",") + key_id(*key);
+  list += "}";
+  CROSSFADE_TRY(target.query(
+      "DELETE FROM crossfade.quarantine WHERE table_name=$1 AND key_id=ANY($2::text[])",
+      {postgres::text_param(table.name), postgres::text_param(list)}));
+  return ok();
+}
+
+Result<int64_t> quarantined_count(postgres::Connection& target) {
+  CROSSFADE_TRY(const auto result,
+                target.exec("SELECT count(*) FROM crossfade.quarantine WHERE NOT accepted"));
+  return result.integer(0, 0);
+}
+
+}  // namespace crossfade::apply

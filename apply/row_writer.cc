@@ -1,0 +1,134 @@
+#include "apply/row_writer.h"
+
+#include <fmt/format.h>
+
+#include "engine/postgres/quote.h"
+
+namespace crossfade::apply {
+namespace {
+
+using postgres::quote;
+
+// Keys per DELETE: keeps one parameter well below libpq's and the server's message limits.
+constexpr size_t kKeysPerStatement = 10'000;
+
+const char* array_type(TargetType type) {
+  switch (type) {
+    case TargetType::kBoolean: return "boolean[]";
+    case TargetType::kBigint: return "bigint[]";
+    case TargetType::kDouble: return "double precision[]";
+    case TargetType::kNumeric: return "numeric[]";
+    case TargetType::kText: return "text[]";
+    case TargetType::kBytea: return "bytea[]";
+    case TargetType::kVariant: return "jsonb[]";
+  }
+  return "";
+}
+
+std::string column_list(const Table& table) {
+  std::string out;
+  for (const Column& column : table.columns) {
+    out += (out.empty() ? "" : ",") + quote(column.target_name);
+  }
+  return out;
+}
+
+std::vector<TargetType> key_types(const Table& table) {
+  std::vector<TargetType> out;
+  for (const size_t k : table.key) out.push_back(table.columns[k].type);
+  return out;
+}
+
+}  // namespace
+
+ArrayParams::ArrayParams(std::vector<TargetType> types)
+    : types_(std::move(types)), elements_(types_.size()) {}
+
+bool ArrayParams::add(const std::vector<const Value*>& values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const size_t before = elements_[i].size();
+    if (!append_field(view(*values[i]), types_[i], &elements_[i])) {
+      for (size_t j = 0; j < i; ++j) {
+        std::string undo;
+        (void)append_field(view(*values[j]), types_[j], &undo);
+        elements_[j].resize(elements_[j].size() - undo.size());
+      }
+      elements_[i].resize(before);
+      return false;
+    }
+    if (values[i]->is_null()) has_nulls_ = true;
+  }
+  ++rows_;
+  return true;
+}
+
+std::vector<postgres::Param> ArrayParams::finish() {
+  arrays_.assign(types_.size(), {});
+  std::vector<postgres::Param> params;
+  for (size_t i = 0; i < types_.size(); ++i) {
+    postgres::append_array_header(element_oid(types_[i]), static_cast<int32_t>(rows_), has_nulls_,
+                                  &arrays_[i]);
+    arrays_[i] += elements_[i];
+    params.push_back({array_oid(types_[i]), arrays_[i], false});
+  }
+  return params;
+}
+
+std::string copy_sql(const std::string& target_schema, const Table& table) {
+  return fmt::format("COPY {}({}) FROM STDIN (FORMAT binary)",
+                     quote(target_schema, table.target_name), column_list(table));
+}
+
+std::string delete_sql(const std::string& target_schema, const Table& table) {
+  std::string arrays;
+  std::string names;
+  std::string where;
+  for (size_t i = 0; i < table.key.size(); ++i) {
+    const Column& column = table.columns[table.key[i]];
+    arrays += fmt::format("{}${}::{}", i == 0 ? "" : ",", i + 1, array_type(column.type));
+    names += fmt::format("{}k{}", i == 0 ? "" : ",", i);
+    where += fmt::format("{}t.{}=k.k{}{}", i == 0 ? "" : " AND ", quote(column.target_name), i,
+                         column.type == TargetType::kText ? " COLLATE \"C\"" : "");
+  }
+  return fmt::format("DELETE FROM {} AS t USING unnest({}) AS k({}) WHERE {}",
+                     quote(target_schema, table.target_name), arrays, names, where);
+}
+
+std::string insert_sql(const std::string& target_schema, const Table& table) {
+  std::string arrays;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    arrays += fmt::format("{}${}::{}", i == 0 ? "" : ",", i + 1, array_type(table.columns[i].type));
+  }
+  return fmt::format("INSERT INTO {}({}) SELECT * FROM unnest({})",
+                     quote(target_schema, table.target_name), column_list(table), arrays);
+}
+
+Status copy_rows(postgres::Connection& target, const std::string& target_schema, const Table& table,
+                 const EncodedRows& rows, size_t from, size_t to) {
+  if (from == to) return ok();
+  CROSSFADE_TRY(target.copy_in_begin(copy_sql(target_schema, table)));
+  CROSSFADE_TRY(target.copy_in_put(postgres::copy_header()));
+  CROSSFADE_TRY(target.copy_in_put(rows.rows(from, to)));
+  CROSSFADE_TRY(target.copy_in_put(postgres::copy_trailer()));
+  CROSSFADE_TRY(target.copy_in_end());
+  return ok();
+}
+
+Result<int64_t> delete_keys(postgres::Connection& target, const std::string& target_schema,
+                            const Table& table, const std::vector<const Row*>& keys) {
+  int64_t deleted = 0;
+  const std::string sql = delete_sql(target_schema, table);
+  for (size_t at = 0; at < keys.size(); at += kKeysPerStatement) {
+    ArrayParams params(key_types(table));
+    for (size_t i = at; i < std::min(keys.size(), at + kKeysPerStatement); ++i) {
+      std::vector<const Value*> values;
+      for (const Value& value : *keys[i]) values.push_back(&value);
+      (void)params.add(values);
+    }
+    CROSSFADE_TRY(const auto result, target.query(sql, params.finish()));
+    deleted += result.affected();
+  }
+  return deleted;
+}
+
+}  // namespace crossfade::apply

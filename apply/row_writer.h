@@ -1,0 +1,50 @@
+// Writes rows and deletes keys on the target, as sets.
+//
+// Threads: its connection's. Borrows connection and names, which must outlive it. Runs inside the
+// caller's transaction.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apply/encoder.h"
+#include "engine/core/result.h"
+#include "engine/core/schema.h"
+#include "engine/postgres/connection.h"
+
+namespace crossfade::apply {
+
+// Column-wise array parameters of some rows' columns, for unnest().
+class ArrayParams {
+ public:
+  explicit ArrayParams(std::vector<TargetType> types);
+  // False: a value does not fit; nothing was added.
+  [[nodiscard]] bool add(const std::vector<const Value*>& values);
+  [[nodiscard]] size_t rows() const { return rows_; }
+  // Views into this object, which must outlive the call that uses them.
+  [[nodiscard]] std::vector<postgres::Param> finish();
+
+ private:
+  std::vector<TargetType> types_;
+  std::vector<std::string> elements_;
+  std::vector<std::string> arrays_;
+  size_t rows_ = 0;
+  bool has_nulls_ = false;
+};
+
+[[nodiscard]] std::string copy_sql(const std::string& target_schema, const Table& table);
+// DELETE FROM t USING unnest(keys); parameters are the key columns' arrays.
+[[nodiscard]] std::string delete_sql(const std::string& target_schema, const Table& table);
+// INSERT INTO t SELECT unnest(columns).
+[[nodiscard]] std::string insert_sql(const std::string& target_schema, const Table& table);
+
+// COPYs rows [from, to) in.
+Status copy_rows(postgres::Connection& target, const std::string& target_schema, const Table& table,
+                 const EncodedRows& rows, size_t from, size_t to);
+
+// Deletes rows by key; keys that do not fit the target's types cannot be there and are passed over.
+// Returns how many were deleted.
+Result<int64_t> delete_keys(postgres::Connection& target, const std::string& target_schema,
+                            const Table& table, const std::vector<const Row*>& keys);
+
+}  // namespace crossfade::apply

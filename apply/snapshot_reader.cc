@@ -1,0 +1,172 @@
+#include "apply/snapshot_reader.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "engine/core/limits.h"
+#include "engine/sqlite/connection.h"
+#include "engine/sqlite/statement.h"
+
+namespace crossfade::apply {
+namespace {
+
+std::string columns_sql(const Table& table) {
+  std::string out;
+  for (const Column& column : table.columns) out += (out.empty() ? "" : ",") + column.source_sql;
+  return out;
+}
+
+bool by_rowid(const Table& table) { return !table.without_rowid && !table.rowid_name.empty(); }
+
+class ChunkBuilder {
+ public:
+  ChunkBuilder(const Table& table, int64_t rows_max, Deadline deadline)
+      : table_(table), rows_max_(rows_max), deadline_(deadline) {}
+
+  void add(const sqlite::Statement& row) {
+    if (const auto column = append_row(table_, row, &chunk.rows)) {
+      Row values = row.row();
+      values.resize(table_.columns.size());
+      std::string reason = misfit_reason(values[*column], table_.columns[*column].type);
+      chunk.misfits.push_back({std::move(values), table_.columns[*column].name, std::move(reason)});
+    }
+    ++rows_;
+  }
+
+  [[nodiscard]] bool full() const {
+    return rows_ >= rows_max_ || chunk.rows.bytes.size() >= limits::kCopyBufferBytesMax ||
+           // The clock is asked now and then only: it costs as much as a narrow row.
+           (rows_ % 64 == 0 && deadline_.expired());
+  }
+
+  CopyChunk chunk;
+
+ private:
+  const Table& table_;
+  const int64_t rows_max_;
+  const Deadline deadline_;
+  int64_t rows_ = 0;
+};
+
+Result<CopyChunk> read_by_rowid(sqlite::Connection& source, const Table& table,
+                                CopyPosition position, ChunkBuilder builder) {
+  if (!position.started) {
+    CROSSFADE_TRY(position.rowid_end,
+                  source.query_int(fmt::format("SELECT max({}) FROM {}", table.rowid_name,
+                                               sqlite::quote(table.name)),
+                                   INT64_MIN));
+    position.started = true;
+  }
+  CROSSFADE_TRY(auto rows,
+                sqlite::Statement::prepare(
+                    source, fmt::format("SELECT {0},{1} FROM {2} WHERE {1}{3}?1 AND {1}<=?2 "
+                                        "ORDER BY {1}",
+                                        columns_sql(table), table.rowid_name,
+                                        sqlite::quote(table.name), position.rowid_done ? ">" : ">=")));
+  rows.bind(1, position.rowid);
+  rows.bind(2, position.rowid_end);
+  const int rowid_column = static_cast<int>(table.columns.size());
+  while (true) {
+    CROSSFADE_TRY(const bool row, rows.step());
+    if (!row) {
+      builder.chunk.last = true;
+      break;
+    }
+    builder.add(rows);
+    position.rowid = rows.integer(rowid_column);
+    position.rowid_done = true;
+    if (builder.full()) break;
+  }
+  builder.chunk.position = std::move(position);
+  return std::move(builder.chunk);
+}
+
+// The rows after a key, in key order, without row-value comparisons, of which SQLite uses only the
+// first column to seek: rung n holds the first n key columns fixed and goes on above the next one.
+Result<CopyChunk> read_by_key(sqlite::Connection& source, const Table& table, CopyPosition position,
+                              ChunkBuilder builder) {
+  const size_t width = table.key.size();
+  const bool from_start = !position.started || position.key.empty();
+  position.started = true;
+  for (size_t rung = from_start ? 0 : width; builder.chunk.last = true, true; --rung) {
+    std::string where;
+    std::string order;
+    // rung r > 0: key[0..r-2] equal, key[r-1] greater. rung 0 (only from the start): everything.
+    const size_t fixed = rung == 0 ? 0 : rung - 1;
+    for (size_t i = 0; i < width; ++i) {
+      const std::string& column = table.columns[table.key[i]].source_sql;
+      if (i < fixed) where += fmt::format("{}{}=?{}", where.empty() ? "" : " AND ", column, i + 1);
+      if (rung > 0 && i == fixed) {
+        where += fmt::format("{}{}>?{}", where.empty() ? "" : " AND ", column, i + 1);
+      }
+      if (i >= fixed) order += fmt::format("{}{}", order.empty() ? "" : ",", column);
+    }
+    CROSSFADE_TRY(auto rows, sqlite::Statement::prepare(
+                                 source, fmt::format("SELECT {} FROM {}{}{} ORDER BY {}",
+                                                     columns_sql(table), sqlite::quote(table.name),
+                                                     where.empty() ? "" : " WHERE ", where, order)));
+    const Row from = position.key;
+    for (size_t i = 0; rung > 0 && i < rung; ++i) rows.bind(static_cast<int>(i) + 1, from[i]);
+    while (true) {
+      CROSSFADE_TRY(const bool row, rows.step());
+      if (!row) break;
+      builder.add(rows);
+      position.key.clear();
+      for (const size_t k : table.key) position.key.push_back(rows.value(static_cast<int>(k)));
+      if (builder.full()) {
+        builder.chunk.last = false;
+        break;
+      }
+    }
+    if (!builder.chunk.last || rung <= 1) break;
+  }
+  builder.chunk.position = std::move(position);
+  return std::move(builder.chunk);
+}
+
+}  // namespace
+
+std::string CopyPosition::to_text() const {
+  std::string identity;
+  for (const Value& value : key) append_identity(value, &identity);
+  std::string hex;
+  for (const char c : identity) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return fmt::format("{} {} {} {} {}", started ? 1 : 0, rowid, rowid_end, rowid_done ? 1 : 0, hex);
+}
+
+std::optional<CopyPosition> CopyPosition::from_text(const std::string& text) {
+  if (text.empty()) return CopyPosition{};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  int64_t numbers[4] = {};
+  for (int64_t& number : numbers) {
+    const auto [next, ec] = std::from_chars(at, end, number);
+    if (ec != std::errc() || next == end || *next != ' ') return std::nullopt;
+    at = next + 1;
+  }
+  std::string identity;
+  for (; end - at >= 2; at += 2) {
+    unsigned byte = 0;
+    const auto [next, ec] = std::from_chars(at, at + 2, byte, 16);
+    if (ec != std::errc() || next != at + 2) return std::nullopt;
+    identity.push_back(static_cast<char>(byte));
+  }
+  auto key = parse_identity(identity);
+  if (!key || at != end) return std::nullopt;
+  return CopyPosition{numbers[0] != 0, numbers[1], numbers[2], numbers[3] != 0, std::move(*key)};
+}
+
+bool copy_order_is_stable(const Table& table) {
+  return table.identity == Identity::kRowidAlias || !by_rowid(table);
+}
+
+Result<CopyChunk> read_copy_chunk(sqlite::Connection& source, const Table& table,
+                                  CopyPosition position, int64_t rows_max, Deadline deadline) {
+  ChunkBuilder builder(table, rows_max, deadline);
+  return by_rowid(table)
+             ? read_by_rowid(source, table, std::move(position), std::move(builder))
+             : read_by_key(source, table, std::move(position), std::move(builder));
+}
+
+}  // namespace crossfade::apply

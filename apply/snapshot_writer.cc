@@ -1,0 +1,77 @@
+#include "apply/snapshot_writer.h"
+
+#include <fmt/format.h>
+
+#include "apply/row_writer.h"
+#include "engine/observe/fault.h"
+#include "engine/postgres/quote.h"
+
+namespace crossfade::apply {
+namespace {
+
+using postgres::quote;
+
+Status write_in_transaction(postgres::Connection& target, const std::string& target_schema,
+                            LeaseToken token, const Table& table, const CopyChunk& chunk,
+                            Lsn watermark) {
+  CROSSFADE_TRY(target.exec("BEGIN; SET LOCAL synchronous_commit = off"));
+  CROSSFADE_TRY(copy_rows(target, target_schema, table, chunk.rows, 0, chunk.rows.count()));
+  for (const Misfit& misfit : chunk.misfits) {
+    CROSSFADE_TRY(quarantine_row(target, table, misfit, watermark));
+  }
+  const std::string position = chunk.position.to_text();
+  const std::string rows = fmt::format("{}", chunk.rows.count() + chunk.misfits.size());
+  const std::string lsn = fmt::format("{}", watermark.value);
+  CROSSFADE_TRY(target.query(
+      fmt::format("UPDATE crossfade.tables SET copy_position=$2,rows_copied=rows_copied+$3::bigint,"
+                  "consistent_lsn=greatest(consistent_lsn,$4::bigint){} WHERE name=$1",
+                  chunk.last ? ",state='copied'" : ""),
+      {postgres::text_param(table.name), postgres::text_param(position),
+       postgres::text_param(rows), postgres::text_param(lsn)}));
+  CROSSFADE_TRY(target.exec(fmt::format("SELECT crossfade.check_lease({})", token.value)));
+  fault_point("copy.chunk.before_commit");
+  CROSSFADE_TRY(target.commit());
+  fault_point("copy.chunk.after_commit");
+  return ok();
+}
+
+}  // namespace
+
+Status write_copy_chunk(postgres::Connection& target, const std::string& target_schema,
+                        LeaseToken token, const Table& table, const CopyChunk& chunk,
+                        Lsn watermark) {
+  auto written = write_in_transaction(target, target_schema, token, table, chunk, watermark);
+  if (written || written.error().remedy != Remedy::kQuarantine) return written;
+  target.rollback();
+  // The server refused a row for its size: no type tells that beforehand.
+  if (chunk.rows.count() <= 1) return written;
+  Error error = std::move(written).error();
+  error.object = fmt::format("table {}", table.name);
+  error.hint = "a row of this table cannot be stored in PostgreSQL as it is; `crossfade inspect` "
+               "names such rows";
+  return fail(std::move(error));
+}
+
+Status add_primary_key(postgres::Connection& target, const std::string& target_schema,
+                       const Table& table) {
+  CROSSFADE_TRY(target.exec("SAVEPOINT primary_key"));
+  auto added = target.exec(table.primary_key_ddl);
+  if (added) {
+    CROSSFADE_TRY(target.exec("RELEASE SAVEPOINT primary_key"));
+    return ok();
+  }
+  if (added.error().sqlstate != "23505") return fail(std::move(added).error());
+  CROSSFADE_TRY(target.exec("ROLLBACK TO SAVEPOINT primary_key"));
+  std::string same;
+  for (const size_t k : table.key) {
+    const std::string name = quote(table.columns[k].target_name);
+    same += fmt::format("{}a.{}=b.{}", same.empty() ? "" : " AND ", name, name);
+  }
+  const std::string name = quote(target_schema, table.target_name);
+  CROSSFADE_TRY(target.exec(
+      fmt::format("DELETE FROM {0} a USING {0} b WHERE {1} AND a.ctid<b.ctid", name, same)));
+  CROSSFADE_TRY(target.exec(table.primary_key_ddl));
+  return ok();
+}
+
+}  // namespace crossfade::apply

@@ -1,0 +1,90 @@
+// The change log inside the source database: installing capture, pruning it, fencing, removing it.
+//
+// Every function is one short write transaction on the given connection, or nothing. The
+// connection must not be inside a transaction unless said so.
+// Threads: the connection's.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capture/names.h"
+#include "engine/core/result.h"
+#include "engine/core/schema.h"
+#include "engine/core/strong.h"
+
+namespace crossfade::sqlite {
+class Connection;
+}
+
+namespace crossfade::capture {
+
+// A table under capture, as the source remembers it.
+struct Captured {
+  CaptureId id;
+  std::string table;  // the name when it was installed; a rename shows in the catalog only
+  std::string shape;
+  Lsn base_lsn;  // changes of this id lie above it
+};
+
+struct SourceIdentity {
+  std::string source_id;  // made once, when capture is first installed
+  std::string journal_mode_before;
+};
+
+// Nothing when capture was never installed here.
+Result<std::optional<SourceIdentity>> read_identity(sqlite::Connection& source);
+
+// Makes the log's tables and the identity if they are absent.
+Result<SourceIdentity> ensure_identity(sqlite::Connection& source);
+
+// Shapes that are not retired.
+Result<std::vector<Captured>> read_captured(sqlite::Connection& source);
+
+// The newest position; 0 when the log is empty or absent. Inside a read transaction: its watermark.
+Result<Lsn> newest_lsn(sqlite::Connection& source);
+
+// A digest of the log row at `lsn`, kept on the target beside applied_lsn: a source that was
+// restored from a backup and written to again has another row there. Nothing: no such row.
+Result<std::optional<std::string>> log_row_digest(sqlite::Connection& source, Lsn lsn);
+
+// Installs capture for `tables` in one transaction, replacing what was installed for a table of the
+// same name, and retiring the ids in `retire`. The identity must exist. Our triggers end up newest,
+// so they fire before the application's and the log's order is the true one.
+// The tables were read from the catalog at `schema_version`: when the source has moved on, nothing
+// is done and the error's remedy is kRetry.
+struct Installed {
+  std::vector<Captured> captured;  // one per table, in order
+  int64_t schema_version = 0;      // as it is after the installation
+};
+Result<Installed> install(sqlite::Connection& source, const std::vector<Table>& tables,
+                          const std::vector<CaptureId>& retire, int64_t schema_version);
+
+// True when the catalog's triggers named for `captured` are exactly those that install() makes, and
+// no trigger of the application on that table is newer than them.
+struct TriggerRow {
+  std::string name;
+  std::string table;
+  std::string sql;
+  int64_t schema_rowid = 0;
+};
+bool triggers_intact(const Table& table, const Captured& captured,
+                     const std::vector<TriggerRow>& triggers);
+
+// Deletes at most `rows_max` log rows below `applied`, never the newest row of all nor the one at
+// `applied`. Returns how many. BUSY is not an error: 0.
+Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max);
+
+// Inside the caller's write transaction: makes every table refuse writes by strangers.
+Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,
+                   const std::vector<Captured>& captured);
+// In a transaction of its own: takes the fence away. Returns the number of triggers dropped.
+Result<int64_t> lower_fence(sqlite::Connection& source);
+Result<bool> fence_is_up(sqlite::Connection& source);
+
+// Removes every trace: triggers, tables. Returns the names of what was removed.
+Result<std::vector<std::string>> uninstall(sqlite::Connection& source);
+
+}  // namespace crossfade::capture

@@ -1,0 +1,279 @@
+#include "capture/log_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "capture/change_log.h"
+#include "engine/core/assert.h"
+#include "engine/core/limits.h"
+#include "engine/sqlite/connection.h"
+
+namespace crossfade::capture {
+namespace {
+
+constexpr int kFirstValueColumn = 3;  // after lsn, tbl, op
+
+std::string select_sql() {
+  std::string sql = "SELECT lsn,tbl,op";
+  for (size_t i = 0; i < limits::kLogValuesPerRow; ++i) sql += fmt::format(",c{}", i);
+  return sql + fmt::format(" FROM {} WHERE lsn>?1 AND lsn<=?2 ORDER BY lsn", kLogTable);
+}
+
+size_t value_count(const Table& table, LogOp op) {
+  switch (op) {
+    case LogOp::kInsert:
+    case LogOp::kDelete: return table.columns.size();
+    case LogOp::kUpdate: return 2 * table.columns.size();
+    case LogOp::kRecheck: return table.key.size();
+    case LogOp::kContinuation: break;
+  }
+  return 0;
+}
+
+std::string key_identity(const Table& table, const Row& key) {
+  std::string out = table.name + '\0';
+  for (const Value& value : key) append_identity(value, &out);
+  return out;
+}
+
+Row key_of(const Table& table, const Row& row) {
+  Row key;
+  for (const size_t k : table.key) key.push_back(row[k]);
+  return key;
+}
+
+}  // namespace
+
+LogReader::LogReader(sqlite::Connection& source, Shapes shapes)
+    : source_(source), shapes_(std::move(shapes)) {}
+
+Error LogReader::tampered(Lsn lsn, std::string what) const {
+  Error error;
+  error.code = ErrorCode::kSource;
+  error.op = "capture.read";
+  error.object = fmt::format("{} in {}", kLogTable, source_.path());
+  error.native = std::move(what);
+  error.lsn = lsn;
+  error.hint = "somebody wrote to or deleted from crossfade's log. The target is as it was; run "
+               "`crossfade finish` and start the move anew";
+  return error;
+}
+
+Result<Watermark> LogReader::begin_snapshot() {
+  end_snapshot();
+  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source_, sqlite::Begin::kDeferred));
+  snapshot_.emplace(std::move(transaction));
+  // The first read pins the snapshot; PRAGMA schema_version then belongs to it.
+  CROSSFADE_TRY(watermark_.newest, newest_lsn(source_));
+  CROSSFADE_TRY(watermark_.schema_version, source_.query_int("PRAGMA schema_version"));
+  return watermark_;
+}
+
+void LogReader::end_snapshot() {
+  select_.reset();
+  have_row_ = false;
+  lookups_.clear();
+  refresh_.clear();
+  snapshot_.reset();
+}
+
+Result<ChangeBatch> LogReader::read(Lsn after, size_t bytes_max) {
+  CROSSFADE_ASSERT(snapshot_.has_value(), "read() without a snapshot");
+  ChangeBatch batch;
+  if (!select_) {
+    CROSSFADE_TRY(auto select, sqlite::Statement::prepare(source_, select_sql()));
+    select.bind(1, after.value);
+    select.bind(2, watermark_.newest.value);
+    select_.emplace(std::move(select));
+    expected_ = after.next();
+    one_part_ = true;
+    CROSSFADE_TRY(have_row_, select_->step());
+  }
+  batch.through = after;
+  while (have_row_ && batch.bytes < bytes_max) {
+    RawEntry entry;
+    CROSSFADE_TRY(have_row_, next_entry(*select_, &entry));
+    batch.through = entry.last;
+    CROSSFADE_TRY(decode(std::move(entry), &batch));
+  }
+  batch.closes_watermark = !have_row_;
+  if (!batch.closes_watermark) one_part_ = false;
+  if (batch.closes_watermark && expected_ != watermark_.newest.next()) {
+    return fail(tampered(expected_, fmt::format("the log ends at {} but its newest position is {}",
+                                                expected_.value - 1, watermark_.newest.value)));
+  }
+  CROSSFADE_TRY(settle_rechecks(&batch));
+  return batch;
+}
+
+// Reads the entry that `rows` stands on, with its continuations, and moves to the next one.
+Result<bool> LogReader::next_entry(sqlite::Statement& rows, RawEntry* entry) {
+  entry->first = entry->last = Lsn{rows.integer(0)};
+  entry->id = CaptureId{rows.integer(1)};
+  entry->op = static_cast<LogOp>(rows.integer(2));
+  if (entry->first != expected_) {
+    return fail(tampered(entry->first, fmt::format("position {} is missing", expected_.value)));
+  }
+  const auto shape = shapes_.find(entry->id);
+  const size_t wanted =
+      shape == shapes_.end() ? 0 : value_count(*shape->second.table, entry->op);
+  bool more = true;
+  do {
+    for (size_t i = 0; i < limits::kLogValuesPerRow && entry->values.size() < wanted; ++i) {
+      entry->values.push_back(rows.value(kFirstValueColumn + static_cast<int>(i)));
+    }
+    entry->last = Lsn{rows.integer(0)};
+    CROSSFADE_TRY(more, rows.step());
+  } while (more && static_cast<LogOp>(rows.integer(2)) == LogOp::kContinuation);
+  expected_ = entry->last.next();
+  if (shape != shapes_.end() && (wanted == 0 || entry->values.size() != wanted)) {
+    return fail(tampered(entry->first,
+                         fmt::format("an entry of kind {} has {} values instead of {}",
+                                     static_cast<int64_t>(entry->op), entry->values.size(), wanted)));
+  }
+  return more;
+}
+
+Status LogReader::decode(RawEntry entry, ChangeBatch* batch) {
+  const auto shape = shapes_.find(entry.id);
+  if (shape == shapes_.end() || entry.last <= shape->second.base_lsn) return ok();
+  Change change;
+  change.lsn = entry.last;
+  change.table = shape->second.table;
+  const size_t width = change.table->columns.size();
+  const auto begin = std::make_move_iterator(entry.values.begin());
+  switch (entry.op) {
+    case LogOp::kInsert:
+      change.op = ChangeOp::kInsert;
+      change.after = std::move(entry.values);
+      note_null_key(*change.table, change.after);
+      break;
+    case LogOp::kDelete:
+      change.op = ChangeOp::kDelete;
+      change.before = std::move(entry.values);
+      break;
+    case LogOp::kUpdate:
+      change.op = ChangeOp::kUpdate;
+      change.before.assign(begin, begin + static_cast<std::ptrdiff_t>(width));
+      change.after.assign(begin + static_cast<std::ptrdiff_t>(width),
+                          std::make_move_iterator(entry.values.end()));
+      note_null_key(*change.table, change.after);
+      break;
+    case LogOp::kRecheck:
+      change.op = ChangeOp::kVanish;
+      change.before.resize(width);
+      for (size_t i = 0; i < change.table->key.size(); ++i) {
+        change.before[change.table->key[i]] = std::move(entry.values[i]);
+      }
+      break;
+    case LogOp::kContinuation: return fail(tampered(entry.first, "a continuation without a head"));
+  }
+  batch->bytes += sizeof(Change) + size_bytes(change.before) + size_bytes(change.after);
+  batch->changes.push_back(std::move(change));
+  return ok();
+}
+
+void LogReader::note_null_key(const Table& table, const Row& row) {
+  if (table.identity != Identity::kPrimaryKey) return;
+  for (const size_t k : table.key) {
+    if (row[k].is_null()) null_key_table_ = table.name;
+  }
+}
+
+Result<std::optional<Row>> LogReader::current_row(const std::shared_ptr<const Table>& table,
+                                                  const Row& key) {
+  Lookup& lookup = lookups_[table->name];
+  if (!lookup.by_key) {
+    std::string columns;
+    for (const Column& column : table->columns) {
+      columns += (columns.empty() ? "" : ",") + column.source_sql;
+    }
+    std::string where;
+    for (const size_t k : table->key) {
+      where += (where.empty() ? "" : " AND ") + table->columns[k].source_sql + "=?";
+    }
+    CROSSFADE_TRY(auto statement,
+                  sqlite::Statement::prepare(
+                      source_, fmt::format("SELECT {} FROM {} WHERE {}", columns,
+                                           sqlite::quote(table->name), where)));
+    lookup.by_key.emplace(std::move(statement));
+  }
+  sqlite::Statement& statement = *lookup.by_key;
+  statement.clear();
+  for (size_t i = 0; i < key.size(); ++i) statement.bind(static_cast<int>(i) + 1, key[i]);
+  CROSSFADE_TRY(const bool found, statement.step());
+  std::optional<Row> row;
+  // The column's collation may find 'A' for 'a': only the very same key counts.
+  if (found) row = statement.row();
+  statement.reset();
+  if (row && key_of(*table, *row) != key) row.reset();
+  return row;
+}
+
+// A noted key stands for a removed row only if a REPLACE did remove it. What the snapshot and the
+// later entries say decides:
+// - the key is gone at the watermark: removed here or later; either way it ends up gone;
+// - an INSERT of the same key follows: it was gone before that, so it vanished here;
+// - it exists and nothing inserts it again: it never went (OR IGNORE, upsert).
+// When the batch has several parts, the later entries are not in memory: the row is then taken out
+// here and put back from the snapshot at the end, which is right in each of the three cases.
+Status LogReader::settle_rechecks(ChangeBatch* batch) {
+  const bool any = std::any_of(batch->changes.begin(), batch->changes.end(),
+                               [](const Change& c) { return c.op == ChangeOp::kVanish; });
+  if (any) {
+    CROSSFADE_TRY(resolve_vanished(batch));
+  }
+  if (batch->closes_watermark) append_refreshed(batch);
+  return ok();
+}
+
+Status LogReader::resolve_vanished(ChangeBatch* batch) {
+  std::map<std::string, bool> inserted_later;
+  std::vector<Change> kept;
+  for (size_t i = batch->changes.size(); i-- > 0;) {
+    Change& change = batch->changes[i];
+    const Table& table = *change.table;
+    if (change.op == ChangeOp::kVanish) {
+      const Row key = key_of(table, change.before);
+      const std::string identity = key_identity(table, key);
+      const auto later = inserted_later.find(identity);
+      // An earlier note of the same key was not followed by its removal: it existed until here.
+      const bool vanished_before_insert = later != inserted_later.end() && later->second;
+      inserted_later[identity] = false;
+      if (!vanished_before_insert) {
+        CROSSFADE_TRY(auto row, current_row(change.table, key));
+        if (row && one_part_) continue;
+        if (row) refresh_[identity] = {change.table, std::move(*row)};
+      }
+    } else if (change.op == ChangeOp::kInsert) {
+      inserted_later[key_identity(table, key_of(table, change.after))] = true;
+    } else {
+      // An update that moves a row onto a key brings that key into being, as an insert does.
+      if (change.op == ChangeOp::kUpdate) {
+        inserted_later[key_identity(table, key_of(table, change.after))] = true;
+      }
+      inserted_later[key_identity(table, key_of(table, change.before))] = false;
+    }
+    kept.push_back(std::move(change));
+  }
+  batch->changes.assign(std::make_move_iterator(kept.rbegin()),
+                        std::make_move_iterator(kept.rend()));
+  return ok();
+}
+
+void LogReader::append_refreshed(ChangeBatch* batch) {
+  for (auto& [identity, refreshed] : refresh_) {
+    Change change;
+    change.lsn = batch->through;
+    change.table = refreshed.first;
+    change.op = ChangeOp::kUpdate;  // the row, as the snapshot has it, whatever is on the target
+    change.before = refreshed.second;
+    change.after = std::move(refreshed.second);
+    batch->changes.push_back(std::move(change));
+  }
+  refresh_.clear();
+}
+
+}  // namespace crossfade::capture

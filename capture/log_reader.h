@@ -1,0 +1,93 @@
+// Reads the change log: exact batches between watermarks.
+//
+// A snapshot is one read transaction. It sees data and log together, so the log's newest position
+// in it is an exact watermark for whatever is read beside it. Snapshots must be short: they pin the
+// WAL (limits::kChunkReadMax).
+// Threads: its connection's. Borrows the connection, which must outlive it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capture/names.h"
+#include "engine/core/change.h"
+#include "engine/core/result.h"
+#include "engine/sqlite/statement.h"
+#include "engine/sqlite/transaction.h"
+
+namespace crossfade::sqlite {
+class Connection;
+}
+
+namespace crossfade::capture {
+
+// What the reader must know of each captured shape. Log rows of other ids are retired, and skipped.
+struct Shape {
+  std::shared_ptr<const Table> table;
+  Lsn base_lsn;  // changes at or below it are in the copy already
+};
+using Shapes = std::map<CaptureId, Shape>;
+
+struct Watermark {
+  Lsn newest;
+  int64_t schema_version = 0;
+};
+
+class LogReader {
+ public:
+  LogReader(sqlite::Connection& source, Shapes shapes);
+
+  // Opens a snapshot (ends the one before). The caller compares schema_version with the one its
+  // shapes belong to before it reads: under another schema the log must not be interpreted.
+  Result<Watermark> begin_snapshot();
+  void end_snapshot();
+
+  // The next part of what lies above `after`, up to the snapshot's watermark, about `bytes_max`
+  // large. closes_watermark is set on the last part. Call again with `after` = through until then.
+  // A hole in the log, or a row that cannot be what the triggers wrote, is an error: the log was
+  // tampered with.
+  Result<ChangeBatch> read(Lsn after, size_t bytes_max);
+
+  // Set when a row was read whose key holds a NULL, in a table known by its primary key: the table
+  // needs another identity. Names the table.
+  [[nodiscard]] const std::optional<std::string>& null_key_table() const { return null_key_table_; }
+
+ private:
+  struct RawEntry {
+    Lsn first;
+    Lsn last;
+    CaptureId id;
+    LogOp op = LogOp::kInsert;
+    Row values;
+  };
+  struct Lookup {
+    std::optional<sqlite::Statement> by_key;  // all carried columns
+  };
+
+  Result<bool> next_entry(sqlite::Statement& rows, RawEntry* entry);
+  Status decode(RawEntry entry, ChangeBatch* batch);
+  Result<std::optional<Row>> current_row(const std::shared_ptr<const Table>& table, const Row& key);
+  Status settle_rechecks(ChangeBatch* batch);
+  Status resolve_vanished(ChangeBatch* batch);
+  void append_refreshed(ChangeBatch* batch);
+  void note_null_key(const Table& table, const Row& row);
+  [[nodiscard]] Error tampered(Lsn lsn, std::string what) const;
+
+  sqlite::Connection& source_;
+  const Shapes shapes_;
+  std::optional<sqlite::Transaction> snapshot_;
+  std::optional<sqlite::Statement> select_;
+  Watermark watermark_;
+  Lsn expected_;       // the next position, to notice holes
+  bool one_part_ = true;  // the whole way to the watermark fits one part
+  std::map<std::string, Lookup> lookups_;
+  // Rows that a REPLACE may have removed and that exist at the watermark: written again at its end.
+  std::map<std::string, std::pair<std::shared_ptr<const Table>, Row>> refresh_;
+  std::optional<std::string> null_key_table_;
+  bool have_row_ = false;  // select_ stands on a row that begins the next entry
+};
+
+}  // namespace crossfade::capture

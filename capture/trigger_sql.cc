@@ -1,0 +1,183 @@
+#include "capture/trigger_sql.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "capture/names.h"
+#include "engine/core/limits.h"
+#include "engine/sqlite/connection.h"
+
+namespace crossfade::capture {
+namespace {
+
+using sqlite::quote;
+
+std::string log_columns(size_t count) {
+  std::string out;
+  for (size_t i = 0; i < count; ++i) out += fmt::format(",c{}", i);
+  return out;
+}
+
+std::string join(const std::vector<std::string>& parts, size_t from, size_t to) {
+  std::string out;
+  for (size_t i = from; i < to; ++i) out += "," + parts[i];
+  return out;
+}
+
+// INSERTs that write `values` as one log entry: the first row, then continuations. `from_clause`
+// is empty or " FROM ... WHERE ..."; it must yield at most one row when there are continuations.
+std::string log_insert(CaptureId id, LogOp op, const std::vector<std::string>& values,
+                       const std::string& from_clause) {
+  std::string out;
+  size_t at = 0;
+  do {
+    const size_t end = std::min(values.size(), at + limits::kLogValuesPerRow);
+    const LogOp row_op = at == 0 ? op : LogOp::kContinuation;
+    out += fmt::format("INSERT INTO {}(tbl,op{}) SELECT {},{}{}{};", kLogTable,
+                       log_columns(end - at), id.value, static_cast<int64_t>(row_op),
+                       join(values, at, end), from_clause);
+    at = end;
+  } while (at < values.size());
+  return out;
+}
+
+std::vector<std::string> image(const Table& table, std::string_view alias) {
+  std::vector<std::string> out;
+  for (const Column& column : table.columns) {
+    out.push_back(fmt::format("{}.{}", alias, column.source_sql));
+  }
+  return out;
+}
+
+std::vector<std::string> key_image(const Table& table, std::string_view alias) {
+  std::vector<std::string> out;
+  for (const size_t k : table.key) {
+    out.push_back(fmt::format("{}.{}", alias, table.columns[k].source_sql));
+  }
+  return out;
+}
+
+std::string collate(const std::string& collation) {
+  return " COLLATE " + quote(collation);
+}
+
+// Rows that hold the value NEW brings to one unique key.
+std::string same_key(const Table& table, const UniqueKey& key) {
+  std::string out;
+  for (const UniqueKey::Part& part : key.parts) {
+    const std::string& column = table.columns[part.column].source_sql;
+    out += fmt::format("{}t.{}=NEW.{}{}", out.empty() ? "" : " AND ", column, column,
+                       collate(part.collation));
+  }
+  return out;
+}
+
+// "is another row than OLD".
+std::string not_old(const Table& table) {
+  if (!table.without_rowid && !table.rowid_name.empty()) {
+    return fmt::format("t.{0}<>OLD.{0}", table.rowid_name);
+  }
+  std::string out;
+  for (const size_t k : table.key) {
+    const std::string& column = table.columns[k].source_sql;
+    out += fmt::format("{}t.{} IS OLD.{}", out.empty() ? "" : " AND ", column, column);
+  }
+  return "NOT(" + out + ")";
+}
+
+bool is_rowid_key(const Table& table, const UniqueKey& key) {
+  return table.identity == Identity::kRowidAlias && key.parts.size() == 1 &&
+         key.parts[0].column == table.key[0];
+}
+
+std::string recheck(const Table& table, CaptureId id, const std::string& condition) {
+  return log_insert(id, LogOp::kRecheck, key_image(table, "t"),
+                    fmt::format(" FROM {} AS t WHERE {}", quote(table.name), condition));
+}
+
+TriggerSql trigger(const Table& table, CaptureId id, std::string_view suffix,
+                   std::string_view event, const std::string& when, const std::string& body) {
+  TriggerSql out;
+  out.name = fmt::format("{}{}_{}", kPrefix, id.value, suffix);
+  out.sql = fmt::format("CREATE TRIGGER {} {} ON {}{} BEGIN {} END", out.name, event,
+                        quote(table.name), when.empty() ? "" : " WHEN " + when, body);
+  return out;
+}
+
+// What REPLACE removes fires no DELETE trigger unless the connection set recursive_triggers, so
+// before each write the rows that stand in its way are noted by key; the reader looks whether they
+// still exist. One noted too many (OR IGNORE, upsert) is harmless.
+void append_recheck_triggers(const Table& table, CaptureId id, std::vector<TriggerSql>* out) {
+  const bool has_rowid = !table.without_rowid && !table.rowid_name.empty();
+  std::string on_insert;
+  if (has_rowid) {
+    on_insert += recheck(table, id, fmt::format("t.{0}=NEW.{0}", table.rowid_name));
+    out->push_back(trigger(table, id, "moved", "BEFORE UPDATE",
+                           fmt::format("NEW.{0}<>OLD.{0}", table.rowid_name),
+                           recheck(table, id, fmt::format("t.{0}=NEW.{0}", table.rowid_name))));
+  }
+  std::string on_update;
+  std::vector<std::string> columns;
+  for (const UniqueKey& key : table.unique_keys) {
+    if (has_rowid && is_rowid_key(table, key)) continue;
+    on_insert += recheck(table, id, same_key(table, key));
+    on_update += recheck(table, id, same_key(table, key) + " AND " + not_old(table));
+    for (const UniqueKey::Part& part : key.parts) {
+      columns.push_back(quote(table.columns[part.column].name));
+    }
+  }
+  if (!on_insert.empty()) {
+    out->push_back(trigger(table, id, "replace", "BEFORE INSERT", "", on_insert));
+  }
+  if (!on_update.empty()) {
+    std::sort(columns.begin(), columns.end());
+    columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
+    out->push_back(trigger(table, id, "rekey",
+                           fmt::format("BEFORE UPDATE OF {}", fmt::join(columns, ",")), "",
+                           on_update));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> capture_tables_sql() {
+  return {
+      fmt::format("CREATE TABLE IF NOT EXISTS {}(lsn INTEGER PRIMARY KEY,tbl,op{})", kLogTable,
+                  log_columns(limits::kLogValuesPerRow)),
+      fmt::format("CREATE TABLE IF NOT EXISTS {}(id INTEGER PRIMARY KEY,tbl TEXT NOT NULL,"
+                  "shape TEXT NOT NULL,base_lsn INTEGER NOT NULL,retired INTEGER NOT NULL DEFAULT 0)",
+                  kShapesTable),
+      fmt::format("CREATE TABLE IF NOT EXISTS {}(id INTEGER PRIMARY KEY CHECK(id=1),"
+                  "format INTEGER NOT NULL,source_id TEXT NOT NULL,journal_mode TEXT NOT NULL)",
+                  kControlTable),
+  };
+}
+
+std::vector<TriggerSql> capture_triggers(const Table& table, CaptureId id) {
+  std::vector<TriggerSql> out;
+  append_recheck_triggers(table, id, &out);
+  const std::vector<std::string> before = image(table, "OLD");
+  const std::vector<std::string> after = image(table, "NEW");
+  std::vector<std::string> both = before;
+  both.insert(both.end(), after.begin(), after.end());
+  out.push_back(trigger(table, id, "insert", "AFTER INSERT", "",
+                        log_insert(id, LogOp::kInsert, after, "")));
+  out.push_back(trigger(table, id, "update", "AFTER UPDATE", "",
+                        log_insert(id, LogOp::kUpdate, both, "")));
+  out.push_back(trigger(table, id, "delete", "AFTER DELETE", "",
+                        log_insert(id, LogOp::kDelete, before, "")));
+  return out;
+}
+
+std::vector<TriggerSql> fence_triggers(const Table& table, CaptureId id) {
+  std::vector<TriggerSql> out;
+  const std::string body = fmt::format("SELECT {}();", kMovedFunction);
+  out.push_back(trigger(table, id, "fence_insert", "BEFORE INSERT", "", body));
+  out.push_back(trigger(table, id, "fence_update", "BEFORE UPDATE", "", body));
+  out.push_back(trigger(table, id, "fence_delete", "BEFORE DELETE", "", body));
+  return out;
+}
+
+}  // namespace crossfade::capture

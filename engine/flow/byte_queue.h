@@ -1,0 +1,107 @@
+// The hand-off between two threads: moodycamel's lock-free queue with a byte budget around it.
+//
+// moodycamel bounds blocks, not bytes, and keeps order per producer only; so: one producer, one
+// consumer, one producer token, and our own count of bytes. An item larger than the whole budget is
+// taken when the queue is empty, so nothing wedges.
+// Threads: push() from one thread, pop() from another, close() from any. The mutex is for sleeping
+// only; a hand-off between two busy threads takes no lock.
+#pragma once
+
+#include <concurrentqueue/concurrentqueue.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "engine/core/deadline.h"
+
+namespace crossfade::flow {
+
+template <typename T>
+class ByteQueue {
+ public:
+  explicit ByteQueue(size_t bytes_max) : bytes_max_(bytes_max), token_(queue_) {}
+
+  // Waits for room. False: closed, and the item was not taken.
+  bool push(T item, size_t bytes) {
+    if (!has_room(bytes) && !closed_.load()) {
+      sleep([&] { return has_room(bytes) || closed_.load(); }, std::nullopt);
+    }
+    if (closed_.load()) return false;
+    bytes_.fetch_add(bytes);
+    queue_.enqueue(token_, Entry{std::move(item), bytes});
+    items_.fetch_add(1);
+    wake();
+    return true;
+  }
+
+  // Waits for an item until the deadline. Nothing: the deadline passed, or closed and drained.
+  std::optional<T> pop(Deadline deadline) {
+    if (items_.load() == 0 && !closed_.load()) {
+      sleep([&] { return items_.load() != 0 || closed_.load(); }, deadline);
+    }
+    Entry entry;
+    if (items_.load() == 0 || !queue_.try_dequeue_from_producer(token_, entry)) return std::nullopt;
+    items_.fetch_sub(1);
+    bytes_.fetch_sub(entry.bytes);
+    wake();
+    return std::move(entry.item);
+  }
+
+  // No further push succeeds; waiting threads wake. Items inside can still be popped.
+  void close() {
+    closed_.store(true);
+    wake();
+  }
+
+  [[nodiscard]] size_t bytes() const { return bytes_.load(); }
+  [[nodiscard]] bool closed() const { return closed_.load(); }
+
+ private:
+  struct Entry {
+    T item{};
+    size_t bytes = 0;
+  };
+
+  [[nodiscard]] bool has_room(size_t bytes) const {
+    const size_t used = bytes_.load();
+    return used == 0 || used + bytes <= bytes_max_;
+  }
+
+  template <typename Condition>
+  void sleep(Condition condition, std::optional<Deadline> deadline) {
+    std::unique_lock lock(mutex_);
+    sleepers_.fetch_add(1);
+    if (deadline) {
+      changed_.wait_until(lock, deadline->time(), condition);
+    } else {
+      changed_.wait(lock, condition);
+    }
+    sleepers_.fetch_sub(1);
+  }
+
+  void wake() {
+    if (sleepers_.load() == 0) return;
+    // Taking the lock orders this after the sleeper's check of its condition.
+    { const std::lock_guard lock(mutex_); }
+    changed_.notify_all();
+  }
+
+  // Constant after construction.
+  const size_t bytes_max_;
+  // Lock-free.
+  moodycamel::ConcurrentQueue<Entry> queue_;
+  moodycamel::ProducerToken token_;
+  std::atomic<size_t> bytes_{0};
+  std::atomic<size_t> items_{0};
+  std::atomic<int> sleepers_{0};
+  std::atomic<bool> closed_{false};
+  // For sleeping.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
+
+}  // namespace crossfade::flow

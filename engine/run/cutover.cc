@@ -1,0 +1,339 @@
+#include "engine/run/cutover.h"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "capture/change_log.h"
+#include "engine/observe/fault.h"
+#include "engine/observe/log.h"
+#include "engine/run/cutover_machine.h"
+#include "engine/run/live_tables.h"
+#include "engine/run/reconcile.h"
+#include "engine/sqlite/transaction.h"
+#include "verify/chunk.h"
+
+namespace crossfade::run {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Before the lock is taken the stream must be about this close, or the drain would eat the budget.
+constexpr int64_t kNearChanges = 2'000;
+constexpr size_t kNearKeys = 2'000;
+constexpr std::chrono::seconds kGateWait{60};
+
+Error stepped_back(std::string native, std::string hint) {
+  Error error;
+  error.code = ErrorCode::kSteppedBack;
+  error.remedy = Remedy::kStepBack;
+  error.op = "cutover";
+  error.native = std::move(native);
+  error.hint = std::move(hint);
+  return error;
+}
+
+class CutoverDriver {
+ public:
+  CutoverDriver(Move& move, Follower& follower, const VerifyReport& verified,
+                const CutoverOptions& options)
+      : move_(move),
+        follower_(follower),
+        verified_(verified),
+        options_(options),
+        machine_(options.dry_run),
+        pause_end_(Deadline::after(kGateWait)) {}
+
+  Result<CutoverReport> run() {
+    report_.dry_run = options_.dry_run;
+    report_.verified_rows = verified_.rows;
+    while (!machine_.ended()) {
+      const CutoverEvent event = perform(machine_.action());
+      if (machine_.state() == CutoverState::kResolve && event == CutoverEvent::kFailed &&
+          move_.stop.requested()) {
+        return fail(*failure_);
+      }
+      machine_.on(event);
+    }
+    if (machine_.state() == CutoverState::kSteppedBack && !options_.dry_run) {
+      return fail(failure_.value_or(stepped_back("gave up", "run the command again")));
+    }
+    if (failure_ && options_.dry_run) return fail(*failure_);
+    return report_;
+  }
+
+ private:
+  CutoverEvent perform(CutoverAction action) {
+    switch (action) {
+      case CutoverAction::kCheckGate: return event(check_gate());
+      case CutoverAction::kTakeLock: return event(take_lock());
+      case CutoverAction::kDrain: return event(drain());
+      case CutoverAction::kCompare: return event(compare());
+      case CutoverAction::kPrepare: return event(prepare());
+      case CutoverAction::kRaiseFence: return event(raise_fence());
+      case CutoverAction::kFlip: return flip();
+      case CutoverAction::kAskRoute: return ask_route();
+      case CutoverAction::kPublish: return event(publish());
+      case CutoverAction::kStepBack: return event(step_back());
+      case CutoverAction::kFinish: break;
+    }
+    return CutoverEvent::kOk;
+  }
+
+  CutoverEvent event(Status status) {
+    if (status) return CutoverEvent::kOk;
+    Error error = std::move(status).error();
+    // The first failure is the reason; what fails while stepping back is said beside it.
+    if (failure_) {
+      log::error(describe(error));
+    } else {
+      const std::string cause = error.native.empty() ? error.op : error.native;
+      failure_ = error.code == ErrorCode::kSteppedBack
+                     ? std::move(error)
+                     : stepped_back(fmt::format("{}: {}", error.op, cause), error.hint);
+    }
+    return CutoverEvent::kFailed;
+  }
+
+  Status pump_until(Deadline deadline, const std::function<bool()>& reached, const char* what) {
+    while (!reached()) {
+      if (move_.stop.requested()) return fail(stepped_back("stopped on request", ""));
+      if (deadline.expired()) {
+        return fail(stepped_back(fmt::format("{} took longer than allowed", what),
+                                 "raise --max-pause, or run it when there is less traffic"));
+      }
+      CROSSFADE_TRY(const auto got, follower_.pump(deadline.sooner(Deadline::after(milliseconds(50)))));
+      if (got == Follower::Event::kSchemaChanged) {
+        return fail(stepped_back("the source's schema changed meanwhile",
+                                 "run the command again once the change is carried over"));
+      }
+    }
+    return ok();
+  }
+
+  [[nodiscard]] int64_t behind() const {
+    return follower_.captured().value - follower_.applied().value;
+  }
+
+  Status check_gate() {
+    if (!options_.no_rollback && !options_.dry_run) {
+      return fail(stepped_back("there is no way back after this cutover yet: what is written to "
+                               "PostgreSQL afterwards would not reach SQLite again",
+                               "if that is understood, say so with --no-rollback"));
+    }
+    CROSSFADE_TRY(const int64_t quarantined, move_.target.quarantined());
+    if (quarantined != 0) {
+      return fail(stepped_back(fmt::format("{} rows are in quarantine", quarantined),
+                               "`crossfade verify` names them; mend them on the source"));
+    }
+    if (!all_live(move_) || !verified_.equal() || follower_.dirty().overflowed()) {
+      return fail(stepped_back("the two sides are not known to be equal",
+                               "`crossfade verify` shows what differs"));
+    }
+    CROSSFADE_TRY(const bool intact, capture_is_intact(move_));
+    if (!intact) {
+      return fail(stepped_back("the source's schema changed just now", "run the command again"));
+    }
+    const Deadline deadline = Deadline::after(kGateWait);
+    CROSSFADE_TRY(pump_until(deadline, [&] { return behind() <= kNearChanges; }, "catching up"));
+    while (follower_.dirty().size() > kNearKeys) {
+      follower_.start_keys_pass();
+      CROSSFADE_TRY(pump_until(deadline, [&] { return follower_.keys_outstanding() == 0; },
+                               "comparing changed rows"));
+      CROSSFADE_TRY(check_keys(follower_.keys_verdict()));
+    }
+    return ok();
+  }
+
+  Status check_keys(const verify::ChunkVerdict& verdict) {
+    if (verdict.equal()) return ok();
+    std::string keys;
+    for (const verify::Difference& d : verdict.samples) keys += " " + d.key;
+    return fail(stepped_back(fmt::format("rows differ:{}", keys), "`crossfade verify` shows more"));
+  }
+
+  Status take_lock() {
+    CROSSFADE_TRY(auto connection, move_.source.connect(milliseconds(0)));
+    lock_connection_.emplace(std::move(connection));
+    const Deadline deadline = Deadline::after(std::max(options_.max_pause, milliseconds(2'000)));
+    while (true) {
+      auto begun = sqlite::Transaction::begin(*lock_connection_, sqlite::Begin::kImmediate);
+      if (begun) {
+        lock_.emplace(std::move(begun).value());
+        break;
+      }
+      if (begun.error().remedy != Remedy::kRetry || deadline.expired() || move_.stop.requested()) {
+        return fail(std::move(begun).error());
+      }
+      // Often, because a lock that is free for a moment is taken by whoever asks then.
+      std::this_thread::sleep_for(std::chrono::microseconds(500));
+    }
+    pause_began_ = Deadline::Clock::now();
+    pause_end_ = Deadline::after(options_.max_pause);
+    fault_point("cutover.locked");
+    CROSSFADE_TRY(const int64_t version, lock_connection_->query_int("PRAGMA schema_version"));
+    if (version != move_.schema_version) {
+      return fail(stepped_back("the source's schema changed just now", "run the command again"));
+    }
+    CROSSFADE_TRY(report_.drained_lsn, capture::newest_lsn(*lock_connection_));
+    return ok();
+  }
+
+  Status drain() {
+    follower_.source().nudge();
+    return pump_until(pause_end_, [&] { return follower_.applied() >= report_.drained_lsn; },
+                      "draining the last changes");
+  }
+
+  Status compare() {
+    for (DirtyKeys::OfTable& of_table : follower_.dirty().take()) {
+      if (pause_end_.expired()) {
+        return fail(stepped_back("comparing the last changes took longer than allowed",
+                                 "raise --max-pause"));
+      }
+      CROSSFADE_TRY(const auto keys, verify::read_source_keys(*lock_connection_, of_table.table,
+                                                              std::move(of_table.keys)));
+      CROSSFADE_TRY(const auto verdict,
+                    verify::compare_keys(move_.target.connection(), move_.options.target_schema,
+                                         keys));
+      CROSSFADE_TRY(check_keys(verdict));
+    }
+    fault_point("cutover.compared");
+    if (options_.dry_run) note_pause();
+    return ok();
+  }
+
+  Status prepare() {
+    CROSSFADE_TRY(hand_over_sequences(move_, *lock_connection_));
+    if (!move_.target.replica_role()) {
+      CROSSFADE_TRY(add_foreign_keys(move_, /*validate=*/false));
+    }
+    CROSSFADE_TRY(const auto route, move_.target.route());
+    report_.epoch = route.epoch;
+    if (route.primary != Primary::kSqlite) {
+      return fail(stepped_back("the route says that SQLite is not the primary", ""));
+    }
+    if (pause_end_.expired()) {
+      return fail(stepped_back("the preparations took longer than allowed", "raise --max-pause"));
+    }
+    return ok();
+  }
+
+  Status raise_fence() {
+    std::vector<Table> tables;
+    std::vector<capture::Captured> captured;
+    for (const TargetTable& t : move_.tables) {
+      tables.push_back(*t.table);
+      captured.push_back({t.capture_id, t.table->name, t.table->shape, t.base_lsn});
+    }
+    CROSSFADE_TRY(capture::raise_fence(*lock_connection_, tables, captured));
+    fault_point("cutover.fence.before_commit");
+    CROSSFADE_TRY(lock_->commit());
+    lock_.reset();
+    fault_point("cutover.fence.after_commit");
+    return ok();
+  }
+
+  CutoverEvent flip() {
+    move_.target.connection().ignore_stop(true);
+    auto flipped = move_.target.flip_route(move_.token, report_.epoch, Primary::kPostgres);
+    move_.target.connection().ignore_stop(false);
+    fault_point("cutover.flip.after_commit");
+    if (flipped) {
+      note_flipped();
+      return CutoverEvent::kOk;
+    }
+    if (flipped.error().remedy == Remedy::kResolveInDoubt) {
+      log::warn("the connection went during the flip: asking the target what became of it. Neither "
+                "side accepts writes until that is known");
+      return CutoverEvent::kInDoubt;
+    }
+    return event(std::move(flipped));
+  }
+
+  // The lease is asked for before the row is read: only when the old session is gone is its
+  // transaction decided.
+  CutoverEvent ask_route() {
+    postgres::ConnectOptions connect;
+    connect.params = move_.params;
+    auto store = TargetStore::open(std::move(connect));
+    if (store) {
+      if (auto lease = store.value().resume_lease(move_.token, move_.stop); lease) {
+        const auto route = store.value().route();
+        if (route) {
+          const bool flipped = route.value().primary == Primary::kPostgres;
+          if (flipped) note_flipped();
+          move_.target = std::move(store).value();
+          if (!flipped) failure_ = stepped_back("the target did not flip", "run the command again");
+          return flipped ? CutoverEvent::kFlipped : CutoverEvent::kNotFlipped;
+        }
+      }
+    }
+    failure_ = stepped_back("whether the target flipped is not known",
+                            "when the target can be reached again, run any crossfade command: it "
+                            "completes the cutover or takes the fence away");
+    move_.stop.wait_until(Deadline::after(std::chrono::seconds(1)));
+    return CutoverEvent::kFailed;
+  }
+
+  void note_flipped() {
+    note_pause();
+    report_.primary = Primary::kPostgres;
+    report_.epoch = report_.epoch.next();
+  }
+
+  void note_pause() {
+    report_.write_pause = std::chrono::duration_cast<std::chrono::microseconds>(
+        Deadline::Clock::now() - pause_began_);
+  }
+
+  Status publish() {
+    const Route route{report_.primary, report_.epoch, move_.target.connection().safe_name()};
+    return write_route_file(move_.state.route(), route);
+  }
+
+  Status step_back() {
+    lock_.reset();
+    lock_connection_.reset();
+    if (!machine_.fence_may_be_up()) return ok();
+    CROSSFADE_TRY(const int64_t dropped, capture::lower_fence(move_.source.connection()));
+    log::warn(fmt::format("stepped back: SQLite accepts writes again ({} fence triggers removed)",
+                          dropped));
+    return ok();
+  }
+
+  Move& move_;
+  Follower& follower_;
+  const VerifyReport& verified_;
+  const CutoverOptions options_;
+  CutoverMachine machine_;
+  CutoverReport report_;
+  std::optional<Error> failure_;
+  // The transaction must go before its connection.
+  std::optional<sqlite::Connection> lock_connection_;
+  std::optional<sqlite::Transaction> lock_;
+  Deadline::Clock::time_point pause_began_;
+  Deadline pause_end_;
+};
+
+}  // namespace
+
+nlohmann::json to_json(const CutoverReport& r) {
+  return {{"primary", to_string(r.primary)},
+          {"epoch", r.epoch.value},
+          {"write_pause_ms", static_cast<double>(r.write_pause.count()) / 1000.0},
+          {"verified_rows", r.verified_rows},
+          {"drained_lsn", r.drained_lsn.value},
+          {"dry_run", r.dry_run}};
+}
+
+Result<CutoverReport> cut_over(Move& move, Follower& follower, const VerifyReport& verified,
+                               const CutoverOptions& options) {
+  return CutoverDriver(move, follower, verified, options).run();
+}
+
+}  // namespace crossfade::run

@@ -1,0 +1,37 @@
+// Carries a cutover out: performs what CutoverMachine says and tells it what came of it.
+#pragma once
+
+#include <chrono>
+#include <nlohmann/json_fwd.hpp>
+
+#include "engine/core/limits.h"
+#include "engine/core/result.h"
+#include "engine/run/follow.h"
+#include "engine/run/move.h"
+
+namespace crossfade::run {
+
+struct CutoverOptions {
+  bool dry_run = false;
+  bool no_rollback = false;
+  std::chrono::milliseconds max_pause = limits::kMaxPauseDefault;
+};
+
+struct CutoverReport {
+  Primary primary = Primary::kSqlite;
+  Epoch epoch;
+  std::chrono::microseconds write_pause{0};  // from holding the source's write lock to the flip
+  int64_t verified_rows = 0;
+  Lsn drained_lsn;
+  bool dry_run = false;
+};
+
+[[nodiscard]] nlohmann::json to_json(const CutoverReport& report);
+
+// `verified`: the report of the round that ended just now; dirty keys have been kept since it began.
+// An error means the old side is primary and accepts writes (kSteppedBack), unless it says that the
+// outcome is in doubt.
+Result<CutoverReport> cut_over(Move& move, Follower& follower, const VerifyReport& verified,
+                               const CutoverOptions& options);
+
+}  // namespace crossfade::run

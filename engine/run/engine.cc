@@ -1,0 +1,454 @@
+#include "engine/run/engine.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "capture/change_log.h"
+#include "engine/core/backoff.h"
+#include "engine/core/limits.h"
+#include "engine/observe/log.h"
+#include "engine/run/copy_phase.h"
+#include "engine/run/live_tables.h"
+#include "engine/run/reconcile.h"
+
+namespace crossfade::run {
+namespace {
+
+bool may_pass(const Error& error) {
+  return error.remedy == Remedy::kReconnect || error.remedy == Remedy::kResolveInDoubt ||
+         error.remedy == Remedy::kRetry;
+}
+
+Error replaced(const std::string& path, std::string native) {
+  Error error;
+  error.code = ErrorCode::kSourceReplaced;
+  error.op = "source.open";
+  error.object = path;
+  error.native = std::move(native);
+  error.hint = "the source file is not the one this move began with. Put the original file back, or "
+               "`crossfade finish` and start the move anew";
+  return error;
+}
+
+Error not_begun(const std::string& path) {
+  Error error;
+  error.code = ErrorCode::kBlocked;
+  error.remedy = Remedy::kDecide;
+  error.op = "source.open";
+  error.object = path;
+  error.native = "no move of this database has begun";
+  error.hint = "begin one with `crossfade run`";
+  return error;
+}
+
+}  // namespace
+
+TaskResult to_result(const Error& error) {
+  TaskResult out;
+  out.exit_code = exit_code(error.code);
+  out.text = describe(error) + "\n";
+  out.document = {{"error",
+                   {{"code", std::string(to_string(error.code))},
+                    {"op", error.op},
+                    {"object", error.object},
+                    {"cause", error.native},
+                    {"remedy", error.hint}}}};
+  return out;
+}
+
+void Move::set_phase(const std::string& phase) {
+  bool changed = false;
+  board.update([&](StatusReport& r) {
+    changed = r.phase != phase;
+    r.phase = phase;
+  });
+  if (!changed) return;
+  log::info(fmt::format("phase: {}", phase));
+  audit.record("phase", {{"phase", phase}});
+}
+
+Engine::Engine(EngineOptions options, StopSource& stop)
+    : options_(std::move(options)), stop_(stop) {}
+
+Engine::~Engine() = default;
+
+void Engine::post(Task task) {
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+}
+
+std::optional<Task> Engine::current_task() {
+  const std::lock_guard lock(mutex_);
+  if (tasks_.empty()) return std::nullopt;
+  return tasks_.front();
+}
+
+void Engine::answer(const TaskResult& result) {
+  Task task;
+  {
+    const std::lock_guard lock(mutex_);
+    task = std::move(tasks_.front());
+    tasks_.pop_front();
+  }
+  if (task.done) task.done(result);
+}
+
+void Engine::answer_all(const Error& error) {
+  while (current_task()) answer(to_result(error));
+}
+
+Result<postgres::ConnectionParams> Engine::resolve_target() {
+  std::string target = options_.target.empty() ? state_->remembered_target() : options_.target;
+  if (target.empty()) target = "embedded";
+  if (target != "embedded") return postgres::ConnectionParams::parse(target);
+  CROSSFADE_TRY(auto cluster, postgres::EmbeddedCluster::start({state_->cluster(), "crossfade", {}}));
+  cluster_.emplace(std::move(cluster));
+  return postgres::ConnectionParams::parse(cluster_->url());
+}
+
+Status Engine::open() {
+  CROSSFADE_TRY(auto state, StateFolder::of(options_.database));
+  state_.emplace(std::move(state));
+  CROSSFADE_TRY(auto source, SourceFile::open(state_->database()));
+  source_.emplace(std::move(source));
+  CROSSFADE_TRY(state_->ensure());
+  CROSSFADE_TRY(state_->lock());
+  audit_.emplace(state_->audit());
+  if (on_locked_) {
+    CROSSFADE_TRY(on_locked_(*state_));
+  }
+  if (options_.must_have_begun) {
+    CROSSFADE_TRY(const auto identity, capture::read_identity(source_->connection()));
+    if (!identity) return fail(not_begun(source_->path()));
+  }
+  CROSSFADE_TRY(auto params, resolve_target());
+  params_.emplace(std::move(params));
+  CROSSFADE_TRY(connect());
+  const bool embedded = cluster_.has_value();
+  CROSSFADE_TRY(state_->remember_target(embedded ? "embedded" : params_->secret()));
+  board_.update([&](StatusReport& r) {
+    r.running = true;
+    r.target = params_->safe();
+  });
+  return take_lease_and_recover();
+}
+
+Status Engine::connect() {
+  target_.reset();
+  postgres::ConnectOptions options;
+  options.params = *params_;
+  options.connect_timeout = limits::kConnectTimeout;
+  options.statement_timeout = limits::kStatementTimeout;
+  options.stop = &stop_;
+  CROSSFADE_TRY(auto target, TargetStore::open(std::move(options)));
+  target_.emplace(std::move(target));
+  if (token_) {
+    CROSSFADE_TRY(target_->resume_lease(*token_, stop_));
+  }
+  return ok();
+}
+
+// Before anything is written: this file belongs to what is on the target.
+Status Engine::check_source_identity() {
+  CROSSFADE_TRY(const auto identity, capture::read_identity(source_->connection()));
+  CROSSFADE_TRY(const bool present, target_->exists());
+  if (!present) return ok();
+  CROSSFADE_TRY(const auto progress, target_->progress());
+  if (!identity || identity->source_id != progress.source_id) {
+    if (!identity) {
+      return fail(replaced(source_->path(),
+                           "the target belongs to a move from a file that has a change log; this "
+                           "one has none"));
+    }
+    return ok();  // another source's target: TargetStore::ensure() says so
+  }
+  CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(source_->connection()));
+  if (newest < progress.applied_lsn) {
+    return fail(replaced(source_->path(),
+                         fmt::format("its change log ends at {}, the target is at {} already",
+                                     newest.value, progress.applied_lsn.value)));
+  }
+  if (progress.digest_lsn.value != 0) {
+    CROSSFADE_TRY(const auto digest,
+                  capture::log_row_digest(source_->connection(), progress.digest_lsn));
+    if (digest && *digest != progress.digest) {
+      return fail(replaced(source_->path(),
+                           fmt::format("its change log holds another entry at {} than the one that "
+                                       "was applied",
+                                       progress.digest_lsn.value)));
+    }
+  }
+  return ok();
+}
+
+Status Engine::take_lease_and_recover() {
+  CROSSFADE_TRY(check_source_identity());
+  CROSSFADE_TRY(const auto identity, capture::read_identity(source_->connection()));
+  CROSSFADE_TRY(const bool present, target_->exists());
+  if (!identity || !present) {
+    log::info("reading what is stored, to choose types");
+    CROSSFADE_TRY(auto plan, plan_first(options_, *source_, stop_));
+    prepared_ = std::move(plan.tables);
+    findings_ = std::move(plan.findings);
+  }
+  if (!options_.keep_journal_mode && !identity) {
+    // The identity remembers the mode there was; so it is made first.
+    CROSSFADE_TRY(capture::ensure_identity(source_->connection()));
+    CROSSFADE_TRY(source_->prefer_wal());
+  }
+  CROSSFADE_TRY(const auto known, capture::ensure_identity(source_->connection()));
+  CROSSFADE_TRY(target_->ensure(known.source_id, options_.target_schema));
+  CROSSFADE_TRY(token_, target_->take_lease(fmt::format("pid {}", ::getpid()), stop_));
+  audit_->record("engine_started", {{"source", source_->path()},
+                                    {"target", params_->safe()},
+                                    {"token", token_->value}});
+  return ok();
+}
+
+// The route row is the authority. A fence without a flip is what a crash between the two left: the
+// source is primary still, so it is opened again.
+Status Engine::recover_route(Move& move, const Route& route) {
+  CROSSFADE_TRY(const bool fenced, capture::fence_is_up(move.source.connection()));
+  Route copy = route;
+  if (route.primary == Primary::kPostgres) {
+    copy.url = params_->safe();
+    cut_over_ = true;
+    move.set_phase("finished");
+  } else if (fenced) {
+    CROSSFADE_TRY(capture::lower_fence(move.source.connection()));
+    log::warn("an earlier cutover ended between fence and flip; it is taken back, SQLite is primary");
+    audit_->record("cutover_stepped_back", {{"epoch", route.epoch.value}});
+  }
+  board_.update([&](StatusReport& r) {
+    r.primary = route.primary;
+    r.epoch = route.epoch;
+  });
+  return write_route_file(state_->route(), copy);
+}
+
+Status Engine::run(bool until_idle) {
+  auto opened = open();
+  if (!opened) {
+    answer_all(opened.error());
+    close_cluster();
+    return opened;
+  }
+  Backoff backoff(limits::kReconnectBase, limits::kReconnectCap, limits::kReconnectAttemptsMax);
+  Status status = ok();
+  Next next = Next::kAgain;
+  while (next == Next::kAgain) {
+    const Lsn before = board_.get().applied_lsn;
+    status = session(until_idle, &next);
+    if (status) continue;
+    if (stop_.requested() || !may_pass(status.error())) break;
+    if (board_.get().applied_lsn > before) backoff.reset();
+    if (!backoff.next()) break;
+    log::warn(fmt::format("trying again in {} ms: {}", backoff.pause().count(),
+                          describe(status.error())));
+    stop_.wait_until(Deadline::after(backoff.pause()));
+    if (stop_.requested()) break;
+    if (!target_->connection().alive()) {
+      if (auto connected = connect(); !connected && !may_pass(connected.error())) {
+        status = std::move(connected);
+        break;
+      }
+    }
+  }
+  if (stop_.requested() && (status || status.error().code == ErrorCode::kInterrupted)) {
+    status = ok();
+  }
+  if (!status) answer_all(status.error());
+  board_.update([](StatusReport& r) { r.running = false; });
+  audit_->record("engine_stopped", {{"ok", status.has_value()}});
+  close_cluster();
+  return status;
+}
+
+// A cluster that this process started serves nobody once it ends, unless it is the primary.
+void Engine::close_cluster() {
+  target_.reset();
+  if (!cluster_ || cut_over_ || !cluster_->started_here()) return;
+  if (auto stopped = cluster_->stop(); !stopped) log::warn(describe(stopped.error()));
+}
+
+// One pass from connecting to the end or to the next reason to begin again.
+Status Engine::session(bool until_idle, Next* next) {
+  *next = Next::kEnd;
+  if (!target_ || !target_->connection().alive()) {
+    CROSSFADE_TRY(connect());
+  }
+  target_->connection().rollback();  // what the last pass left open
+  Move move{options_, *state_, stop_,   board_, *audit_, *source_, *target_, *params_,
+            *token_,  {},      0,       true,   {},      std::move(prepared_),
+            std::move(to_rebuild_)};
+  CROSSFADE_TRY(const auto route, target_->route());
+  CROSSFADE_TRY(recover_route(move, route));
+  if (cut_over_) {
+    CutoverReport report;
+    report.primary = route.primary;
+    report.epoch = route.epoch;
+    while (current_task()) {
+      answer({0, to_json(report), "PostgreSQL is primary already; nothing to do\n"});
+    }
+    return ok();
+  }
+  auto done = [&]() -> Status {
+    CROSSFADE_TRY(reconcile(move));
+    CROSSFADE_TRY(const auto end, copy_tables(move));
+    if (end == CopyEnd::kStopped) return ok();
+    if (end == CopyEnd::kSchemaChanged) {
+      *next = Next::kAgain;
+      return ok();
+    }
+    return follow(move, until_idle, next);
+  }();
+  for (schema::Finding& finding : move.findings) findings_.push_back(std::move(finding));
+  to_rebuild_ = std::move(move.to_rebuild);
+  return done;
+}
+
+Status Engine::follow(Move& move, bool until_idle, Next* next) {
+  CROSSFADE_TRY(const auto progress, move.target.progress());
+  CROSSFADE_TRY(const auto quarantined, move.target.quarantined_tables());
+  CROSSFADE_TRY(const int64_t waiting, move.target.quarantined());
+  capture::Shapes shapes;
+  for (const TargetTable& t : move.tables) shapes[t.capture_id] = {t.table, t.base_lsn};
+  board_.update([&](StatusReport& r) {
+    r.applied_lsn = progress.applied_lsn;
+    r.verified_lsn = progress.verified_lsn;
+    r.quarantined = waiting;
+  });
+  apply::Applier applier(move.target.connection(), move.options.target_schema, move.token,
+                         progress.applied_lsn);
+  applier.set_quarantined_tables({quarantined.begin(), quarantined.end()});
+  CROSSFADE_TRY(auto source,
+                SourceThread::start(move.source, board_,
+                                    {std::move(shapes), move.schema_version, progress.applied_lsn,
+                                     move.utf8}));
+  Follower follower(move, *source, applier);
+  CROSSFADE_TRY(on_caught_up(move, follower, applier));
+  while (!stop_.requested()) {
+    CROSSFADE_TRY(const auto event, follower.pump(Deadline::after(std::chrono::milliseconds(50))));
+    if (event == Follower::Event::kSchemaChanged) {
+      *next = Next::kAgain;
+      return ok();
+    }
+    CROSSFADE_TRY(on_caught_up(move, follower, applier));
+    bool ended = false;
+    CROSSFADE_TRY(serve(move, follower, &ended));
+    if (ended || (until_idle && !current_task())) break;
+  }
+  remember_digest(move, follower.applied());
+  return ok();
+}
+
+Status Engine::on_caught_up(Move& move, Follower& follower, apply::Applier& applier) {
+  if (!all_live(move)) {
+    move.set_phase("catching_up");
+    CROSSFADE_TRY(const int made, make_live(move, follower.applied()));
+    if (made == 0) return ok();
+  }
+  std::unordered_map<const Table*, bool> exact;
+  for (const TargetTable& t : move.tables) {
+    exact[t.table.get()] = t.state == TableState::kLive;
+  }
+  applier.set_exact(std::move(exact));
+  if (!all_live(move)) return ok();
+  if (board_.get().phase != "following") {
+    if (move.target.replica_role()) {
+      CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));
+    }
+    move.set_phase("following");
+    CROSSFADE_TRY(move.target.set_phase("following"));
+  }
+  if (Deadline::Clock::now() >= next_digest_) remember_digest(move, follower.applied());
+  return ok();
+}
+
+void Engine::remember_digest(Move& move, Lsn applied) {
+  next_digest_ = Deadline::Clock::now() + std::chrono::seconds(1);
+  const auto digest = capture::log_row_digest(move.source.connection(), applied);
+  if (digest && digest.value() && move.target.connection().alive() &&
+      !move.target.connection().in_transaction()) {
+    (void)move.target.set_digest(applied, *digest.value());
+  }
+}
+
+// Works on the first task: a verification round, and for a cutover what follows it.
+Status Engine::serve(Move& move, Follower& follower, bool* ended) {
+  const auto task = current_task();
+  if (!task || !all_live(move) || follower.round_running()) return ok();
+  auto report = follower.take_report();
+  if (!report) {
+    follower.start_round();
+    return ok();
+  }
+  CROSSFADE_TRY(report->quarantined,
+                move.target.quarantine_list(static_cast<int64_t>(limits::kSamplesMax)));
+  audit_->record("verified", {{"equal", report->equal()},
+                              {"rows", report->rows},
+                              {"through_lsn", report->through.value}});
+  if (report->equal()) {
+    CROSSFADE_TRY(move.target.set_verified(report->through));
+    board_.update([&](StatusReport& r) { r.verified_lsn = report->through; });
+  }
+  if (task->kind == TaskKind::kCutover) return serve_cutover(move, follower, *report, ended);
+  return finish_verify(move, std::move(*report));
+}
+
+Status Engine::finish_verify(Move& move, VerifyReport report) {
+  (void)move;
+  TaskResult result;
+  result.document = to_json(report);
+  result.text = to_text(report);
+  if (!report.quarantined.empty()) {
+    result.exit_code = exit_code(ErrorCode::kBlocked);
+  } else if (!report.equal()) {
+    result.exit_code = exit_code(ErrorCode::kDifferent);
+  }
+  answer(result);
+  return ok();
+}
+
+Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport& report,
+                             bool* ended) {
+  const auto task = current_task();
+  if (!task->cutover.dry_run) {
+    audit_->record("cutover_begun", {{"max_pause_ms", task->cutover.max_pause.count()}});
+    move.set_phase("cutting_over");
+  }
+  auto done = cut_over(move, follower, report, task->cutover);
+  if (!done) {
+    audit_->record("cutover_stepped_back", {{"cause", done.error().native}});
+    if (!task->cutover.dry_run) move.set_phase("following");
+    answer(to_result(done.error()));
+    return ok();
+  }
+  const CutoverReport& cut = done.value();
+  audit_->record(cut.dry_run ? "cutover_rehearsed" : "cut_over", to_json(cut));
+  const std::string text =
+      cut.dry_run
+          ? fmt::format("dry run: the cutover would succeed; writers waited {:.1f} ms\n",
+                        static_cast<double>(cut.write_pause.count()) / 1000)
+          : fmt::format("PostgreSQL is primary (epoch {}); writers waited {:.1f} ms\n",
+                        cut.epoch.value, static_cast<double>(cut.write_pause.count()) / 1000);
+  if (!cut.dry_run) {
+    cut_over_ = true;
+    *ended = true;
+    board_.update([&](StatusReport& r) {
+      r.primary = cut.primary;
+      r.epoch = cut.epoch;
+    });
+    move.set_phase("finished");
+    CROSSFADE_TRY(move.target.set_phase("finished"));
+  }
+  answer({0, to_json(cut), text});
+  if (!cut.dry_run && !move.target.replica_role()) {
+    CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));
+  }
+  return ok();
+}
+
+}  // namespace crossfade::run

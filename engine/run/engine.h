@@ -1,0 +1,103 @@
+// The engine: takes one source through its phases to a goal, and serves requests meanwhile.
+//
+// One loop: connect, reconcile, copy, follow. Whatever goes wrong and may pass (a lost connection, a
+// schema change) leads back to its head, so recovery is the same code as a fresh start.
+// Threads: run() on one; post(), board() and stop from any.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "engine/core/result.h"
+#include "engine/core/stop.h"
+#include "engine/postgres/embedded.h"
+#include "engine/run/cutover.h"
+#include "engine/run/follow.h"
+#include "engine/run/move.h"
+
+namespace crossfade::run {
+
+enum class TaskKind : uint8_t { kVerify, kCutover };
+
+// What came of a task, ready to be shown: the JSON document of the verb, or its error.
+struct TaskResult {
+  int exit_code = 0;
+  nlohmann::json document;
+  std::string text;
+};
+
+struct Task {
+  TaskKind kind = TaskKind::kVerify;
+  CutoverOptions cutover;
+  std::function<void(const TaskResult&)> done;  // called once, on the engine's thread
+};
+
+class Engine {
+ public:
+  Engine(EngineOptions options, StopSource& stop);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Works until stop is requested, until a cutover has succeeded, or, with `until_idle`, until all
+  // posted tasks are done. OK: it ended as it should. A source that was cut over already is OK too,
+  // and its pending tasks are answered from the route.
+  Status run(bool until_idle);
+
+  // Called once this process holds the source's lock; its failure ends run(). Set before run().
+  void on_locked(std::function<Status(const StateFolder&)> hook) { on_locked_ = std::move(hook); }
+
+  void post(Task task);
+  [[nodiscard]] StatusBoard& board() { return board_; }
+  [[nodiscard]] const std::vector<schema::Finding>& findings() const { return findings_; }
+
+ private:
+  enum class Next : uint8_t { kAgain, kEnd };
+
+  Status open();
+  Result<postgres::ConnectionParams> resolve_target();
+  Status connect();
+  Status check_source_identity();
+  Status take_lease_and_recover();
+  Status recover_route(Move& move, const Route& route);
+  Status session(bool until_idle, Next* next);
+  Status follow(Move& move, bool until_idle, Next* next);
+  Status serve(Move& move, Follower& follower, bool* ended);
+  Status serve_cutover(Move& move, Follower& follower, const VerifyReport& report, bool* ended);
+  Status on_caught_up(Move& move, Follower& follower, apply::Applier& applier);
+  Status finish_verify(Move& move, VerifyReport report);
+  void remember_digest(Move& move, Lsn applied);
+  void answer(const TaskResult& result);
+  void answer_all(const Error& error);
+  std::optional<Task> current_task();
+  void close_cluster();
+
+  const EngineOptions options_;
+  StopSource& stop_;
+  StatusBoard board_;
+  std::function<Status(const StateFolder&)> on_locked_;
+  std::optional<StateFolder> state_;
+  std::optional<AuditLog> audit_;
+  std::optional<SourceFile> source_;
+  std::optional<postgres::EmbeddedCluster> cluster_;
+  std::optional<postgres::ConnectionParams> params_;
+  std::optional<TargetStore> target_;
+  std::optional<LeaseToken> token_;
+  std::vector<schema::TablePlan> prepared_;
+  std::vector<schema::Finding> findings_;
+  std::set<std::string> to_rebuild_;
+  Deadline::Clock::time_point next_digest_{};
+  bool cut_over_ = false;
+  std::mutex mutex_;
+  std::deque<Task> tasks_;  // guarded by mutex_; the first is the one worked on
+};
+
+// The error as the process and the control socket give it: exit code, document, text.
+[[nodiscard]] TaskResult to_result(const Error& error);
+
+}  // namespace crossfade::run

@@ -1,0 +1,148 @@
+#include "engine/run/finish.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "capture/change_log.h"
+#include "engine/core/limits.h"
+#include "engine/postgres/embedded.h"
+#include "engine/schema/catalog.h"
+#include "engine/sqlite/transaction.h"
+
+namespace crossfade::run {
+namespace {
+
+class Finisher {
+ public:
+  Finisher(const EngineOptions& options, const FinishOptions& finish_options, StopSource& stop)
+      : options_(options), finish_(finish_options), stop_(stop) {}
+
+  Result<FinishReport> run() {
+    CROSSFADE_TRY(auto state, StateFolder::of(options_.database));
+    const bool had_folder = std::filesystem::exists(state.folder());
+    if (had_folder) {
+      CROSSFADE_TRY(state.lock());
+    }
+    CROSSFADE_TRY(auto source, SourceFile::open(state.database()));
+    CROSSFADE_TRY(open_target(state));
+    Route route;
+    if (target_) {
+      CROSSFADE_TRY(const bool present, target_->exists());
+      if (present) {
+        CROSSFADE_TRY(route, target_->route());
+        CROSSFADE_TRY(report_.target, target_->remove());
+      }
+    }
+    CROSSFADE_TRY(clean_source(source, route.primary == Primary::kPostgres));
+    if (had_folder) {
+      CROSSFADE_TRY(clean_state(state, route.primary == Primary::kPostgres));
+    }
+    return report_;
+  }
+
+ private:
+  Status open_target(const StateFolder& state) {
+    std::string target = options_.target.empty() ? state.remembered_target() : options_.target;
+    if (target.empty()) return ok();
+    if (target == "embedded") {
+      const postgres::EmbeddedOptions embedded{state.cluster(), "crossfade", {}};
+      if (postgres::EmbeddedCluster::url_of(embedded).empty()) return ok();
+      CROSSFADE_TRY(auto cluster, postgres::EmbeddedCluster::start(embedded));
+      target = cluster.url();
+      cluster_.emplace(std::move(cluster));
+    }
+    postgres::ConnectOptions connect;
+    CROSSFADE_TRY(connect.params, postgres::ConnectionParams::parse(target));
+    connect.connect_timeout = limits::kConnectTimeout;
+    connect.stop = &stop_;
+    CROSSFADE_TRY(auto store, TargetStore::open(std::move(connect)));
+    target_.emplace(std::move(store));
+    return ok();
+  }
+
+  Status clean_source(SourceFile& source, bool cut_over) {
+    sqlite::Connection& connection = source.connection();
+    CROSSFADE_TRY(const auto identity, capture::read_identity(connection));
+    std::vector<Table> tables;
+    std::vector<capture::Captured> captured;
+    if (cut_over && finish_.keep_fence) {
+      CROSSFADE_TRY(auto catalog, schema::read_catalog(connection));
+      tables = std::move(catalog.tables);
+      for (size_t i = 0; i < tables.size(); ++i) {
+        captured.push_back({CaptureId{static_cast<int64_t>(i) + 1}, tables[i].name, "", {}});
+      }
+    }
+    CROSSFADE_TRY(report_.source, capture::uninstall(connection));
+    if (!tables.empty()) {
+      CROSSFADE_TRY(auto transaction,
+                    sqlite::Transaction::begin(connection, sqlite::Begin::kImmediate));
+      CROSSFADE_TRY(capture::raise_fence(connection, tables, captured));
+      CROSSFADE_TRY(transaction.commit());
+      report_.state.emplace_back("the fence was kept: SQLite goes on refusing writes");
+    }
+    if (!identity || identity->journal_mode_before == "wal") return ok();
+    const auto restored =
+        connection.query_text("PRAGMA journal_mode=" + identity->journal_mode_before);
+    if (restored && restored.value() == identity->journal_mode_before) {
+      report_.source.push_back("journal mode wal (back to " + restored.value() + ")");
+    }
+    return ok();
+  }
+
+  // After a cutover the route file stays for the clients, and an embedded cluster is the primary.
+  Status clean_state(const StateFolder& state, bool cut_over) {
+    target_.reset();
+    const auto drop = [&](const std::string& path) {
+      std::error_code code;
+      if (std::filesystem::remove(path, code)) report_.state.push_back(path);
+    };
+    if (!cut_over) {
+      if (cluster_) {
+        CROSSFADE_TRY(cluster_->destroy());
+        report_.state.push_back("the embedded cluster in " + state.cluster());
+      }
+      drop(state.route());
+      drop(state.folder() + "/target");
+    }
+    drop(state.control_socket());
+    drop(state.folder() + "/engine.lock");
+    return ok();
+  }
+
+  const EngineOptions& options_;
+  const FinishOptions finish_;
+  StopSource& stop_;
+  std::optional<postgres::EmbeddedCluster> cluster_;
+  std::optional<TargetStore> target_;
+  FinishReport report_;
+};
+
+}  // namespace
+
+nlohmann::json to_json(const FinishReport& r) {
+  return {{"removed", {{"source", r.source}, {"target", r.target}, {"state", r.state}}}};
+}
+
+std::string to_text(const FinishReport& r) {
+  std::string out;
+  const auto list = [&out](const char* where, const std::vector<std::string>& items) {
+    out += fmt::format("{}: {}\n", where, items.empty() ? "nothing to remove" : "removed");
+    for (const std::string& item : items) out += fmt::format("  {}\n", item);
+  };
+  list("source", r.source);
+  list("target", r.target);
+  list("state folder", r.state);
+  return out;
+}
+
+Result<FinishReport> finish(const EngineOptions& options, const FinishOptions& finish_options,
+                            StopSource& stop) {
+  return Finisher(options, finish_options, stop).run();
+}
+
+}  // namespace crossfade::run

@@ -1,0 +1,33 @@
+// The separate, destructive last step: removes every trace of crossfade from both sides, and says
+// what it removed. The data stays where it is, on both sides.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/core/result.h"
+#include "engine/core/stop.h"
+#include "engine/run/move.h"
+
+namespace crossfade::run {
+
+struct FinishOptions {
+  bool keep_fence = false;  // after a cutover: SQLite goes on refusing writes
+};
+
+struct FinishReport {
+  std::vector<std::string> source;
+  std::vector<std::string> target;
+  std::vector<std::string> state;
+};
+
+[[nodiscard]] nlohmann::json to_json(const FinishReport& report);
+[[nodiscard]] std::string to_text(const FinishReport& report);
+
+// No engine may run (kFenced). Idempotent. The target being out of reach is an error before anything
+// is removed.
+Result<FinishReport> finish(const EngineOptions& options, const FinishOptions& finish_options,
+                            StopSource& stop);
+
+}  // namespace crossfade::run

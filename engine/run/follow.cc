@@ -1,0 +1,120 @@
+#include "engine/run/follow.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "engine/core/assert.h"
+#include "engine/core/limits.h"
+
+namespace crossfade::run {
+namespace {
+
+constexpr size_t kKeysPerRequest = 1'000;
+
+int64_t age_ms(int64_t since_us) {
+  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
+      Deadline::Clock::now().time_since_epoch());
+  return since_us == 0 ? 0 : (now.count() - since_us) / 1000;
+}
+
+}  // namespace
+
+Result<Follower::Event> Follower::pump(Deadline deadline) {
+  auto item = source_.pop(deadline);
+  if (!item) {
+    move_.board.update([&](StatusReport& r) {
+      r.lag_changes = std::max<int64_t>(0, r.captured_lsn.value - applied().value);
+      if (r.lag_changes == 0) r.lag_ms = 0;
+    });
+    return Event::kIdle;
+  }
+  if (auto* batch = std::get_if<ChangeBatch>(&*item)) {
+    CROSSFADE_TRY(apply(*batch));
+  } else if (auto* chunk = std::get_if<ChunkItem>(&*item)) {
+    CROSSFADE_TRY(compare(*chunk));
+  } else if (auto* keys = std::get_if<KeysItem>(&*item)) {
+    CROSSFADE_TRY(compare(*keys));
+  } else if (auto* failed = std::get_if<SourceFailed>(&*item)) {
+    return fail(std::move(failed->error));
+  } else {
+    const std::string& rebuild = std::get<SchemaChanged>(*item).rebuild;
+    if (!rebuild.empty()) move_.to_rebuild.insert(rebuild);
+    return Event::kSchemaChanged;
+  }
+  return Event::kProgress;
+}
+
+Status Follower::apply(const ChangeBatch& batch) {
+  if (tracking_) dirty_.note(batch);
+  CROSSFADE_TRY(applier_.apply(batch));
+  if (!batch.closes_watermark) return ok();
+  source_.set_applied(applied());
+  const apply::ApplyCounts& counts = applier_.counts();
+  move_.board.update([&](StatusReport& r) {
+    r.applied_lsn = applied();
+    r.lag_changes = std::max<int64_t>(0, r.captured_lsn.value - applied().value);
+    r.lag_ms = age_ms(batch.oldest_captured_us);
+    r.conflicts += counts.conflicts;
+  });
+  if (counts.quarantined != quarantined_before_) {
+    quarantined_before_ = counts.quarantined;
+    CROSSFADE_TRY(const int64_t waiting, move_.target.quarantined());
+    move_.board.update([&](StatusReport& r) { r.quarantined = waiting; });
+  }
+  return ok();
+}
+
+Status Follower::compare(const ChunkItem& item) {
+  CROSSFADE_ASSERT(item.at == applied(), "a chunk at {} while the target is at {}", item.at.value,
+                   applied().value);
+  if (!round_) return ok();
+  CROSSFADE_TRY(const auto verdict,
+                verify::compare_chunk(move_.target.connection(), move_.options.target_schema,
+                                      item.chunk));
+  round_->add(*item.chunk.table, item.chunk.last, verdict, item.at);
+  return ok();
+}
+
+Status Follower::compare(const KeysItem& item) {
+  CROSSFADE_ASSERT(item.at == applied(), "keys at {} while the target is at {}", item.at.value,
+                   applied().value);
+  CROSSFADE_TRY(const auto verdict,
+                verify::compare_keys(move_.target.connection(), move_.options.target_schema,
+                                     item.keys));
+  keys_verdict_.merge(verdict);
+  --keys_outstanding_;
+  return ok();
+}
+
+void Follower::start_round() {
+  std::vector<std::shared_ptr<const Table>> tables;
+  for (const TargetTable& t : move_.tables) tables.push_back(t.table);
+  round_.emplace(tables);
+  tracking_ = true;
+  dirty_.clear();
+  source_.request(RoundRequest{std::move(tables)});
+}
+
+std::optional<VerifyReport> Follower::take_report() {
+  if (!round_ || !round_->done()) return std::nullopt;
+  VerifyReport report = round_->report();
+  round_.reset();
+  return report;
+}
+
+void Follower::start_keys_pass() {
+  keys_verdict_ = {};
+  for (DirtyKeys::OfTable& of_table : dirty_.take()) {
+    for (size_t at = 0; at < of_table.keys.size(); at += kKeysPerRequest) {
+      const auto begin = of_table.keys.begin() + static_cast<std::ptrdiff_t>(at);
+      const auto end = of_table.keys.begin() +
+                       static_cast<std::ptrdiff_t>(std::min(of_table.keys.size(), at + kKeysPerRequest));
+      source_.request(KeysRequest{of_table.table, {std::make_move_iterator(begin),
+                                                   std::make_move_iterator(end)}});
+      ++keys_outstanding_;
+    }
+  }
+}
+
+}  // namespace crossfade::run

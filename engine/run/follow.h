@@ -1,0 +1,59 @@
+// Takes what the source thread hands over and does it on the target, item by item: changes are
+// applied, chunks and keys are compared, each at the position it was read at.
+//
+// Threads: the engine's. Borrows everything it is given.
+#pragma once
+
+#include <optional>
+
+#include "apply/applier.h"
+#include "engine/run/move.h"
+#include "engine/run/source_thread.h"
+#include "engine/run/verify_round.h"
+
+namespace crossfade::run {
+
+class Follower {
+ public:
+  enum class Event : uint8_t { kIdle, kProgress, kSchemaChanged };
+
+  Follower(Move& move, SourceThread& source, apply::Applier& applier)
+      : move_(move), source_(source), applier_(applier) {}
+
+  // Waits for the next item until the deadline, and handles it.
+  Result<Event> pump(Deadline deadline);
+
+  // A comparison of all tables from here on; dirty keys are kept from this moment.
+  void start_round();
+  [[nodiscard]] bool round_running() const { return round_ && !round_->done(); }
+  // The finished round's report, once.
+  std::optional<VerifyReport> take_report();
+
+  // Has the keys that were touched since the round began compared, beside the stream. Their number
+  // shrinks with each pass. The verdict is in keys_verdict() when keys_outstanding() is 0.
+  void start_keys_pass();
+  [[nodiscard]] int keys_outstanding() const { return keys_outstanding_; }
+  [[nodiscard]] const verify::ChunkVerdict& keys_verdict() const { return keys_verdict_; }
+
+  [[nodiscard]] DirtyKeys& dirty() { return dirty_; }
+  [[nodiscard]] Lsn applied() const { return applier_.applied(); }
+  [[nodiscard]] Lsn captured() const { return move_.board.get().captured_lsn; }
+  [[nodiscard]] SourceThread& source() { return source_; }
+
+ private:
+  Status apply(const ChangeBatch& batch);
+  Status compare(const ChunkItem& item);
+  Status compare(const KeysItem& item);
+
+  Move& move_;
+  SourceThread& source_;
+  apply::Applier& applier_;
+  std::optional<VerifyRound> round_;
+  bool tracking_ = false;
+  DirtyKeys dirty_;
+  int keys_outstanding_ = 0;
+  verify::ChunkVerdict keys_verdict_;
+  int64_t quarantined_before_ = 0;
+};
+
+}  // namespace crossfade::run

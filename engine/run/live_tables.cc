@@ -1,0 +1,155 @@
+#include "engine/run/live_tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/limits.h"
+#include "engine/observe/fault.h"
+#include "engine/observe/log.h"
+#include "engine/postgres/quote.h"
+#include "engine/sqlite/statement.h"
+
+namespace crossfade::run {
+namespace {
+
+using postgres::quote;
+
+// Runs DDL that the rows themselves may make impossible. A refusal is written down and passed over.
+Status try_ddl(Move& move, const std::string& table, const std::string& ddl) {
+  postgres::Connection& target = move.target.connection();
+  CROSSFADE_TRY(target.exec("SAVEPOINT ddl"));
+  const auto done = target.exec(ddl);
+  if (done) {
+    CROSSFADE_TRY(target.exec("RELEASE SAVEPOINT ddl"));
+    return ok();
+  }
+  if (done.error().sqlstate.empty()) return fail(done.error());
+  CROSSFADE_TRY(target.exec("ROLLBACK TO SAVEPOINT ddl; RELEASE SAVEPOINT ddl"));
+  log::warn(fmt::format("{}: the target refused: {} ({})", table, ddl, done.error().native));
+  move.audit.record("ddl_refused",
+                    {{"table", table}, {"ddl", ddl}, {"cause", done.error().native}});
+  schema::Finding finding;
+  finding.severity = schema::Severity::kWarning;
+  finding.code = "ddl_refused";
+  finding.table = table;
+  finding.message = fmt::format("the target refused: {}: {}", ddl, done.error().native);
+  finding.remedy = "mend the rows and run the statement on the target by hand";
+  move.findings.push_back(std::move(finding));
+  return ok();
+}
+
+Result<bool> constraint_exists(Move& move, const Table& table, const std::string& name) {
+  const std::string relation = quote(move.options.target_schema, table.target_name);
+  CROSSFADE_TRY(const auto found,
+                move.target.connection().query(
+                    "SELECT EXISTS(SELECT 1 FROM pg_constraint WHERE conrelid=to_regclass($1) AND "
+                    "conname=$2)",
+                    {postgres::text_param(relation), postgres::text_param(name)}));
+  return found.boolean(0, 0);
+}
+
+// DDL on large tables takes as long as it takes; the caller's stop request still ends it.
+class LongStatements {
+ public:
+  explicit LongStatements(postgres::Connection& target) : target_(target) {
+    target_.set_statement_timeout(std::chrono::hours(24));
+  }
+  ~LongStatements() { target_.set_statement_timeout(limits::kStatementTimeout); }
+  LongStatements(const LongStatements&) = delete;
+  LongStatements& operator=(const LongStatements&) = delete;
+
+ private:
+  postgres::Connection& target_;
+};
+
+Result<int64_t> last_key(sqlite::Connection& source, const Table& table) {
+  CROSSFADE_TRY(const int64_t newest,
+                source.query_int(fmt::format("SELECT max({}) FROM {}",
+                                             table.columns[table.key[0]].source_sql,
+                                             sqlite::quote(table.name))));
+  if (!table.autoincrement) return newest;
+  CROSSFADE_TRY(auto sequence,
+                sqlite::Statement::prepare(source, "SELECT seq FROM sqlite_sequence WHERE name=?"));
+  sequence.bind_text(1, table.name);
+  CROSSFADE_TRY(const bool found, sequence.step());
+  return found && sequence.storage(0) == StorageClass::kInteger
+             ? std::max(newest, sequence.integer(0))
+             : newest;
+}
+
+}  // namespace
+
+Result<int> make_live(Move& move, Lsn applied) {
+  postgres::Connection& target = move.target.connection();
+  const LongStatements patient(target);
+  int made = 0;
+  for (TargetTable& entry : move.tables) {
+    if (entry.state != TableState::kCatchingUp || applied < entry.consistent_lsn) continue;
+    CROSSFADE_TRY(target.exec("BEGIN"));
+    for (const Index& index : entry.table->indexes) {
+      if (!index.target_ddl) continue;
+      CROSSFADE_TRY(try_ddl(move, entry.table->name, *index.target_ddl));
+    }
+    CROSSFADE_TRY(target.exec(fmt::format(
+        "ANALYZE {}", quote(move.options.target_schema, entry.table->target_name))));
+    CROSSFADE_TRY(move.target.set_state(entry.table->name, TableState::kLive));
+    fault_point("live.before_commit");
+    CROSSFADE_TRY(target.commit());
+    entry.state = TableState::kLive;
+    ++made;
+  }
+  return made;
+}
+
+bool all_live(const Move& move) {
+  return std::all_of(move.tables.begin(), move.tables.end(),
+                     [](const TargetTable& t) { return t.state == TableState::kLive; });
+}
+
+Status add_foreign_keys(Move& move, bool validate) {
+  postgres::Connection& target = move.target.connection();
+  const LongStatements patient(target);
+  for (const TargetTable& entry : move.tables) {
+    for (const ForeignKey& key : entry.table->foreign_keys) {
+      if (!key.target_ddl) continue;
+      CROSSFADE_TRY(const bool there, constraint_exists(move, *entry.table, key.target_constraint));
+      CROSSFADE_TRY(target.exec("BEGIN"));
+      if (!there) {
+        CROSSFADE_TRY(try_ddl(move, entry.table->name, *key.target_ddl));
+      }
+      CROSSFADE_TRY(const bool made, constraint_exists(move, *entry.table, key.target_constraint));
+      if (validate && made) {
+        CROSSFADE_TRY(try_ddl(
+            move, entry.table->name,
+            fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}",
+                        quote(move.options.target_schema, entry.table->target_name),
+                        quote(key.target_constraint))));
+      }
+      CROSSFADE_TRY(target.commit());
+    }
+  }
+  return ok();
+}
+
+Status hand_over_sequences(Move& move, sqlite::Connection& source) {
+  for (const TargetTable& entry : move.tables) {
+    const Table& table = *entry.table;
+    // A rowid that stands in for a key goes on from where SQLite's would.
+    if (table.identity == Identity::kPrimaryKey) continue;
+    CROSSFADE_TRY(const int64_t last, last_key(source, table));
+    const std::string relation = quote(move.options.target_schema, table.target_name);
+    const std::string& column = table.columns[table.key[0]].target_name;
+    // A sequence starts at 1 and has no room below it; keys may be negative.
+    const std::string value = fmt::format("{}", std::max<int64_t>(1, last));
+    CROSSFADE_TRY(move.target.connection().query(
+        fmt::format("SELECT setval(pg_get_serial_sequence($1,$2),$3::bigint,{})",
+                    last >= 1 ? "true" : "false"),
+        {postgres::text_param(relation), postgres::text_param(column),
+         postgres::text_param(value)}));
+  }
+  return ok();
+}
+
+}  // namespace crossfade::run

@@ -1,0 +1,27 @@
+// What a table gets once its rows are the source's: secondary indexes, unique keys, foreign keys;
+// and its sequence at a cutover.
+//
+// Secondary unique keys come only now, because while changes are replayed over the copy a value may
+// stand in two rows for a moment.
+#pragma once
+
+#include "engine/core/result.h"
+#include "engine/run/move.h"
+
+namespace crossfade::run {
+
+// Turns tables that have caught up (applied >= consistent_lsn) live. Returns how many became so. An
+// index that the target refuses is reported, not fatal: the rows are there.
+Result<int> make_live(Move& move, Lsn applied);
+
+[[nodiscard]] bool all_live(const Move& move);
+
+// Adds the foreign keys that are missing, NOT VALID, and validates them when `validate`. While the
+// stream is applied they may exist only if this role can keep them quiet (replica_role).
+Status add_foreign_keys(Move& move, bool validate);
+
+// Every identity column's sequence goes above the largest key on the source and above its
+// sqlite_sequence. `source` must see the final position.
+Status hand_over_sequences(Move& move, sqlite::Connection& source);
+
+}  // namespace crossfade::run

@@ -1,0 +1,48 @@
+// What the parts of the engine share while one move runs. Engine thread only, but for the members
+// that say otherwise.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/core/stop.h"
+#include "engine/run/audit.h"
+#include "engine/run/source_file.h"
+#include "engine/run/state_folder.h"
+#include "engine/run/status.h"
+#include "engine/run/target_store.h"
+#include "engine/schema/plan.h"
+
+namespace crossfade::run {
+
+struct EngineOptions {
+  std::string database;
+  std::string target;  // a URL or connection string, "embedded", or empty: remembered, then embedded
+  std::string target_schema = "public";
+  bool quarantine = false;  // set rows aside that cannot be represented, instead of refusing to start
+  bool keep_journal_mode = false;
+  bool must_have_begun = false;  // refuse to begin a move; only go on with one
+};
+
+struct Move {
+  const EngineOptions& options;
+  const StateFolder& state;
+  StopSource& stop;     // any thread
+  StatusBoard& board;   // any thread
+  AuditLog& audit;      // any thread
+  SourceFile& source;
+  TargetStore& target;
+  const postgres::ConnectionParams& params;  // of the target
+  LeaseToken token;
+  std::vector<TargetTable> tables;
+  int64_t schema_version = 0;  // the source's, that `tables` belong to
+  bool utf8 = true;            // the source's encoding
+  std::vector<schema::Finding> findings;
+  std::vector<schema::TablePlan> prepared;  // plans made before anything was written
+  std::set<std::string> to_rebuild;         // tables that must be planned and copied anew
+
+  void set_phase(const std::string& phase);
+};
+
+}  // namespace crossfade::run

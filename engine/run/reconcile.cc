@@ -1,0 +1,229 @@
+#include "engine/run/reconcile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "capture/change_log.h"
+#include "engine/core/backoff.h"
+#include "engine/core/limits.h"
+#include "engine/observe/fault.h"
+#include "engine/observe/log.h"
+#include "engine/schema/plan.h"
+#include "engine/sqlite/transaction.h"
+
+namespace crossfade::run {
+namespace {
+
+struct Seen {
+  schema::Catalog catalog;
+  std::vector<capture::Captured> captured;
+  std::vector<capture::TriggerRow> triggers;
+};
+
+Result<Seen> look_at_source(Move& move) {
+  sqlite::Connection& source = move.source.connection();
+  CROSSFADE_TRY(auto snapshot, sqlite::Transaction::begin(source, sqlite::Begin::kDeferred));
+  Seen seen;
+  CROSSFADE_TRY(seen.catalog, schema::read_catalog(source));
+  CROSSFADE_TRY(seen.captured, capture::read_captured(source));
+  for (const schema::Trigger& t : seen.catalog.triggers) {
+    seen.triggers.push_back({t.name, t.table, t.sql, t.schema_rowid});
+  }
+  return seen;
+}
+
+template <typename Items, typename Name>
+auto find_by(Items& items, Name name) {
+  return std::find_if(items.begin(), items.end(), name);
+}
+
+// Whether what is on the target is still what this source table needs.
+bool is_settled(const Table& now, const TargetTable& entry, const Seen& seen, bool schema_moved) {
+  const auto captured = find_by(seen.captured, [&](const capture::Captured& c) {
+    return c.id == entry.capture_id && c.table == now.name;
+  });
+  if (captured == seen.captured.end() || entry.table->shape != now.shape) return false;
+  if (!capture::triggers_intact(*entry.table, *captured, seen.triggers)) return false;
+  if (!schema_moved) return true;
+  // A VACUUM moves the schema version too, and renumbers rowids that are nobody's key.
+  const bool copying = entry.state == TableState::kCopying;
+  return entry.table->identity != Identity::kSurrogate &&
+         (!copying || apply::copy_order_is_stable(*entry.table));
+}
+
+Error blocked(const std::vector<schema::Finding>& findings) {
+  Error error;
+  error.code = ErrorCode::kBlocked;
+  error.remedy = Remedy::kDecide;
+  error.op = "run.plan";
+  for (const schema::Finding& f : findings) {
+    if (f.severity != schema::Severity::kBlocker) continue;
+    error.object += fmt::format("{}{}{}{}", error.object.empty() ? "" : ", ", f.table,
+                                f.column.empty() ? "" : ".", f.column);
+    error.native += fmt::format("\n    {}: {}", f.code, f.message);
+    for (const std::string& sample : f.samples) error.native += "\n      " + sample;
+    error.hint = f.remedy;
+  }
+  return error;
+}
+
+// Rows that do not fit can be set aside; a table that cannot be told row by row cannot.
+bool can_be_quarantined(const schema::Finding& finding) {
+  static const std::set<std::string> kAboutRows = {"text_nul", "text_invalid_utf8"};
+  return kAboutRows.contains(finding.code);
+}
+
+Status check_blockers(const EngineOptions& options, const std::vector<schema::Finding>& findings,
+                      bool following) {
+  for (const schema::Finding& finding : findings) {
+    if (finding.severity != schema::Severity::kBlocker) continue;
+    if (can_be_quarantined(finding) && (options.quarantine || following)) continue;
+    return fail(blocked(findings));
+  }
+  return ok();
+}
+
+// The plan made before anything was written, if it still is of the same tables.
+std::optional<std::vector<schema::TablePlan>> take_prepared(Move& move, const Seen& seen) {
+  std::vector<schema::TablePlan> plans = std::exchange(move.prepared, {});
+  if (plans.size() != seen.catalog.tables.size()) return std::nullopt;
+  for (const schema::TablePlan& plan : plans) {
+    const auto now = find_by(seen.catalog.tables,
+                             [&](const Table& t) { return t.name == plan.table.name; });
+    if (now == seen.catalog.tables.end() || now->shape != plan.table.shape) return std::nullopt;
+  }
+  return plans;
+}
+
+Result<std::vector<schema::TablePlan>> plan_tables(Move& move, const Seen& seen,
+                                                   const std::vector<std::string>& names) {
+  if (names.size() == seen.catalog.tables.size()) {
+    if (auto prepared = take_prepared(move, seen)) return std::move(*prepared);
+  }
+  const schema::PlanOptions options{move.options.target_schema, &move.stop};
+  std::vector<schema::TablePlan> plans;
+  std::vector<schema::Finding> findings;
+  for (const std::string& name : names) {
+    CROSSFADE_TRY(auto plan, schema::plan_table(move.source.connection(), seen.catalog, name,
+                                                options, &findings));
+    plans.push_back(std::move(plan));
+  }
+  CROSSFADE_TRY(check_blockers(move.options, findings, true));
+  for (schema::Finding& finding : findings) move.findings.push_back(std::move(finding));
+  return plans;
+}
+
+Status install_and_create(Move& move, const Seen& seen, std::vector<schema::TablePlan> plans,
+                          const std::vector<TargetTable>& dropped, bool first) {
+  std::vector<Table> tables;
+  for (const schema::TablePlan& plan : plans) tables.push_back(plan.table);
+  std::vector<CaptureId> retire;
+  for (const TargetTable& gone : dropped) retire.push_back(gone.capture_id);
+  CROSSFADE_TRY(auto installed, capture::install(move.source.connection(), tables, retire,
+                                                 seen.catalog.schema_version));
+  std::vector<TargetTable> created;
+  Lsn start{INT64_MAX};
+  for (size_t i = 0; i < tables.size(); ++i) {
+    const capture::Captured& captured = installed.captured[i];
+    TargetTable entry;
+    entry.table = std::make_shared<const Table>(std::move(tables[i]));
+    entry.capture_id = captured.id;
+    entry.base_lsn = captured.base_lsn;
+    entry.consistent_lsn = captured.base_lsn;
+    entry.rows_total = plans[i].rows;
+    start = std::min(start, captured.base_lsn);
+    created.push_back(std::move(entry));
+  }
+  if (first && !created.empty()) {
+    CROSSFADE_TRY(move.target.set_start(start));
+  }
+  fault_point("reconcile.before_create");
+  CROSSFADE_TRY(move.target.create_tables(created, dropped, move.options.target_schema,
+                                          installed.schema_version));
+  fault_point("reconcile.after_create");
+  move.schema_version = installed.schema_version;
+  return ok();
+}
+
+Status reconcile_once(Move& move) {
+  CROSSFADE_TRY(const auto seen, look_at_source(move));
+  CROSSFADE_TRY(const auto progress, move.target.progress());
+  CROSSFADE_TRY(const auto known, move.target.tables());
+  const bool first = known.empty();
+  const bool schema_moved = progress.schema_version != seen.catalog.schema_version;
+  move.utf8 = seen.catalog.encoding == "UTF-8";
+  std::vector<std::string> to_do;
+  for (const Table& now : seen.catalog.tables) {
+    const auto entry =
+        find_by(known, [&](const TargetTable& t) { return t.table->name == now.name; });
+    if (entry == known.end() || move.to_rebuild.contains(now.name) ||
+        !is_settled(now, *entry, seen, schema_moved)) {
+      to_do.push_back(now.name);
+    }
+  }
+  std::vector<TargetTable> dropped;
+  for (const TargetTable& entry : known) {
+    const auto still = find_by(seen.catalog.tables,
+                               [&](const Table& t) { return t.name == entry.table->name; });
+    if (still == seen.catalog.tables.end()) dropped.push_back(entry);
+  }
+  if (to_do.empty() && dropped.empty()) {
+    if (schema_moved) {
+      CROSSFADE_TRY(move.target.set_schema_version(seen.catalog.schema_version));
+    }
+    move.schema_version = seen.catalog.schema_version;
+  } else {
+    if (!first) {
+      log::warn(fmt::format("the source's schema changed: {} to copy anew, {} gone",
+                            fmt::join(to_do, ", "), dropped.size()));
+      move.audit.record("schema_changed", {{"copy_anew", to_do}, {"gone", dropped.size()}});
+    }
+    CROSSFADE_TRY(auto plans, plan_tables(move, seen, to_do));
+    CROSSFADE_TRY(install_and_create(move, seen, std::move(plans), dropped, first));
+    move.to_rebuild.clear();
+  }
+  CROSSFADE_TRY(move.tables, move.target.tables());
+  return ok();
+}
+
+}  // namespace
+
+Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source,
+                                StopSource& stop) {
+  CROSSFADE_TRY(const auto catalog, schema::read_catalog(source.connection()));
+  CROSSFADE_TRY(auto plan, schema::make_plan(source.connection(), catalog,
+                                             {options.target_schema, &stop}));
+  CROSSFADE_TRY(check_blockers(options, plan.findings, false));
+  return plan;
+}
+
+Status reconcile(Move& move) {
+  Backoff backoff(std::chrono::milliseconds(20), std::chrono::milliseconds(500), 50);
+  while (true) {
+    auto done = reconcile_once(move);
+    // The schema moved on while we looked, or a writer held the lock: look again.
+    if (done || done.error().code != ErrorCode::kSource ||
+        done.error().remedy != Remedy::kRetry || !backoff.next()) {
+      return done;
+    }
+    move.stop.wait_until(Deadline::after(backoff.pause()));
+    if (move.stop.requested()) return done;
+  }
+}
+
+Result<bool> capture_is_intact(Move& move) {
+  CROSSFADE_TRY(const auto seen, look_at_source(move));
+  if (seen.catalog.schema_version != move.schema_version) return false;
+  return std::all_of(seen.catalog.tables.begin(), seen.catalog.tables.end(), [&](const Table& now) {
+    const auto entry =
+        find_by(move.tables, [&](const TargetTable& t) { return t.table->name == now.name; });
+    return entry != move.tables.end() && is_settled(now, *entry, seen, false);
+  });
+}
+
+}  // namespace crossfade::run

@@ -1,0 +1,216 @@
+#include "engine/run/source_thread.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "capture/change_log.h"
+#include "engine/core/limits.h"
+
+namespace crossfade::run {
+namespace {
+
+constexpr std::chrono::seconds kSameFileInterval{1};
+
+int64_t now_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             Deadline::Clock::now().time_since_epoch())
+      .count();
+}
+
+size_t bytes_of(const verify::SourceChunk& chunk) {
+  size_t total = sizeof(chunk);
+  for (const verify::RowDigest& row : chunk.rows) total += sizeof(row) + row.key.size();
+  return total;
+}
+
+Error log_went_back(const std::string& path, Lsn position, Lsn newest) {
+  Error error;
+  error.code = ErrorCode::kSourceReplaced;
+  error.op = "source.watch";
+  error.object = path;
+  error.native = fmt::format("the change log ends at {}, but {} was read from it before",
+                             newest.value, position.value);
+  error.hint = "the source was restored from a backup or replaced. Put the original file back, or "
+               "`crossfade finish` and start the move anew";
+  return error;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SourceThread>> SourceThread::start(const SourceFile& source,
+                                                          StatusBoard& board,
+                                                          SourceThreadOptions options) {
+  CROSSFADE_TRY(auto connection, source.connect(limits::kPruneBusyTimeout));
+  std::unique_ptr<SourceThread> made(
+      new SourceThread(source, board, std::move(connection), std::move(options)));
+  made->thread_ = std::thread([raw = made.get()] { raw->run(); });
+  return made;
+}
+
+SourceThread::SourceThread(const SourceFile& source, StatusBoard& board,
+                           sqlite::Connection connection, SourceThreadOptions options)
+    : source_(source),
+      board_(board),
+      options_(std::move(options)),
+      connection_(std::move(connection)),
+      reader_(connection_, options_.shapes),
+      position_(options_.from),
+      wakeup_(source.path()),
+      queue_(limits::kQueueBytesMax),
+      applied_(options_.from.value) {}
+
+SourceThread::~SourceThread() { stop(); }
+
+void SourceThread::stop() {
+  stopping_.store(true);
+  queue_.close();
+  wakeup_.nudge();
+  if (thread_.joinable()) thread_.join();
+}
+
+void SourceThread::request(RoundRequest request) {
+  {
+    const std::lock_guard lock(mutex_);
+    requests_.emplace_back(std::move(request));
+  }
+  wakeup_.nudge();
+}
+
+void SourceThread::request(KeysRequest request) {
+  {
+    const std::lock_guard lock(mutex_);
+    requests_.emplace_back(std::move(request));
+  }
+  wakeup_.nudge();
+}
+
+bool SourceThread::push(SourceItem item, size_t bytes) {
+  return queue_.push(std::move(item), bytes + 256);
+}
+
+void SourceThread::run() {
+  while (!stopping_.load()) {
+    auto going_on = one_snapshot();
+    reader_.end_snapshot();
+    if (going_on && going_on.value()) {
+      if (auto kept = housekeeping(); !kept) {
+        push(SourceFailed{std::move(kept).error()}, 0);
+        return;
+      }
+      if (quiet_) wakeup_.wait(limits::kPollInterval);
+      continue;
+    }
+    if (!going_on) {
+      // A rollback-journal writer may hold the file for a moment; that is no failure.
+      if (going_on.error().remedy == Remedy::kRetry) {
+        wakeup_.wait(limits::kPollInterval);
+        continue;
+      }
+      push(SourceFailed{std::move(going_on).error()}, 0);
+    }
+    return;
+  }
+}
+
+Result<bool> SourceThread::one_snapshot() {
+  CROSSFADE_TRY(const auto watermark, reader_.begin_snapshot());
+  if (watermark.schema_version != options_.schema_version) {
+    push(SchemaChanged{}, 0);
+    return false;
+  }
+  if (watermark.newest < position_) {
+    return fail(log_went_back(source_.path(), position_, watermark.newest));
+  }
+  quiet_ = true;
+  board_.update([&](StatusReport& r) { r.captured_lsn = watermark.newest; });
+  if (watermark.newest > position_) {
+    quiet_ = false;
+    CROSSFADE_TRY(const bool pushed, push_changes(watermark));
+    if (!pushed) return false;
+  }
+  return push_requested();
+}
+
+Result<bool> SourceThread::push_changes(capture::Watermark watermark) {
+  const int64_t seen_us = now_us();
+  while (position_ < watermark.newest) {
+    CROSSFADE_TRY(auto batch, reader_.read(position_, limits::kBatchBytesMax));
+    if (reader_.null_key_table()) {
+      // The table needs another identity: it is planned anew, as after a schema change.
+      push(SchemaChanged{*reader_.null_key_table()}, 0);
+      return false;
+    }
+    position_ = batch.through;
+    batch.oldest_captured_us = seen_us;
+    const size_t bytes = batch.bytes;
+    if (!push(std::move(batch), bytes)) return false;
+  }
+  return true;
+}
+
+Result<bool> SourceThread::push_requested() {
+  while (true) {
+    std::optional<std::variant<RoundRequest, KeysRequest>> request;
+    {
+      const std::lock_guard lock(mutex_);
+      if (requests_.empty()) break;
+      request = std::move(requests_.front());
+      requests_.pop_front();
+    }
+    quiet_ = false;
+    if (auto* round = std::get_if<RoundRequest>(&*request)) {
+      round_ = RoundState{std::move(round->tables), 0, {}};
+      continue;
+    }
+    auto& wanted = std::get<KeysRequest>(*request);
+    CROSSFADE_TRY(auto keys, verify::read_source_keys(connection_, wanted.table,
+                                                      std::move(wanted.keys)));
+    const size_t bytes = keys.keys.size() * 128;
+    if (!push(KeysItem{std::move(keys), position_}, bytes)) return false;
+  }
+  if (round_) return push_round_chunks();
+  return true;
+}
+
+// As many chunks as fit the time a snapshot may last.
+Result<bool> SourceThread::push_round_chunks() {
+  const Deadline deadline = Deadline::after(limits::kChunkReadMax);
+  while (round_ && !deadline.expired() && !stopping_.load()) {
+    if (round_->index >= round_->tables.size()) {
+      round_.reset();
+      break;
+    }
+    quiet_ = false;
+    CROSSFADE_TRY(auto chunk,
+                  verify::read_source_chunk(connection_, round_->tables[round_->index],
+                                            round_->after, limits::kVerifyChunkRows, deadline,
+                                            options_.utf8));
+    round_->after = chunk.through;
+    if (chunk.last) {
+      ++round_->index;
+      round_->after.clear();
+    }
+    const size_t bytes = bytes_of(chunk);
+    if (!push(ChunkItem{std::move(chunk), position_}, bytes)) return false;
+  }
+  return true;
+}
+
+Status SourceThread::housekeeping() {
+  const auto now = Deadline::Clock::now();
+  if (now >= next_check_) {
+    next_check_ = now + kSameFileInterval;
+    CROSSFADE_TRY(source_.check_same_file());
+  }
+  if (now >= next_prune_) {
+    CROSSFADE_TRY(const int64_t pruned, capture::prune(connection_, Lsn{applied_.load()},
+                                                       limits::kPruneRowsMax));
+    // A full share means there is more: go on soon, but let the application in between.
+    next_prune_ = now + (pruned >= limits::kPruneRowsMax ? limits::kPruneInterval / 10
+                                                         : limits::kPruneInterval);
+  }
+  return ok();
+}
+
+}  // namespace crossfade::run

@@ -1,0 +1,120 @@
+// The thread that reads the source while the move follows it: changes, and rows to verify, each at
+// an exact position, handed over in order through one queue.
+//
+// One snapshot after another: first the changes up to its watermark, then, in the same snapshot,
+// whatever was asked to be read at that position. It also prunes the log behind what is applied. It
+// ends by itself when the schema changes, with a SchemaChanged item: under another schema the log
+// must not be interpreted.
+// Threads: start/stop/request/pop from the engine's thread. Owns its thread and its connection.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "capture/log_reader.h"
+#include "capture/wakeup.h"
+#include "engine/core/change.h"
+#include "engine/flow/byte_queue.h"
+#include "engine/run/source_file.h"
+#include "engine/run/status.h"
+#include "verify/chunk.h"
+
+namespace crossfade::run {
+
+struct ChunkItem {
+  verify::SourceChunk chunk;
+  Lsn at;
+};
+struct KeysItem {
+  verify::SourceKeys keys;
+  Lsn at;
+};
+struct SchemaChanged {
+  std::string rebuild;  // a table that needs another identity, or empty
+};
+struct SourceFailed {
+  Error error;
+};
+using SourceItem = std::variant<ChangeBatch, ChunkItem, KeysItem, SchemaChanged, SourceFailed>;
+
+// Verify these tables from their first row to their last.
+struct RoundRequest {
+  std::vector<std::shared_ptr<const Table>> tables;
+};
+struct KeysRequest {
+  std::shared_ptr<const Table> table;
+  std::vector<Row> keys;
+};
+
+struct SourceThreadOptions {
+  capture::Shapes shapes;
+  int64_t schema_version = 0;
+  Lsn from;  // changes above it are read
+  bool utf8 = true;
+};
+
+class SourceThread {
+ public:
+  static Result<std::unique_ptr<SourceThread>> start(const SourceFile& source, StatusBoard& board,
+                                                     SourceThreadOptions options);
+  ~SourceThread();  // stops
+  SourceThread(const SourceThread&) = delete;
+  SourceThread& operator=(const SourceThread&) = delete;
+
+  void request(RoundRequest request);
+  void request(KeysRequest request);
+  // Nothing until the deadline: the source is quiet.
+  std::optional<SourceItem> pop(Deadline deadline) { return queue_.pop(deadline); }
+  // What is durable on the target: the log may be pruned below it.
+  void set_applied(Lsn applied) { applied_.store(applied.value); }
+  // Looks at the source at once, without waiting for the poll.
+  void nudge() { wakeup_.nudge(); }
+  void stop();
+
+ private:
+  struct RoundState {
+    std::vector<std::shared_ptr<const Table>> tables;
+    size_t index = 0;
+    Row after;
+  };
+
+  SourceThread(const SourceFile& source, StatusBoard& board, sqlite::Connection connection,
+               SourceThreadOptions options);
+  void run();
+  // False: the loop is to end.
+  Result<bool> one_snapshot();
+  Result<bool> push_changes(capture::Watermark watermark);
+  Result<bool> push_requested();
+  Result<bool> push_round_chunks();
+  Status housekeeping();
+  bool push(SourceItem item, size_t bytes);
+
+  // Constant after construction.
+  const SourceFile& source_;
+  StatusBoard& board_;
+  const SourceThreadOptions options_;
+  // The thread's own.
+  sqlite::Connection connection_;
+  capture::LogReader reader_;
+  Lsn position_;
+  std::optional<RoundState> round_;
+  Deadline::Clock::time_point next_prune_{};
+  Deadline::Clock::time_point next_check_{};
+  bool quiet_ = false;  // the last snapshot brought nothing
+  // Shared.
+  capture::Wakeup wakeup_;
+  flow::ByteQueue<SourceItem> queue_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<int64_t> applied_{0};
+  std::mutex mutex_;
+  std::deque<std::variant<RoundRequest, KeysRequest>> requests_;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace crossfade::run

@@ -1,0 +1,116 @@
+#include "engine/run/state_folder.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+namespace crossfade::run {
+namespace {
+
+Error folder_error(std::string op, const std::string& path, int number) {
+  Error error;
+  error.code = ErrorCode::kStateFolder;
+  error.op = std::move(op);
+  error.object = path;
+  error.native = std::strerror(number);
+  error.hint = number == ENOSPC ? "the disk is full: free some space and run the command again"
+                                : "crossfade keeps its state beside the database; it needs the "
+                                  "right to write there";
+  return error;
+}
+
+Status write_whole(const std::string& path, const std::string& text) {
+  const std::string temporary = path + ".new";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return fail(folder_error("state.write", temporary, errno));
+  const ssize_t written = ::write(fd, text.data(), text.size());
+  const int number = errno;
+  const bool synced = written == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
+  ::close(fd);
+  if (!synced || ::rename(temporary.c_str(), path.c_str()) != 0) {
+    ::unlink(temporary.c_str());
+    return fail(folder_error("state.write", path, number));
+  }
+  return ok();
+}
+
+}  // namespace
+
+StateFolder::StateFolder(std::string database, std::string folder)
+    : database_(std::move(database)), folder_(std::move(folder)) {}
+
+StateFolder::StateFolder(StateFolder&& other) noexcept
+    : database_(std::move(other.database_)),
+      folder_(std::move(other.folder_)),
+      lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+
+StateFolder::~StateFolder() {
+  if (lock_fd_ >= 0) ::close(lock_fd_);
+}
+
+Result<StateFolder> StateFolder::of(const std::string& database) {
+  std::error_code code;
+  const auto real = std::filesystem::canonical(database, code);
+  if (code) {
+    Error error;
+    error.code = ErrorCode::kSource;
+    error.op = "source.open";
+    error.object = database;
+    error.native = code.message();
+    error.hint = "check the path; crossfade never creates a source database";
+    return fail(std::move(error));
+  }
+  return StateFolder(real.string(), real.string() + ".crossfade");
+}
+
+Status StateFolder::ensure() const {
+  if (::mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail(folder_error("state.create", folder_, errno));
+  }
+  return ok();
+}
+
+Status StateFolder::lock() {
+  const std::string path = folder_ + "/engine.lock";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return fail(folder_error("state.lock", path, errno));
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    ::close(fd);
+    Error error;
+    error.code = ErrorCode::kFenced;
+    error.remedy = Remedy::kFenced;
+    error.op = "state.lock";
+    error.object = database_;
+    error.native = "another crossfade engine works on this database";
+    error.hint = "`crossfade status` shows it; end that process first, or let it do the work";
+    return fail(std::move(error));
+  }
+  lock_fd_ = fd;
+  return ok();
+}
+
+std::string StateFolder::remembered_target() const {
+  std::ifstream in(folder_ + "/target");
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+Status StateFolder::remember_target(const std::string& target) const {
+  if (remembered_target() == target) return ok();
+  return write_whole(folder_ + "/target", target);
+}
+
+Status StateFolder::forget_target() const {
+  ::unlink((folder_ + "/target").c_str());
+  return ok();
+}
+
+}  // namespace crossfade::run

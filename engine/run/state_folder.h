@@ -1,0 +1,50 @@
+// The folder beside the database, `app.db.crossfade/`: route file, control socket, remembered
+// target, audit log, embedded cluster. Made with mode 0700.
+//
+// Threads: any, for the paths. The lock is held as long as the object lives.
+#pragma once
+
+#include <string>
+
+#include "engine/core/result.h"
+
+namespace crossfade::run {
+
+class StateFolder {
+ public:
+  // `database` is resolved to its real path first, so two names of one file meet in one folder.
+  // Does not create anything; ensure() does.
+  static Result<StateFolder> of(const std::string& database);
+  StateFolder(StateFolder&& other) noexcept;
+  StateFolder& operator=(StateFolder&&) = delete;
+  StateFolder(const StateFolder&) = delete;
+  StateFolder& operator=(const StateFolder&) = delete;
+  ~StateFolder();
+
+  Status ensure() const;
+  // One engine per source on this machine: kFenced (exit 7) when another process holds it. The
+  // system lets go of the lock when the process ends, however it ends.
+  Status lock();
+
+  [[nodiscard]] const std::string& database() const { return database_; }
+  [[nodiscard]] const std::string& folder() const { return folder_; }
+  [[nodiscard]] std::string route() const { return folder_ + "/route"; }
+  [[nodiscard]] std::string control_socket() const { return folder_ + "/control.sock"; }
+  [[nodiscard]] std::string audit() const { return folder_ + "/audit.jsonl"; }
+  [[nodiscard]] std::string cluster() const { return folder_ + "/postgresql"; }
+
+  // The target of the last run (a URL, perhaps with its password, in a file only the owner may
+  // read), or empty.
+  [[nodiscard]] std::string remembered_target() const;
+  Status remember_target(const std::string& target) const;
+  Status forget_target() const;
+
+ private:
+  StateFolder(std::string database, std::string folder);
+
+  std::string database_;
+  std::string folder_;
+  int lock_fd_ = -1;
+};
+
+}  // namespace crossfade::run

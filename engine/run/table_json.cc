@@ -1,0 +1,169 @@
+#include "engine/run/table_json.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace crossfade {
+namespace {
+
+using nlohmann::json;
+
+template <typename T>
+json optional_json(const std::optional<T>& value) {
+  return value ? json(*value) : json();
+}
+
+template <typename T>
+std::optional<T> optional_from(const json& j) {
+  return j.is_null() ? std::nullopt : std::optional<T>(j.get<T>());
+}
+
+}  // namespace
+
+// Found by nlohmann through argument-dependent lookup, so they live beside the types.
+static void to_json(json& j, const Column& c) {
+  j = {{"name", c.name},
+       {"source_sql", c.source_sql},
+       {"target_name", c.target_name},
+       {"declared_type", c.declared_type},
+       {"affinity", static_cast<int>(c.affinity)},
+       {"type", static_cast<int>(c.type)},
+       {"reason", c.reason},
+       {"not_null", c.not_null},
+       {"synthetic", c.synthetic},
+       {"generated", c.generated},
+       {"collation", c.collation},
+       {"default_sql", optional_json(c.default_sql)},
+       {"target_default", optional_json(c.target_default)}};
+}
+
+static void from_json(const json& j, Column& c) {
+  j.at("name").get_to(c.name);
+  j.at("source_sql").get_to(c.source_sql);
+  j.at("target_name").get_to(c.target_name);
+  j.at("declared_type").get_to(c.declared_type);
+  c.affinity = static_cast<Affinity>(j.at("affinity").get<int>());
+  c.type = static_cast<TargetType>(j.at("type").get<int>());
+  j.at("reason").get_to(c.reason);
+  j.at("not_null").get_to(c.not_null);
+  j.at("synthetic").get_to(c.synthetic);
+  j.at("generated").get_to(c.generated);
+  j.at("collation").get_to(c.collation);
+  c.default_sql = optional_from<std::string>(j.at("default_sql"));
+  c.target_default = optional_from<std::string>(j.at("target_default"));
+}
+
+static void to_json(json& j, const UniqueKey::Part& p) {
+  j = {{"column", p.column}, {"collation", p.collation}};
+}
+static void from_json(const json& j, UniqueKey::Part& p) {
+  j.at("column").get_to(p.column);
+  j.at("collation").get_to(p.collation);
+}
+static void to_json(json& j, const UniqueKey& k) { j = {{"parts", k.parts}}; }
+static void from_json(const json& j, UniqueKey& k) { j.at("parts").get_to(k.parts); }
+
+static void to_json(json& j, const Index::Part& p) {
+  j = {{"column", p.column}, {"descending", p.descending}, {"collation", p.collation}};
+}
+static void from_json(const json& j, Index::Part& p) {
+  j.at("column").get_to(p.column);
+  j.at("descending").get_to(p.descending);
+  j.at("collation").get_to(p.collation);
+}
+static void to_json(json& j, const Index& i) {
+  j = {{"name", i.name},
+       {"unique", i.unique},
+       {"constraint", i.constraint},
+       {"parts", i.parts},
+       {"target_ddl", optional_json(i.target_ddl)}};
+}
+static void from_json(const json& j, Index& i) {
+  j.at("name").get_to(i.name);
+  j.at("unique").get_to(i.unique);
+  j.at("constraint").get_to(i.constraint);
+  j.at("parts").get_to(i.parts);
+  i.target_ddl = optional_from<std::string>(j.at("target_ddl"));
+}
+
+static void to_json(json& j, const ForeignKey& f) {
+  j = {{"id", f.id},
+       {"parent_table", f.parent_table},
+       {"columns", f.columns},
+       {"parent_columns", f.parent_columns},
+       {"on_update", f.on_update},
+       {"on_delete", f.on_delete},
+       {"target_ddl", optional_json(f.target_ddl)},
+       {"target_constraint", f.target_constraint}};
+}
+static void from_json(const json& j, ForeignKey& f) {
+  j.at("id").get_to(f.id);
+  j.at("parent_table").get_to(f.parent_table);
+  j.at("columns").get_to(f.columns);
+  j.at("parent_columns").get_to(f.parent_columns);
+  j.at("on_update").get_to(f.on_update);
+  j.at("on_delete").get_to(f.on_delete);
+  f.target_ddl = optional_from<std::string>(j.at("target_ddl"));
+  j.at("target_constraint").get_to(f.target_constraint);
+}
+
+static void to_json(json& j, const Table& t) {
+  j = {{"name", t.name},
+       {"target_name", t.target_name},
+       {"without_rowid", t.without_rowid},
+       {"autoincrement", t.autoincrement},
+       {"rowid_name", t.rowid_name},
+       {"identity", static_cast<int>(t.identity)},
+       {"columns", t.columns},
+       {"key", t.key},
+       {"unique_keys", t.unique_keys},
+       {"indexes", t.indexes},
+       {"foreign_keys", t.foreign_keys},
+       {"create_table_ddl", t.create_table_ddl},
+       {"primary_key_ddl", t.primary_key_ddl},
+       {"shape", t.shape},
+       {"source_sql", t.source_sql},
+       {"rows_estimate", t.rows_estimate}};
+}
+static void from_json(const json& j, Table& t) {
+  j.at("name").get_to(t.name);
+  j.at("target_name").get_to(t.target_name);
+  j.at("without_rowid").get_to(t.without_rowid);
+  j.at("autoincrement").get_to(t.autoincrement);
+  j.at("rowid_name").get_to(t.rowid_name);
+  t.identity = static_cast<Identity>(j.at("identity").get<int>());
+  j.at("columns").get_to(t.columns);
+  j.at("key").get_to(t.key);
+  j.at("unique_keys").get_to(t.unique_keys);
+  j.at("indexes").get_to(t.indexes);
+  j.at("foreign_keys").get_to(t.foreign_keys);
+  j.at("create_table_ddl").get_to(t.create_table_ddl);
+  j.at("primary_key_ddl").get_to(t.primary_key_ddl);
+  j.at("shape").get_to(t.shape);
+  j.at("source_sql").get_to(t.source_sql);
+  j.at("rows_estimate").get_to(t.rows_estimate);
+}
+
+namespace run {
+
+std::string table_to_json(const Table& table) {
+  // Text that is not UTF-8 (a default, a comment in the source's SQL) must not end the move.
+  return json(table).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Result<Table> table_from_json(const std::string& text) {
+  try {
+    return json::parse(text).get<Table>();
+  } catch (const json::exception& e) {
+    Error error;
+    error.code = ErrorCode::kTarget;
+    error.op = "target.read_plan";
+    error.object = "crossfade.tables";
+    error.native = e.what();
+    error.hint = "another version of crossfade wrote this plan; finish the move with that version";
+    return fail(std::move(error));
+  }
+}
+
+}  // namespace run
+}  // namespace crossfade

@@ -1,0 +1,422 @@
+#include "engine/run/target_store.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "apply/quarantine.h"
+#include "engine/core/backoff.h"
+#include "engine/core/limits.h"
+#include "engine/postgres/quote.h"
+#include "engine/run/table_json.h"
+
+namespace crossfade::run {
+namespace {
+
+using postgres::quote;
+using postgres::quote_literal;
+
+constexpr int kFormat = 1;
+// The advisory lock that a live engine holds; the number is crossfade's own.
+constexpr const char* kLeaseLock = "pg_try_advisory_lock(7233104118034862434)";
+
+constexpr const char* kCreateSchema = R"(
+CREATE SCHEMA crossfade;
+CREATE TABLE crossfade.progress(
+  one boolean PRIMARY KEY DEFAULT true CHECK(one),
+  format integer NOT NULL,
+  source_id text NOT NULL,
+  target_schema text NOT NULL,
+  token bigint NOT NULL DEFAULT 0,
+  holder text,
+  phase text NOT NULL DEFAULT 'inspecting',
+  applied_lsn bigint NOT NULL DEFAULT 0,
+  verified_lsn bigint NOT NULL DEFAULT 0,
+  schema_version bigint NOT NULL DEFAULT 0,
+  digest_lsn bigint NOT NULL DEFAULT 0,
+  digest text NOT NULL DEFAULT '',
+  updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE crossfade.tables(
+  name text COLLATE "C" PRIMARY KEY,
+  target_name text NOT NULL,
+  capture_id bigint NOT NULL,
+  state text NOT NULL,
+  base_lsn bigint NOT NULL,
+  consistent_lsn bigint NOT NULL,
+  copy_position text NOT NULL DEFAULT '',
+  rows_copied bigint NOT NULL DEFAULT 0,
+  rows_total bigint NOT NULL DEFAULT 0,
+  plan text NOT NULL);
+CREATE TABLE crossfade.route(
+  one boolean PRIMARY KEY DEFAULT true CHECK(one),
+  "primary" text NOT NULL CHECK("primary" IN ('sqlite','postgres','none')),
+  epoch bigint NOT NULL,
+  changed_at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE crossfade.quarantine(
+  table_name text NOT NULL,
+  key_id text NOT NULL,
+  key text NOT NULL,
+  column_name text NOT NULL,
+  reason text NOT NULL,
+  lsn bigint NOT NULL,
+  source_row jsonb NOT NULL,
+  accepted boolean NOT NULL DEFAULT false,
+  at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY(table_name, key_id));
+CREATE TABLE crossfade.conflicts(
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  table_name text NOT NULL,
+  kind text NOT NULL,
+  rows_expected bigint NOT NULL,
+  rows_found bigint NOT NULL,
+  lsn bigint NOT NULL,
+  resolution text NOT NULL);
+CREATE FUNCTION crossfade.check_lease(p_token bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM crossfade.progress WHERE token = p_token FOR SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'another crossfade engine has taken over' USING ERRCODE = 'CF001';
+  END IF;
+END $$;
+CREATE FUNCTION crossfade.advance(p_token bigint, p_from bigint, p_to bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE crossfade.progress SET applied_lsn = p_to, updated_at = clock_timestamp()
+   WHERE token = p_token AND applied_lsn = p_from;
+  IF NOT FOUND THEN
+    PERFORM crossfade.check_lease(p_token);
+    RAISE EXCEPTION 'progress is not at %', p_from USING ERRCODE = 'CF002';
+  END IF;
+END $$;
+INSERT INTO crossfade.route("primary", epoch) VALUES('sqlite', 0);
+)";
+
+Error target_error(std::string op, std::string object, std::string native, std::string hint) {
+  Error error;
+  error.code = ErrorCode::kTarget;
+  error.op = std::move(op);
+  error.object = std::move(object);
+  error.native = std::move(native);
+  error.hint = std::move(hint);
+  return error;
+}
+
+TableState state_from(const std::string& text) {
+  if (text == "live") return TableState::kLive;
+  if (text == "catching_up") return TableState::kCatchingUp;
+  if (text == "copied") return TableState::kCopied;
+  return TableState::kCopying;
+}
+
+}  // namespace
+
+const char* to_string(TableState state) {
+  switch (state) {
+    case TableState::kCopying: return "copying";
+    case TableState::kCopied: return "copied";
+    case TableState::kCatchingUp: return "catching_up";
+    case TableState::kLive: return "live";
+  }
+  return "copying";
+}
+
+Result<TargetStore> TargetStore::open(postgres::ConnectOptions options) {
+  CROSSFADE_TRY(auto connection, postgres::Connection::open(std::move(options)));
+  TargetStore store(std::move(connection));
+  CROSSFADE_TRY(const auto encoding, store.connection_.exec("SHOW server_encoding"));
+  if (encoding.text(0, 0) != "UTF8") {
+    return fail(target_error("target.connect", store.connection_.safe_name(),
+                             fmt::format("the database's encoding is {}", encoding.text(0, 0)),
+                             "create the target database with ENCODING 'UTF8' TEMPLATE template0"));
+  }
+  store.replica_role_ =
+      store.connection_.exec("SET session_replication_role = replica").has_value();
+  return store;
+}
+
+Result<bool> TargetStore::exists() {
+  CROSSFADE_TRY(const auto found,
+                connection_.exec("SELECT to_regclass('crossfade.progress') IS NOT NULL"));
+  return found.boolean(0, 0);
+}
+
+Status TargetStore::ensure(const std::string& source_id, const std::string& target_schema) {
+  CROSSFADE_TRY(const bool present, exists());
+  if (!present) {
+    CROSSFADE_TRY(connection_.exec(fmt::format(
+        "BEGIN; CREATE SCHEMA IF NOT EXISTS {}; {} INSERT INTO crossfade.progress"
+        "(format,source_id,target_schema) VALUES({},{},{}); COMMIT",
+        quote(target_schema), kCreateSchema, kFormat, quote_literal(source_id),
+        quote_literal(target_schema))));
+    return ok();
+  }
+  CROSSFADE_TRY(const auto found, progress());
+  if (found.source_id != source_id) {
+    return fail(target_error(
+        "target.open", connection_.safe_name(),
+        "this database is the target of another source",
+        "give another database with --target, or `crossfade finish` the other move first. If the "
+        "source file was replaced by another one, put the original back"));
+  }
+  if (found.target_schema != target_schema) {
+    return fail(target_error("target.open", connection_.safe_name(),
+                             fmt::format("this move goes to the schema {}", found.target_schema),
+                             fmt::format("use --target-schema {}", found.target_schema)));
+  }
+  return ok();
+}
+
+Status TargetStore::lock_lease(StopSource& stop) {
+  const Deadline deadline = Deadline::after(limits::kLeaseWait);
+  Backoff backoff(std::chrono::milliseconds(20), std::chrono::milliseconds(250), INT32_MAX);
+  while (true) {
+    CROSSFADE_TRY(const auto got, connection_.exec(fmt::format("SELECT {}", kLeaseLock)));
+    if (got.boolean(0, 0)) return ok();
+    if (deadline.expired() || !backoff.next()) break;
+    stop.wait_until(Deadline::after(backoff.pause()));
+    if (stop.requested()) break;
+  }
+  Error error;
+  error.code = ErrorCode::kFenced;
+  error.remedy = Remedy::kFenced;
+  error.op = "target.lease";
+  error.object = connection_.safe_name();
+  error.native = "another crossfade engine holds the lease on this target";
+  error.hint = "find it with: SELECT holder FROM crossfade.progress; end it, then run again";
+  return fail(std::move(error));
+}
+
+Result<LeaseToken> TargetStore::take_lease(const std::string& holder, StopSource& stop) {
+  CROSSFADE_TRY(lock_lease(stop));
+  CROSSFADE_TRY(const auto taken,
+                connection_.query("UPDATE crossfade.progress SET token=token+1,holder=$1 "
+                                  "RETURNING token",
+                                  {postgres::text_param(holder)}));
+  return LeaseToken{taken.integer(0, 0)};
+}
+
+Status TargetStore::resume_lease(LeaseToken token, StopSource& stop) {
+  CROSSFADE_TRY(lock_lease(stop));
+  CROSSFADE_TRY(connection_.exec(fmt::format("SELECT crossfade.check_lease({})", token.value)));
+  return ok();
+}
+
+Result<Progress> TargetStore::progress() {
+  CROSSFADE_TRY(const auto row,
+                connection_.exec("SELECT source_id,target_schema,phase,applied_lsn,verified_lsn,"
+                                 "schema_version,digest_lsn,digest,format FROM crossfade.progress"));
+  if (row.rows() != 1 || row.integer(0, 8) != kFormat) {
+    return fail(target_error("target.read_progress", connection_.safe_name(),
+                             "crossfade.progress is not what this version writes",
+                             "use the crossfade version that began this move"));
+  }
+  Progress out;
+  out.source_id = row.text(0, 0);
+  out.target_schema = row.text(0, 1);
+  out.phase = row.text(0, 2);
+  out.applied_lsn = Lsn{row.integer(0, 3)};
+  out.verified_lsn = Lsn{row.integer(0, 4)};
+  out.schema_version = row.integer(0, 5);
+  out.digest_lsn = Lsn{row.integer(0, 6)};
+  out.digest = row.text(0, 7);
+  return out;
+}
+
+Status TargetStore::set_phase(const std::string& phase) {
+  CROSSFADE_TRY(connection_.query("UPDATE crossfade.progress SET phase=$1 WHERE phase<>$1",
+                                  {postgres::text_param(phase)}));
+  return ok();
+}
+
+Status TargetStore::set_verified(Lsn verified) {
+  CROSSFADE_TRY(connection_.exec(
+      fmt::format("UPDATE crossfade.progress SET verified_lsn={}", verified.value)));
+  return ok();
+}
+
+Status TargetStore::set_schema_version(int64_t version) {
+  CROSSFADE_TRY(connection_.exec(
+      fmt::format("UPDATE crossfade.progress SET schema_version={}", version)));
+  return ok();
+}
+
+Status TargetStore::set_digest(Lsn lsn, const std::string& digest) {
+  CROSSFADE_TRY(connection_.exec(fmt::format(
+      "UPDATE crossfade.progress SET digest_lsn={},digest={}", lsn.value, quote_literal(digest))));
+  return ok();
+}
+
+Status TargetStore::set_start(Lsn applied) {
+  CROSSFADE_TRY(connection_.exec(fmt::format(
+      "UPDATE crossfade.progress SET applied_lsn={} WHERE NOT EXISTS(SELECT 1 FROM "
+      "crossfade.tables)",
+      applied.value)));
+  return ok();
+}
+
+Result<std::vector<TargetTable>> TargetStore::tables() {
+  CROSSFADE_TRY(const auto rows,
+                connection_.exec("SELECT plan,capture_id,state,base_lsn,consistent_lsn,"
+                                 "copy_position,rows_copied,rows_total FROM crossfade.tables "
+                                 "ORDER BY name"));
+  std::vector<TargetTable> out;
+  for (int i = 0; i < rows.rows(); ++i) {
+    CROSSFADE_TRY(auto table, table_from_json(rows.text(i, 0)));
+    auto position = apply::CopyPosition::from_text(rows.text(i, 5));
+    if (!position) {
+      return fail(target_error("target.read_plan", table.name, "the copy position is damaged",
+                               "delete this table's row in crossfade.tables to copy it anew"));
+    }
+    TargetTable entry;
+    entry.table = std::make_shared<const Table>(std::move(table));
+    entry.capture_id = CaptureId{rows.integer(i, 1)};
+    entry.state = state_from(rows.text(i, 2));
+    entry.base_lsn = Lsn{rows.integer(i, 3)};
+    entry.consistent_lsn = Lsn{rows.integer(i, 4)};
+    entry.position = std::move(*position);
+    entry.rows_copied = rows.integer(i, 6);
+    entry.rows_total = rows.integer(i, 7);
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+namespace {
+
+Status insert_table(postgres::Connection& connection, const TargetTable& entry) {
+  const std::string plan = table_to_json(*entry.table);
+  const std::string id = fmt::format("{}", entry.capture_id.value);
+  const std::string base = fmt::format("{}", entry.base_lsn.value);
+  const std::string total = fmt::format("{}", entry.rows_total);
+  CROSSFADE_TRY(connection.query(
+      "INSERT INTO crossfade.tables(name,target_name,capture_id,state,base_lsn,consistent_lsn,"
+      "rows_total,plan) VALUES($1,$2,$3::bigint,'copying',$4::bigint,$4::bigint,$5::bigint,$6)",
+      {postgres::text_param(entry.table->name), postgres::text_param(entry.table->target_name),
+       postgres::text_param(id), postgres::text_param(base), postgres::text_param(total),
+       postgres::text_param(plan)}));
+  return ok();
+}
+
+// Drops a target table if it is ours, and forgets it.
+Status drop_if_ours(postgres::Connection& connection, const std::string& target_schema,
+                    const std::string& name) {
+  CROSSFADE_TRY(const auto gone,
+                connection.query("DELETE FROM crossfade.tables WHERE name=$1 RETURNING target_name",
+                                 {postgres::text_param(name)}));
+  if (gone.rows() == 0) return ok();
+  CROSSFADE_TRY(connection.query("DELETE FROM crossfade.quarantine WHERE table_name=$1",
+                                 {postgres::text_param(name)}));
+  // CASCADE takes foreign keys of other tables along; they are added again when all is live.
+  CROSSFADE_TRY(connection.exec(fmt::format("DROP TABLE IF EXISTS {} CASCADE",
+                                            quote(target_schema, gone.text(0, 0)))));
+  return ok();
+}
+
+}  // namespace
+
+Status TargetStore::create_tables(const std::vector<TargetTable>& created,
+                                  const std::vector<TargetTable>& dropped,
+                                  const std::string& target_schema, int64_t schema_version) {
+  CROSSFADE_TRY(connection_.exec("BEGIN"));
+  for (const TargetTable& entry : dropped) {
+    CROSSFADE_TRY(drop_if_ours(connection_, target_schema, entry.table->name));
+  }
+  for (const TargetTable& entry : created) {
+    CROSSFADE_TRY(drop_if_ours(connection_, target_schema, entry.table->name));
+  }
+  for (const TargetTable& entry : created) {
+    const std::string name = quote(target_schema, entry.table->target_name);
+    CROSSFADE_TRY(const auto there, connection_.query("SELECT to_regclass($1) IS NOT NULL",
+                                                      {postgres::text_param(name)}));
+    if (there.boolean(0, 0)) {
+      connection_.rollback();
+      return fail(target_error("target.create_table", name,
+                               "a table of this name is there already, and crossfade did not make "
+                               "it",
+                               "give an empty database with --target, or another schema with "
+                               "--target-schema"));
+    }
+    CROSSFADE_TRY(connection_.exec(entry.table->create_table_ddl));
+    CROSSFADE_TRY(insert_table(connection_, entry));
+  }
+  CROSSFADE_TRY(set_schema_version(schema_version));
+  return connection_.commit();
+}
+
+Status TargetStore::set_state(const std::string& table, TableState state) {
+  CROSSFADE_TRY(connection_.query(
+      fmt::format("UPDATE crossfade.tables SET state='{}' WHERE name=$1", to_string(state)),
+      {postgres::text_param(table)}));
+  return ok();
+}
+
+Result<Route> TargetStore::route() {
+  CROSSFADE_TRY(const auto row,
+                connection_.exec("SELECT \"primary\",epoch FROM crossfade.route"));
+  Route out;
+  if (row.rows() == 1) {
+    const std::string primary = row.text(0, 0);
+    out.primary = primary == "postgres" ? Primary::kPostgres
+                  : primary == "sqlite" ? Primary::kSqlite
+                                        : Primary::kNone;
+    out.epoch = Epoch{row.integer(0, 1)};
+  }
+  return out;
+}
+
+Status TargetStore::flip_route(LeaseToken token, Epoch expected, Primary primary) {
+  CROSSFADE_TRY(connection_.exec(
+      fmt::format("BEGIN; SELECT crossfade.check_lease({})", token.value)));
+  CROSSFADE_TRY(const auto flipped,
+                connection_.exec(fmt::format(
+                    "UPDATE crossfade.route SET \"primary\"='{}',epoch=epoch+1,"
+                    "changed_at=clock_timestamp() WHERE epoch={}",
+                    to_string(primary), expected.value)));
+  if (flipped.affected() != 1) {
+    connection_.rollback();
+    return fail(target_error("cutover.flip", connection_.safe_name(),
+                             fmt::format("the route is no longer at epoch {}", expected.value),
+                             "look at `crossfade route`; somebody else changed it"));
+  }
+  return connection_.commit();
+}
+
+Result<int64_t> TargetStore::quarantined() { return apply::quarantined_count(connection_); }
+
+Result<std::vector<Quarantined>> TargetStore::quarantine_list(int64_t rows_max) {
+  CROSSFADE_TRY(const auto rows,
+                connection_.exec(fmt::format(
+                    "SELECT table_name,key,column_name,reason FROM crossfade.quarantine WHERE NOT "
+                    "accepted ORDER BY table_name,at LIMIT {}",
+                    rows_max)));
+  std::vector<Quarantined> out;
+  for (int i = 0; i < rows.rows(); ++i) {
+    out.push_back({rows.text(i, 0), rows.text(i, 1), rows.text(i, 2), rows.text(i, 3)});
+  }
+  return out;
+}
+
+Result<std::vector<std::string>> TargetStore::quarantined_tables() {
+  CROSSFADE_TRY(const auto rows,
+                connection_.exec("SELECT DISTINCT table_name FROM crossfade.quarantine"));
+  std::vector<std::string> out;
+  for (int i = 0; i < rows.rows(); ++i) out.push_back(rows.text(i, 0));
+  return out;
+}
+
+Result<int64_t> TargetStore::conflicts() {
+  CROSSFADE_TRY(const auto rows, connection_.exec("SELECT count(*) FROM crossfade.conflicts"));
+  return rows.integer(0, 0);
+}
+
+Result<std::vector<std::string>> TargetStore::remove() {
+  std::vector<std::string> removed;
+  CROSSFADE_TRY(const bool present, exists());
+  if (!present) return removed;
+  CROSSFADE_TRY(connection_.exec("DROP SCHEMA crossfade CASCADE"));
+  removed.emplace_back("schema crossfade (progress, tables, route, quarantine, conflicts)");
+  return removed;
+}
+
+}  // namespace crossfade::run

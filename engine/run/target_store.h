@@ -1,0 +1,117 @@
+// What crossfade keeps on the target, in the schema `crossfade`: the lease, the progress, the plan
+// and copy state of each table, the route, quarantine and conflicts.
+//
+// A phase is what these rows say, never a flag in memory: a restart reads the same rows.
+// Threads: its connection's. Owns the connection.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apply/snapshot_reader.h"
+#include "engine/core/result.h"
+#include "engine/core/schema.h"
+#include "engine/core/stop.h"
+#include "engine/core/strong.h"
+#include "engine/postgres/connection.h"
+#include "engine/run/route_file.h"
+
+namespace crossfade::run {
+
+enum class TableState : uint8_t {
+  kCopying,     // rows are being copied
+  kCopied,      // all rows are there, no key yet
+  kCatchingUp,  // keyed; changes since the start of the copy are replayed over it
+  kLive,        // exactly the source's rows at applied_lsn; indexes and unique keys are built
+};
+[[nodiscard]] const char* to_string(TableState state);
+
+struct TargetTable {
+  std::shared_ptr<const Table> table;
+  CaptureId capture_id;
+  TableState state = TableState::kCopying;
+  Lsn base_lsn;        // changes at or below it are in the copy
+  Lsn consistent_lsn;  // from here on the rows are the source's
+  apply::CopyPosition position;
+  int64_t rows_copied = 0;
+  int64_t rows_total = 0;  // an estimate from the plan
+};
+
+struct Progress {
+  std::string source_id;
+  std::string target_schema;
+  std::string phase;
+  Lsn applied_lsn;
+  Lsn verified_lsn;
+  int64_t schema_version = 0;  // the source's, when the tables were last reconciled with it
+  Lsn digest_lsn;              // the log row whose digest is kept, to notice a restored source
+  std::string digest;
+};
+
+struct Quarantined {
+  std::string table;
+  std::string key;
+  std::string column;
+  std::string reason;
+};
+
+class TargetStore {
+ public:
+  // Connects; does not create or change anything.
+  static Result<TargetStore> open(postgres::ConnectOptions options);
+
+  // Whether the schema `crossfade` is there.
+  Result<bool> exists();
+  // Creates it for this source if it is absent. When it belongs to another source: an error.
+  Status ensure(const std::string& source_id, const std::string& target_schema);
+
+  // Takes the lease: no other engine can commit from then on. kFenced when a live one holds it.
+  Result<LeaseToken> take_lease(const std::string& holder, StopSource& stop);
+  // After a reconnect: the lock anew, if the token is still ours; else kFenced.
+  Status resume_lease(LeaseToken token, StopSource& stop);
+
+  Result<Progress> progress();
+  Status set_phase(const std::string& phase);
+  Status set_verified(Lsn verified);
+  Status set_schema_version(int64_t version);
+  Status set_digest(Lsn lsn, const std::string& digest);
+  // Only while no table is there: where the stream begins.
+  Status set_start(Lsn applied);
+
+  Result<std::vector<TargetTable>> tables();
+  // Creates (or creates anew) the target tables and their rows here, and removes `dropped`, in one
+  // transaction. A table that is there but not ours is an error, named.
+  Status create_tables(const std::vector<TargetTable>& created,
+                       const std::vector<TargetTable>& dropped, const std::string& target_schema,
+                       int64_t schema_version);
+  Status set_state(const std::string& table, TableState state);
+
+  Result<Route> route();
+  // The point of no return: primary and epoch change if the lease is still ours, the epoch is the
+  // expected one and `deadline_ms` of server time have not passed since the transaction began.
+  Status flip_route(LeaseToken token, Epoch expected, Primary primary);
+
+  Result<int64_t> quarantined();
+  Result<std::vector<Quarantined>> quarantine_list(int64_t rows_max);
+  Result<std::vector<std::string>> quarantined_tables();
+  Result<int64_t> conflicts();
+
+  // Whether this role may set session_replication_role, so that foreign keys and triggers keep
+  // still while changes are applied. Set on this connection when it may.
+  [[nodiscard]] bool replica_role() const { return replica_role_; }
+
+  // Removes the schema `crossfade`. Returns what was removed.
+  Result<std::vector<std::string>> remove();
+
+  postgres::Connection& connection() { return connection_; }
+
+ private:
+  explicit TargetStore(postgres::Connection connection) : connection_(std::move(connection)) {}
+  Status lock_lease(StopSource& stop);
+
+  postgres::Connection connection_;
+  bool replica_role_ = false;
+};
+
+}  // namespace crossfade::run

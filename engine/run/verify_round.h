@@ -1,0 +1,77 @@
+// One comparison of all tables, chunk by chunk, and of what was changed meanwhile.
+//
+// No I/O: it is told what came out and says where it stands. Dirty keys are those touched since the
+// round began; a cutover compares them again, inside the pause, at the final position.
+// Threads: the engine's.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/core/change.h"
+#include "engine/run/target_store.h"
+#include "verify/chunk.h"
+
+namespace crossfade::run {
+
+struct VerifyReport {
+  struct TableVerdict {
+    std::string name;
+    verify::ChunkVerdict verdict;
+  };
+  std::vector<TableVerdict> tables;
+  int64_t rows = 0;
+  Lsn through;  // the position of the last chunk
+  std::vector<Quarantined> quarantined;
+
+  [[nodiscard]] bool equal() const;
+};
+
+[[nodiscard]] nlohmann::json to_json(const VerifyReport& report);
+[[nodiscard]] std::string to_text(const VerifyReport& report);
+
+class VerifyRound {
+ public:
+  explicit VerifyRound(std::vector<std::shared_ptr<const Table>> tables);
+
+  void add(const Table& table, bool last, const verify::ChunkVerdict& verdict, Lsn at);
+  [[nodiscard]] bool done() const { return open_tables_ == 0; }
+  [[nodiscard]] const VerifyReport& report() const { return report_; }
+
+ private:
+  VerifyReport report_;
+  std::map<std::string, size_t> index_;
+  size_t open_tables_;
+};
+
+class DirtyKeys {
+ public:
+  void note(const ChangeBatch& batch);
+  void clear();
+  [[nodiscard]] size_t size() const { return size_; }
+  // More keys than may be held: only a new round can tell.
+  [[nodiscard]] bool overflowed() const { return overflowed_; }
+  struct OfTable {
+    std::shared_ptr<const Table> table;
+    std::vector<Row> keys;
+  };
+  // Takes all keys out.
+  std::vector<OfTable> take();
+
+ private:
+  void note(const std::shared_ptr<const Table>& table, const Row& row);
+  struct Entry {
+    std::shared_ptr<const Table> table;
+    std::unordered_map<std::string, Row> keys;
+  };
+  std::map<const Table*, Entry> tables_;
+  size_t size_ = 0;
+  bool overflowed_ = false;
+};
+
+}  // namespace crossfade::run

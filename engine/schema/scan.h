@@ -1,0 +1,60 @@
+// One pass over a table's stored values, keeping what type choice and findings need.
+//
+// Rowid tables are read in rowid order, in read transactions of at most limits::kChunkReadMax and
+// kChunkRowsMax, so that a large table does not pin the WAL. A WITHOUT ROWID table is one read
+// transaction. Inside a transaction of the caller's it is all read there. Rows that come or go
+// meanwhile may be missed: the evidence is a basis for choices, not a snapshot.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/core/result.h"
+#include "engine/core/schema.h"
+#include "engine/core/stop.h"
+#include "engine/schema/plan.h"
+
+namespace crossfade::schema {
+
+// A count of rows and the first few of them, as "id=42" or "id=42: 'value'".
+struct RowTally {
+  int64_t rows = 0;
+  std::vector<std::string> samples;  // at most limits::kSamplesMax
+};
+
+struct ColumnEvidence {
+  StorageCounts storage;
+  int64_t integer_min = INT64_MAX;
+  int64_t integer_max = INT64_MIN;
+  int64_t beyond_boolean = 0;  // integers other than 0 and 1
+  int64_t infinities = 0;
+  RowTally text_nul;
+  RowTally text_invalid;
+  size_t text_bytes_max = 0;
+  size_t blob_bytes_max = 0;
+  // Per StorageClass. NULLs are sampled in key and NOT NULL columns only; of the class that was
+  // seen first only a few are kept.
+  std::array<std::vector<std::string>, 5> samples;
+};
+
+struct TableEvidence {
+  int64_t rows = 0;
+  std::vector<ColumnEvidence>
+      columns;         // beside Table::columns; the synthetic one has integers only
+  RowTally null_keys;  // rows with a NULL in a key column
+  RowTally long_keys;  // rows whose key exceeds kKeyBytesMax
+  size_t key_bytes_max = 0;
+};
+
+// A btree entry of PostgreSQL holds 2704 bytes (BTMaxItemSize of an 8 KiB page); 104 are left for
+// headers, alignment and the fixed-width columns of the key.
+inline constexpr size_t kKeyBytesMax = 2600;
+
+// kInterrupted when `stop` (which may be null) is requested.
+Result<TableEvidence> scan_table(sqlite::Connection& connection, const Table& table,
+                                 StopSource* stop);
+
+}  // namespace crossfade::schema

@@ -1,0 +1,32 @@
+// Reads one table's declaration into a Table. Part of read_catalog.
+#pragma once
+
+#include <string>
+
+#include "engine/core/result.h"
+#include "engine/core/schema.h"
+
+namespace crossfade::sqlite {
+class Connection;
+}
+
+namespace crossfade::schema {
+
+// The column that carries the rowid of a table without a usable key.
+inline constexpr const char* kSurrogateColumn = "_crossfade_rowid";
+
+struct TableEntry {  // a row of SQLite's own list of tables
+  std::string name;
+  std::string sql;
+  bool without_rowid = false;
+  bool strict = false;
+};
+
+// Call inside a transaction.
+Result<Table> read_table(sqlite::Connection& connection, const TableEntry& entry);
+
+// Makes the rowid the table's identity: a first column for it, and every position moved by one.
+// The declared primary key, if any, stays among the unique keys and indexes.
+void add_surrogate(Table* table);
+
+}  // namespace crossfade::schema

@@ -1,0 +1,86 @@
+#include "engine/schema/target_names.h"
+
+#include <fmt/core.h>
+
+#include <set>
+#include <utility>
+
+#include "engine/core/digest.h"
+#include "engine/core/limits.h"
+#include "engine/schema/table_reader.h"
+#include "engine/schema/utf8.h"
+
+namespace crossfade::schema {
+namespace {
+
+constexpr size_t kDigestShown = 8;  // hex digits that keep shortened names apart
+
+// At most `bytes_max` bytes; a shortened name ends in a digest of the whole one.
+std::string fit(const std::string& name, size_t bytes_max) {
+  if (name.size() <= bytes_max) return name;
+  return std::string(prefix(name, bytes_max - kDigestShown - 1)) + "_" +
+         to_hex(digest_bytes(name)).substr(0, kDigestShown);
+}
+
+class NameSpace {
+ public:
+  void reserve(const std::string& name) { taken_.insert(name); }
+
+  std::string give(const std::string& wanted) {
+    std::string name = fit(wanted, limits::kPgIdentifierBytesMax);
+    for (int n = 2; !taken_.insert(name).second; ++n) {
+      const std::string suffix = fmt::format("_{}", n);
+      name = fit(wanted, limits::kPgIdentifierBytesMax - suffix.size()) + suffix;
+    }
+    return name;
+  }
+
+ private:
+  std::set<std::string> taken_;
+};
+
+std::string column_list(const Table& table, const Index& index) {
+  std::string out;
+  for (const Index::Part& part : index.parts) out += "_" + table.columns[part.column].name;
+  return out;
+}
+
+}  // namespace
+
+std::map<std::string, TableNames> make_target_names(const Catalog& catalog) {
+  std::map<std::string, TableNames> out;
+  NameSpace names;
+  for (const Table& table : catalog.tables) {
+    names.reserve(std::string(prefix(table.target_name, limits::kPgIdentifierBytesMax)));
+  }
+  // Indexes that have a name of their own come first, so that they keep it.
+  for (const Table& table : catalog.tables) {
+    for (const Index& index : table.indexes) {
+      out[table.name].indexes.push_back(index.constraint ? std::string() : names.give(index.name));
+    }
+  }
+  for (const Table& table : catalog.tables) {
+    TableNames& made = out[table.name];
+    made.primary_key = names.give(table.target_name + "_pkey");
+    for (size_t i = 0; i < table.indexes.size(); ++i) {
+      if (!table.indexes[i].constraint) continue;
+      made.indexes[i] =
+          names.give(table.target_name + column_list(table, table.indexes[i]) + "_key");
+    }
+    for (const ForeignKey& key : table.foreign_keys) {
+      std::string wanted = table.target_name;
+      for (const std::string& column : key.columns) wanted += "_" + column;
+      made.foreign_keys.push_back(names.give(wanted + "_fkey"));
+    }
+  }
+  for (const Table& table : catalog.tables) {
+    const bool alias = table.identity == Identity::kRowidAlias;
+    const std::string column = alias ? table.columns[table.key.front()].name : kSurrogateColumn;
+    const std::string wanted = table.target_name + "_" + column + "_seq";
+    const std::string given = names.give(wanted);
+    if (given != wanted) out[table.name].sequence = given;
+  }
+  return out;
+}
+
+}  // namespace crossfade::schema

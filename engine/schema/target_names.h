@@ -1,0 +1,25 @@
+// Names of what crossfade creates beside the tables: constraints, indexes, sequences.
+//
+// They share one name space in a PostgreSQL schema and hold 63 bytes, so they are shortened and
+// numbered. The same catalog always gives the same names.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/schema/catalog.h"
+
+namespace crossfade::schema {
+
+struct TableNames {
+  std::string primary_key;
+  std::vector<std::string> indexes;       // beside Table::indexes
+  std::vector<std::string> foreign_keys;  // beside Table::foreign_keys
+  std::string sequence;                   // empty: the one PostgreSQL would choose is free
+};
+
+// By table name.
+[[nodiscard]] std::map<std::string, TableNames> make_target_names(const Catalog& catalog);
+
+}  // namespace crossfade::schema

@@ -1,0 +1,186 @@
+#include "engine/schema/uncarried_findings.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "engine/core/limits.h"
+#include "engine/schema/create_table_clauses.h"
+#include "engine/schema/table_reader.h"
+#include "engine/schema/utf8.h"
+
+namespace crossfade::schema {
+namespace {
+
+Finding make(Severity severity, const char* code, const std::string& table,
+             const std::string& column, std::string message, const char* remedy) {
+  Finding finding;
+  finding.severity = severity;
+  finding.code = code;
+  finding.table = table;
+  finding.column = column;
+  finding.message = std::move(message);
+  finding.remedy = remedy;
+  return finding;
+}
+
+void find_in_name(const Table& table, const std::string& column, std::vector<Finding>* findings) {
+  const std::string& name = column.empty() ? table.name : column;
+  const char* what = column.empty() ? "table" : "column";
+  if (name.size() > limits::kPgIdentifierBytesMax) {
+    findings->push_back(make(Severity::kBlocker, "name_too_long", table.name, column,
+                             fmt::format("the {} name has {} bytes; PostgreSQL keeps {}", what,
+                                         name.size(), limits::kPgIdentifierBytesMax),
+                             "rename it in the source"));
+  }
+  const TextFlaws flaws = find_flaws(name);
+  if (name.empty() || flaws.nul || flaws.invalid) {
+    findings->push_back(make(Severity::kBlocker, "name_invalid", table.name, column,
+                             fmt::format("the {} name is {}, which PostgreSQL does not allow", what,
+                                         name.empty() ? "empty" : "not valid UTF-8"),
+                             "rename it in the source"));
+  }
+}
+
+void find_in_names(const Table& table, std::vector<Finding>* findings) {
+  static const std::set<std::string> kSystemColumns{"ctid", "xmin", "xmax",
+                                                    "cmin", "cmax", "tableoid"};
+  find_in_name(table, "", findings);
+  std::set<std::string> shortened;
+  for (const Column& column : table.columns) {
+    if (column.name.empty()) {
+      findings->push_back(make(Severity::kBlocker, "name_invalid", table.name, "",
+                               "a column has an empty name, which PostgreSQL does not allow",
+                               "rename it in the source"));
+    } else {
+      find_in_name(table, column.name, findings);
+    }
+    if (kSystemColumns.contains(column.name)) {
+      findings->push_back(make(Severity::kBlocker, "name_reserved", table.name, column.name,
+                               "PostgreSQL gives every table a column of this name",
+                               "rename the column in the source"));
+    }
+    const bool fresh =
+        shortened.insert(std::string(prefix(column.name, limits::kPgIdentifierBytesMax))).second;
+    if (!fresh || (!column.synthetic && same_name(column.name, kSurrogateColumn))) {
+      findings->push_back(make(Severity::kBlocker, "name_collision", table.name, column.name,
+                               "another column has the same name on the target",
+                               "rename the column in the source"));
+    }
+  }
+  if (table.columns.size() > limits::kPgColumnsMax) {
+    findings->push_back(make(Severity::kBlocker, "too_many_columns", table.name, "",
+                             fmt::format("{} columns; PostgreSQL allows {}", table.columns.size(),
+                                         limits::kPgColumnsMax),
+                             "split the table"));
+  }
+}
+
+void find_in_clauses(const Table& table, std::vector<Finding>* findings) {
+  const CreateTableClauses clauses = parse_clauses(table.source_sql);
+  for (const Clause& clause : clauses.checks) {
+    findings->push_back(make(Severity::kWarning, "check_not_carried", table.name, clause.column,
+                             "not carried: " + printable(clause.text),
+                             "add it to the target's table by hand after testing it on the data;"
+                             " SQLite never checked old rows"));
+  }
+  for (const Clause& clause : clauses.conflicts) {
+    findings->push_back(make(Severity::kWarning, "conflict_clause_not_carried", table.name,
+                             clause.column, "not carried: " + printable(clause.text),
+                             "PostgreSQL has it per statement only: write ON CONFLICT in the"
+                             " application's INSERTs"));
+  }
+  for (const Clause& clause : clauses.generated) {
+    findings->push_back(make(
+        Severity::kInfo, "generated_as_plain", table.name, clause.column,
+        "becomes a plain column that holds the values SQLite computed: " + printable(clause.text),
+        "make it a generated column on the target after the cutover, or have"
+        " the application fill it"));
+  }
+}
+
+void find_in_columns(const Table& table, std::vector<Finding>* findings) {
+  for (const Column& column : table.columns) {
+    const bool text = column.type == TargetType::kText || column.type == TargetType::kVariant;
+    if (column.collation == "BINARY" || !text) continue;
+    findings->push_back(make(
+        Severity::kWarning, "collation_differs", table.name, column.name,
+        fmt::format("compared under COLLATE {} in SQLite and byte by byte on the target",
+                    printable(column.collation)),
+        column.collation == "NOCASE"
+            ? "compare lower(column) in the application's queries, or use citext after the cutover"
+            : "compare explicitly in the application's queries"));
+  }
+  if (table.identity == Identity::kSurrogate && table.rowid_name.empty()) {
+    findings->push_back(make(Severity::kBlocker, "no_usable_key", table.name, "",
+                             "no key tells the rows apart, and columns hide all three names of the"
+                             " rowid",
+                             "rename one of the columns rowid, _rowid_ and oid, or add a primary"
+                             " key without NULLs"));
+  }
+}
+
+const char* module_remedy(const std::string& module) {
+  const std::string upper = ascii_upper(module);
+  if (upper.starts_with("FTS")) {
+    return "use a tsvector column with a GIN index on the target, or pg_trgm for substring search";
+  }
+  if (upper.starts_with("RTREE") || upper.starts_with("GEOPOLY")) {
+    return "use a GiST index over box or PostGIS geometry on the target";
+  }
+  return "move what it holds by other means";
+}
+
+}  // namespace
+
+void find_uncarried(const Catalog& catalog, const Table& table, std::vector<Finding>* findings) {
+  find_in_names(table, findings);
+  find_in_clauses(table, findings);
+  find_in_columns(table, findings);
+  for (const Trigger& trigger : catalog.triggers) {
+    if (!same_name(trigger.table, table.name)) continue;
+    if (same_name(trigger.name.substr(0, 11), "_crossfade_")) continue;
+    findings->push_back(make(Severity::kWarning, "trigger_not_carried", table.name, "",
+                             "not carried: " + printable(trigger.sql, false),
+                             "its effects on rows are copied while SQLite is the primary; write its"
+                             " equal for PostgreSQL before the cutover"));
+  }
+}
+
+void find_uncarried(const Catalog& catalog, std::vector<Finding>* findings) {
+  for (const View& view : catalog.views) {
+    findings->push_back(make(Severity::kWarning, "view_not_carried", view.name, "",
+                             "not carried: " + printable(view.sql, false),
+                             "create the view on the target in PostgreSQL's dialect"));
+    for (const Trigger& trigger : catalog.triggers) {
+      if (!same_name(trigger.table, view.name)) continue;
+      findings->push_back(make(Severity::kWarning, "trigger_not_carried", view.name, "",
+                               "not carried: " + printable(trigger.sql, false),
+                               "write an INSTEAD OF trigger for the target's view"));
+    }
+  }
+  for (const VirtualTable& table : catalog.virtual_tables) {
+    findings->push_back(
+        make(Severity::kWarning, "virtual_table", table.name, "",
+             fmt::format("a virtual table of {} is not carried", printable(table.module)),
+             module_remedy(table.module)));
+  }
+  if (catalog.encoding != "UTF-8") {
+    findings->push_back(
+        make(Severity::kInfo, "utf16_source", "", "",
+             "the database stores text as " + catalog.encoding + "; it is read as UTF-8",
+             "nothing to do: the characters are the same"));
+  }
+}
+
+Finding default_finding(const Table& table, const Column& column) {
+  return make(Severity::kWarning, "default_not_carried", table.name, column.name,
+              fmt::format("DEFAULT {} has no equal as {}", printable(*column.default_sql),
+                          to_string(column.type)),
+              "set a default on the target by hand, or have the application give the value");
+}
+
+}  // namespace crossfade::schema

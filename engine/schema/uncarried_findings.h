@@ -1,0 +1,22 @@
+// Findings that follow from declarations: what is not carried, with its original text, and what
+// means something else on the target.
+#pragma once
+
+#include <vector>
+
+#include "engine/core/schema.h"
+#include "engine/schema/catalog.h"
+#include "engine/schema/finding.h"
+
+namespace crossfade::schema {
+
+// About one table: names, CHECK, ON CONFLICT, generated columns, collations, its triggers.
+void find_uncarried(const Catalog& catalog, const Table& table, std::vector<Finding>* findings);
+
+// About the database: views, virtual tables, the encoding.
+void find_uncarried(const Catalog& catalog, std::vector<Finding>* findings);
+
+// A default that has no equal of the column's target type.
+[[nodiscard]] Finding default_finding(const Table& table, const Column& column);
+
+}  // namespace crossfade::schema

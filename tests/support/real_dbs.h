@@ -1,0 +1,28 @@
+// Databases made by others, for tests. They are not part of the project: CROSSFADE_REAL_DBS names
+// their folder (default: shared/data beside the source folder), and without it tests skip loudly.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/temp_dir.h"
+
+namespace crossfade::testing {
+
+// The folder, or nothing.
+[[nodiscard]] std::optional<std::string> real_dbs_folder();
+
+// The names without ".db", sorted; empty when there is no folder.
+[[nodiscard]] std::vector<std::string> real_db_names();
+
+// Copies one database into `dir` with write permission; its path. Fails the test if it is not
+// there.
+[[nodiscard]] std::string copy_real_db(const std::string& name, const TempDir& dir);
+
+}  // namespace crossfade::testing
+
+// First line of a test that needs them.
+#define CROSSFADE_NEEDS_REAL_DBS()              \
+  if (!::crossfade::testing::real_dbs_folder()) \
+  GTEST_SKIP() << "SKIPPED: no real databases (CROSSFADE_REAL_DBS names no folder with *.db)"

@@ -1,0 +1,154 @@
+// The `crossfade` command: its flags, and nothing else.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <string>
+
+#include "engine/core/limits.h"
+#include "engine/observe/log.h"
+#include "tools/cli/config.h"
+#include "tools/cli/scrub.h"
+#include "tools/cli/verbs.h"
+
+namespace crossfade::cli {
+namespace {
+
+struct Arguments {
+  Common common;
+  Settings settings;
+  std::string config_file;
+  bool quarantine = false;
+  bool keep_journal_mode = false;
+  std::string until;
+  bool wait = false;
+  double timeout_s = 0;
+  bool keep_fence = false;
+  run::CutoverOptions cutover;
+};
+
+void add_common(CLI::App* verb, Arguments* a, bool with_target) {
+  verb->add_option("database", a->common.engine.database, "the application's SQLite file")
+      ->required();
+  verb->add_flag("--json", a->common.json, "one JSON document on stdout");
+  verb->add_option("--config", a->config_file, "settings file (default: crossfade.toml, if there)");
+  verb->add_option("--log-level", a->settings.log_level, "debug, info, warn, error or off");
+  if (!with_target) return;
+  verb->add_option("--target", a->settings.target,
+                   "a PostgreSQL URL or connection string, or `embedded`; remembered. Default: the "
+                   "remembered one, else embedded");
+  verb->add_option("--target-schema", a->settings.target_schema,
+                   "the schema the tables go to (default: public)");
+}
+
+void add_run_options(CLI::App* verb, Arguments* a) {
+  verb->add_flag("--quarantine", a->quarantine,
+                 "set rows aside on the target that it cannot represent, instead of refusing");
+  verb->add_flag("--keep-journal-mode", a->keep_journal_mode,
+                 "do not switch the source to WAL");
+}
+
+Status settle(Arguments* a) {
+  if (a->quarantine) a->settings.quarantine = true;
+  if (a->keep_journal_mode) a->settings.keep_journal_mode = true;
+  CROSSFADE_TRY(complete_settings(a->config_file, &a->settings));
+  const Settings& s = a->settings;
+  run::EngineOptions& engine = a->common.engine;
+  engine.target = s.target.value_or("");
+  engine.target_schema = s.target_schema.value_or("public");
+  engine.quarantine = s.quarantine.value_or(false);
+  engine.keep_journal_mode = s.keep_journal_mode.value_or(false);
+  a->cutover.max_pause =
+      std::chrono::milliseconds(s.max_pause_ms.value_or(limits::kMaxPauseDefault.count()));
+  CROSSFADE_TRY(const auto level, parse_log_level(s.log_level.value_or("info")));
+  log::init(level);
+  return ok();
+}
+
+int fail_usage(const Error& error) {
+  fmt::print(stderr, "crossfade: {}\n", describe(error));
+  return exit_code(error.code);
+}
+
+constexpr const char* kFooter = R"(
+Examples:
+  crossfade inspect app.db
+  crossfade run app.db --target postgresql://app@db.example/app --until verified
+  crossfade run app.db            (goes on, and follows live changes until told to stop)
+  crossfade status app.db --json
+  crossfade cutover app.db --dry-run
+  crossfade cutover app.db --no-rollback --max-pause 2000
+
+Exit codes: 0 ok, 1 internal error, 2 usage, 3 blocked by findings, 4 verification found a
+difference, 5 source error, 6 target error, 7 another engine owns this source, 8 cutover stepped
+back (the old side is still primary, nothing lost), 9 stopped by a signal before the goal.
+Settings also come from CROSSFADE_* and DATABASE_URL in the environment and from crossfade.toml.)";
+
+int main_of(int argc, char** argv) {
+  CLI::App app{"Moves a live application from SQLite to PostgreSQL without stopping it.",
+               "crossfade"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("crossfade ") + CROSSFADE_VERSION);
+  app.footer(kFooter);
+  Arguments a;
+  CLI::App* inspect_verb = app.add_subcommand(
+      "inspect", "what is in there, what will happen to it, what blocks it; touches nothing");
+  add_common(inspect_verb, &a, true);
+  CLI::App* run_verb =
+      app.add_subcommand("run", "schema, copy, then follow live changes until told to stop");
+  add_common(run_verb, &a, true);
+  add_run_options(run_verb, &a);
+  run_verb->add_option("--until", a.until, "`verified`: end once both sides are verified equal")
+      ->check(CLI::IsMember({"verified"}));
+  CLI::App* status_verb = app.add_subcommand("status", "phase, rows, lag, last verification");
+  add_common(status_verb, &a, true);
+  CLI::App* verify_verb =
+      app.add_subcommand("verify", "compare both sides exactly, while both keep moving");
+  add_common(verify_verb, &a, true);
+  CLI::App* cutover_verb = app.add_subcommand(
+      "cutover", "fence SQLite, drain, verify, and make PostgreSQL the primary, atomically");
+  add_common(cutover_verb, &a, true);
+  cutover_verb->add_flag("--dry-run", a.cutover.dry_run,
+                         "do all but the switch: writers wait for a moment, nothing changes");
+  cutover_verb->add_flag("--no-rollback", a.cutover.no_rollback,
+                         "understood: there is no way back from this cutover yet");
+  cutover_verb->add_option("--max-pause", a.settings.max_pause_ms,
+                           "milliseconds writers may wait before it steps back (default: 5000)")
+      ->check(CLI::PositiveNumber);
+  CLI::App* rollback_verb = app.add_subcommand("rollback", "not in this version");
+  add_common(rollback_verb, &a, true);
+  CLI::App* finish_verb = app.add_subcommand(
+      "finish", "the last, destructive step: remove every trace of crossfade from both sides");
+  add_common(finish_verb, &a, true);
+  finish_verb->add_flag("--keep-fence", a.keep_fence,
+                        "after a cutover, let SQLite go on refusing writes");
+  CLI::App* route_verb = app.add_subcommand("route", "which side is primary right now");
+  add_common(route_verb, &a, false);
+  route_verb->add_flag("--wait", a.wait, "wait until PostgreSQL is primary");
+  route_verb->add_option("--timeout", a.timeout_s, "seconds to wait (default: no limit)");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : exit_code(ErrorCode::kUsage);
+  }
+  scrub_passwords(argc, argv);
+  if (auto settled = settle(&a); !settled) return fail_usage(settled.error());
+  if (inspect_verb->parsed()) return inspect(a.common);
+  if (run_verb->parsed()) return run_engine(a.common, a.until == "verified");
+  if (status_verb->parsed()) return status(a.common);
+  if (verify_verb->parsed()) return verify(a.common);
+  if (cutover_verb->parsed()) return cutover(a.common, a.cutover);
+  if (rollback_verb->parsed()) return rollback(a.common);
+  if (finish_verb->parsed()) return finish(a.common, a.keep_fence);
+  return route(a.common, a.wait,
+               std::chrono::milliseconds(static_cast<int64_t>(a.timeout_s * 1000)));
+}
+
+}  // namespace
+}  // namespace crossfade::cli
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  return crossfade::cli::main_of(argc, argv);
+}

@@ -1,0 +1,27 @@
+// What each verb does, once the command line is understood. Each returns the exit code.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "engine/run/cutover.h"
+#include "engine/run/move.h"
+
+namespace crossfade::cli {
+
+struct Common {
+  run::EngineOptions engine;
+  bool json = false;
+};
+
+int inspect(const Common& common);
+int run_engine(const Common& common, bool until_verified);
+int status(const Common& common);
+int verify(const Common& common);
+int cutover(const Common& common, const run::CutoverOptions& options);
+int rollback(const Common& common);
+int finish(const Common& common, bool keep_fence);
+int route(const Common& common, bool wait, std::chrono::milliseconds timeout);
+
+}  // namespace crossfade::cli
