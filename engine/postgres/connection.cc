@@ -203,12 +203,12 @@ Connection::~Connection() = default;
 
 Result<Connection> Connection::open(ConnectOptions options) {
   auto impl = std::make_unique<Impl>();
-  impl->safe = options.params.safe();
+  const ConnectionParams params = std::move(options.params);
+  impl->safe = params.safe();
   impl->statement_timeout = options.statement_timeout;
   impl->stop = options.stop;
   const char* const keywords[] = {"dbname", "fallback_application_name", nullptr};
-  const char* const values[] = {options.params.secret().c_str(), options.application_name.c_str(),
-                                nullptr};
+  const char* const values[] = {params.secret().c_str(), options.application_name.c_str(), nullptr};
   impl->conn.reset(PQconnectStartParams(keywords, values, /*expand_dbname=*/1));
   const Deadline deadline = Deadline::after(options.connect_timeout);
   if (!impl->conn || PQstatus(impl->conn.get()) == CONNECTION_BAD) {

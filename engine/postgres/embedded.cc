@@ -383,7 +383,11 @@ Result<EmbeddedCluster> EmbeddedCluster::start(const EmbeddedOptions& options) {
   if (!is_made(place)) {
     CROSSFADE_TRY(const std::string binaries, find_server_binaries(""));
     CROSSFADE_TRY(place, choose_place(wanted, user));
-    CROSSFADE_TRY(make_cluster(place, options, binaries, user, deadline));
+    // A relocated cluster outlives a wanted folder that was removed: it is taken up again, not
+    // lost.
+    if (!is_made(place)) {
+      CROSSFADE_TRY(make_cluster(place, options, binaries, user, deadline));
+    }
   }
   EmbeddedCluster cluster;
   cluster.options_ = options;

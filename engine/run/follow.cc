@@ -1,6 +1,7 @@
 #include "engine/run/follow.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <variant>
 
@@ -20,8 +21,29 @@ int64_t age_ms(int64_t since_us) {
 
 }  // namespace
 
+std::optional<SourceItem> Follower::next_item(Deadline deadline) {
+  if (waiting_) return std::exchange(waiting_, std::nullopt);
+  return source_.pop(deadline);
+}
+
+// One commit on the target costs as much as thousands of rows: what has queued up goes together.
+void Follower::merge_waiting(ChangeBatch* batch) {
+  while (batch->closes_watermark && batch->bytes < limits::kBatchBytesMax) {
+    waiting_ = source_.pop(Deadline::at({}));
+    if (!waiting_) return;
+    auto* more = std::get_if<ChangeBatch>(&*waiting_);
+    if (more == nullptr) return;
+    batch->changes.insert(batch->changes.end(), std::make_move_iterator(more->changes.begin()),
+                          std::make_move_iterator(more->changes.end()));
+    batch->through = more->through;
+    batch->closes_watermark = more->closes_watermark;
+    batch->bytes += more->bytes;
+    waiting_.reset();
+  }
+}
+
 Result<Follower::Event> Follower::pump(Deadline deadline) {
-  auto item = source_.pop(deadline);
+  auto item = next_item(deadline);
   if (!item) {
     move_.board.update([&](StatusReport& r) {
       r.lag_changes = std::max<int64_t>(0, r.captured_lsn.value - applied().value);
@@ -30,6 +52,7 @@ Result<Follower::Event> Follower::pump(Deadline deadline) {
     return Event::kIdle;
   }
   if (auto* batch = std::get_if<ChangeBatch>(&*item)) {
+    merge_waiting(batch);
     CROSSFADE_TRY(apply(*batch));
   } else if (auto* chunk = std::get_if<ChunkItem>(&*item)) {
     CROSSFADE_TRY(compare(*chunk));

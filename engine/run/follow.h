@@ -20,7 +20,8 @@ class Follower {
   Follower(Move& move, SourceThread& source, apply::Applier& applier)
       : move_(move), source_(source), applier_(applier) {}
 
-  // Waits for the next item until the deadline, and handles it.
+  // Waits for the next item until the deadline, and handles it. Batches that wait behind one
+  // another are applied as one: each ends at a watermark, so their union does too.
   Result<Event> pump(Deadline deadline);
 
   // A comparison of all tables from here on; dirty keys are kept from this moment.
@@ -41,6 +42,8 @@ class Follower {
   [[nodiscard]] SourceThread& source() { return source_; }
 
  private:
+  std::optional<SourceItem> next_item(Deadline deadline);
+  void merge_waiting(ChangeBatch* batch);
   Status apply(const ChangeBatch& batch);
   Status compare(const ChunkItem& item);
   Status compare(const KeysItem& item);
@@ -48,6 +51,7 @@ class Follower {
   Move& move_;
   SourceThread& source_;
   apply::Applier& applier_;
+  std::optional<SourceItem> waiting_;  // taken from the queue, not handled yet
   std::optional<VerifyRound> round_;
   bool tracking_ = false;
   DirtyKeys dirty_;

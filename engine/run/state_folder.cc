@@ -73,7 +73,7 @@ Result<StateFolder> StateFolder::of(const std::string& database) {
 }
 
 Status StateFolder::ensure() const {
-  if (::mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) {
+  if (::mkdir(folder_.c_str(), 0711) != 0 && errno != EEXIST) {
     return fail(folder_error("state.create", folder_, errno));
   }
   return ok();

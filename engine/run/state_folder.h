@@ -1,5 +1,6 @@
 // The folder beside the database, `app.db.crossfade/`: route file, control socket, remembered
-// target, audit log, embedded cluster. Made with mode 0700.
+// target, audit log, embedded cluster. Made with mode 0711, so that an application of another user
+// can read the route file; everything else in it is its owner's alone.
 //
 // Threads: any, for the paths. The lock is held as long as the object lives.
 #pragma once

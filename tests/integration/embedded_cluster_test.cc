@@ -158,6 +158,10 @@ TEST_F(EmbeddedClusterTest, AFolderTheServerCannotEnterIsRelocated) {
   EXPECT_TRUE(fs::exists(location + "/data/PG_VERSION"));
   ASSERT_TRUE(cluster_->stop());
   start();
+  EXPECT_TRUE(cluster_->started_here());
+  fs::remove_all(options_.folder);  // with the file that says where the cluster is
+  start();
+  EXPECT_FALSE(cluster_->started_here());
   ASSERT_TRUE(cluster_->destroy());
   EXPECT_FALSE(fs::exists(location));
 }
