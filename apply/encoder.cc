@@ -62,11 +62,20 @@ bool append_variant_field(const ValueView& value, std::string* out) {
     append_be<uint8_t>(1, out);  // jsonb's version
     const size_t start = out->size();
     switch (value.storage) {
-      case StorageClass::kNull: return false;
-      case StorageClass::kInteger: append_variant_integer(value.integer, out); break;
-      case StorageClass::kReal: append_variant_real(value.real, out); break;
-      case StorageClass::kText: append_variant_text(value.bytes, out); break;
-      case StorageClass::kBlob: append_variant_blob(value.bytes, out); break;
+      case StorageClass::kNull:
+        return false;
+      case StorageClass::kInteger:
+        append_variant_integer(value.integer, out);
+        break;
+      case StorageClass::kReal:
+        append_variant_real(value.real, out);
+        break;
+      case StorageClass::kText:
+        append_variant_text(value.bytes, out);
+        break;
+      case StorageClass::kBlob:
+        append_variant_blob(value.bytes, out);
+        break;
     }
     return out->size() - start <= limits::kPgJsonbStringBytesMax;
   });
@@ -78,11 +87,20 @@ ValueView view(const Value& value) {
   ValueView out;
   out.storage = value.storage();
   switch (out.storage) {
-    case StorageClass::kNull: break;
-    case StorageClass::kInteger: out.integer = value.integer(); break;
-    case StorageClass::kReal: out.real = value.real(); break;
-    case StorageClass::kText: out.bytes = value.text(); break;
-    case StorageClass::kBlob: out.bytes = value.blob(); break;
+    case StorageClass::kNull:
+      break;
+    case StorageClass::kInteger:
+      out.integer = value.integer();
+      break;
+    case StorageClass::kReal:
+      out.real = value.real();
+      break;
+    case StorageClass::kText:
+      out.bytes = value.text();
+      break;
+    case StorageClass::kBlob:
+      out.bytes = value.blob();
+      break;
   }
   return out;
 }
@@ -91,11 +109,18 @@ ValueView view(const sqlite::Statement& statement, int column) {
   ValueView out;
   out.storage = statement.storage(column);
   switch (out.storage) {
-    case StorageClass::kNull: break;
-    case StorageClass::kInteger: out.integer = statement.integer(column); break;
-    case StorageClass::kReal: out.real = statement.real(column); break;
+    case StorageClass::kNull:
+      break;
+    case StorageClass::kInteger:
+      out.integer = statement.integer(column);
+      break;
+    case StorageClass::kReal:
+      out.real = statement.real(column);
+      break;
     case StorageClass::kText:
-    case StorageClass::kBlob: out.bytes = statement.bytes(column); break;
+    case StorageClass::kBlob:
+      out.bytes = statement.bytes(column);
+      break;
   }
   return out;
 }
@@ -123,7 +148,8 @@ bool append_field(const ValueView& value, TargetType type, std::string* out) {
       append_be<int32_t>(8, out);
       append_be<uint64_t>(std::bit_cast<uint64_t>(value.real), out);
       return true;
-    case TargetType::kNumeric: return append_numeric_field(value, out);
+    case TargetType::kNumeric:
+      return append_numeric_field(value, out);
     case TargetType::kText:
       if (value.storage != StorageClass::kText || !is_target_text(value.bytes) ||
           value.bytes.size() > limits::kPgFieldBytesMax) {
@@ -137,7 +163,8 @@ bool append_field(const ValueView& value, TargetType type, std::string* out) {
       }
       append_bytes_field(value.bytes, out);
       return true;
-    case TargetType::kVariant: return append_variant_field(value, out);
+    case TargetType::kVariant:
+      return append_variant_field(value, out);
   }
   return false;
 }
@@ -145,13 +172,27 @@ bool append_field(const ValueView& value, TargetType type, std::string* out) {
 std::string misfit_reason(const Value& value, TargetType type) {
   const char* name = "";
   switch (type) {
-    case TargetType::kBoolean: name = "boolean"; break;
-    case TargetType::kBigint: name = "bigint"; break;
-    case TargetType::kDouble: name = "double precision"; break;
-    case TargetType::kNumeric: name = "numeric"; break;
-    case TargetType::kText: name = "text (valid UTF-8 without NUL, below 1 GB)"; break;
-    case TargetType::kBytea: name = "bytea (below 1 GB)"; break;
-    case TargetType::kVariant: name = "jsonb (below 256 MB)"; break;
+    case TargetType::kBoolean:
+      name = "boolean";
+      break;
+    case TargetType::kBigint:
+      name = "bigint";
+      break;
+    case TargetType::kDouble:
+      name = "double precision";
+      break;
+    case TargetType::kNumeric:
+      name = "numeric";
+      break;
+    case TargetType::kText:
+      name = "text (valid UTF-8 without NUL, below 1 GB)";
+      break;
+    case TargetType::kBytea:
+      name = "bytea (below 1 GB)";
+      break;
+    case TargetType::kVariant:
+      name = "jsonb (below 256 MB)";
+      break;
   }
   return fmt::format("{} {} does not fit {}", to_string(value.storage()), to_literal(value, 60),
                      name);
@@ -160,26 +201,40 @@ std::string misfit_reason(const Value& value, TargetType type) {
 postgres::Oid array_oid(TargetType type) {
   // pg_type.dat: the array type of each element type.
   switch (type) {
-    case TargetType::kBoolean: return 1000;
-    case TargetType::kBigint: return 1016;
-    case TargetType::kDouble: return 1022;
-    case TargetType::kNumeric: return 1231;
-    case TargetType::kText: return 1009;
-    case TargetType::kBytea: return 1001;
-    case TargetType::kVariant: return 3807;
+    case TargetType::kBoolean:
+      return 1000;
+    case TargetType::kBigint:
+      return 1016;
+    case TargetType::kDouble:
+      return 1022;
+    case TargetType::kNumeric:
+      return 1231;
+    case TargetType::kText:
+      return 1009;
+    case TargetType::kBytea:
+      return 1001;
+    case TargetType::kVariant:
+      return 3807;
   }
   return 0;
 }
 
 postgres::Oid element_oid(TargetType type) {
   switch (type) {
-    case TargetType::kBoolean: return postgres::kBoolOid;
-    case TargetType::kBigint: return postgres::kInt8Oid;
-    case TargetType::kDouble: return postgres::kFloat8Oid;
-    case TargetType::kNumeric: return postgres::kNumericOid;
-    case TargetType::kText: return postgres::kTextOid;
-    case TargetType::kBytea: return postgres::kByteaOid;
-    case TargetType::kVariant: return postgres::kJsonbOid;
+    case TargetType::kBoolean:
+      return postgres::kBoolOid;
+    case TargetType::kBigint:
+      return postgres::kInt8Oid;
+    case TargetType::kDouble:
+      return postgres::kFloat8Oid;
+    case TargetType::kNumeric:
+      return postgres::kNumericOid;
+    case TargetType::kText:
+      return postgres::kTextOid;
+    case TargetType::kBytea:
+      return postgres::kByteaOid;
+    case TargetType::kVariant:
+      return postgres::kJsonbOid;
   }
   return 0;
 }
@@ -219,8 +274,7 @@ std::optional<size_t> append_row(const Table& table, const Row& row, EncodedRows
 
 std::optional<size_t> append_row(const Table& table, const sqlite::Statement& statement,
                                  EncodedRows* out) {
-  return append_row_of(table, out,
-                       [&](size_t i) { return view(statement, static_cast<int>(i)); });
+  return append_row_of(table, out, [&](size_t i) { return view(statement, static_cast<int>(i)); });
 }
 
 }  // namespace crossfade::apply

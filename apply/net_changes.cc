@@ -5,21 +5,26 @@ namespace {
 
 class Collector {
  public:
-  Collector(std::shared_ptr<const Table> table, bool exact)
-      : exact_(exact) {
+  Collector(std::shared_ptr<const Table> table, bool exact) : exact_(exact) {
     net_.table = std::move(table);
   }
 
   void add(const Change& change) {
     switch (change.op) {
-      case ChangeOp::kInsert: touch(change.after, !exact_, false).final = &change.after; return;
+      case ChangeOp::kInsert:
+        touch(change.after, !exact_, false).final = &change.after;
+        return;
       case ChangeOp::kUpdate: {
         touch(change.before, true, true).final = nullptr;
         touch(change.after, !exact_, false).final = &change.after;
         return;
       }
-      case ChangeOp::kDelete: touch(change.before, true, true).final = nullptr; return;
-      case ChangeOp::kVanish: touch(change.before, true, false).final = nullptr; return;
+      case ChangeOp::kDelete:
+        touch(change.before, true, true).final = nullptr;
+        return;
+      case ChangeOp::kVanish:
+        touch(change.before, true, false).final = nullptr;
+        return;
     }
   }
 

@@ -16,9 +16,9 @@
 namespace crossfade::apply {
 
 struct NetRow {
-  Row key;                  // key columns, in Table::key order
-  bool was_there = false;   // the target is to hold a row of this key before
-  bool certain = true;      // was_there is known, not merely possible
+  Row key;                     // key columns, in Table::key order
+  bool was_there = false;      // the target is to hold a row of this key before
+  bool certain = true;         // was_there is known, not merely possible
   const Row* final = nullptr;  // into the batch; null: no row in the end
 };
 
@@ -29,8 +29,8 @@ struct NetTable {
 
 // `exact`: the target is at the state just before the changes, so an inserted key is not there yet.
 // Otherwise (catching up over a copy) any key may be there already. Views into `batch`.
-[[nodiscard]] std::vector<NetTable> net_changes(const ChangeBatch& batch,
-                                                const std::unordered_map<const Table*, bool>& exact);
+[[nodiscard]] std::vector<NetTable> net_changes(
+    const ChangeBatch& batch, const std::unordered_map<const Table*, bool>& exact);
 
 [[nodiscard]] Row key_of(const Table& table, const Row& row);
 [[nodiscard]] std::string identity_of(const Row& key);

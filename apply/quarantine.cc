@@ -9,7 +9,9 @@
 namespace crossfade::apply {
 namespace {
 
-std::string key_id(const Row& key) { return to_hex(digest_bytes(identity_of(key))); }
+std::string key_id(const Row& key) {
+  return to_hex(digest_bytes(identity_of(key)));
+}
 
 // {"column": value, ...} with every value's class kept.
 std::string row_json(const Table& table, const Row& row) {

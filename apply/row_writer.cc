@@ -14,13 +14,20 @@ constexpr size_t kKeysPerStatement = 10'000;
 
 const char* array_type(TargetType type) {
   switch (type) {
-    case TargetType::kBoolean: return "boolean[]";
-    case TargetType::kBigint: return "bigint[]";
-    case TargetType::kDouble: return "double precision[]";
-    case TargetType::kNumeric: return "numeric[]";
-    case TargetType::kText: return "text[]";
-    case TargetType::kBytea: return "bytea[]";
-    case TargetType::kVariant: return "jsonb[]";
+    case TargetType::kBoolean:
+      return "boolean[]";
+    case TargetType::kBigint:
+      return "bigint[]";
+    case TargetType::kDouble:
+      return "double precision[]";
+    case TargetType::kNumeric:
+      return "numeric[]";
+    case TargetType::kText:
+      return "text[]";
+    case TargetType::kBytea:
+      return "bytea[]";
+    case TargetType::kVariant:
+      return "jsonb[]";
   }
   return "";
 }

@@ -17,7 +17,9 @@ std::string columns_sql(const Table& table) {
   return out;
 }
 
-bool by_rowid(const Table& table) { return !table.without_rowid && !table.rowid_name.empty(); }
+bool by_rowid(const Table& table) {
+  return !table.without_rowid && !table.rowid_name.empty();
+}
 
 class ChunkBuilder {
  public:
@@ -58,12 +60,13 @@ Result<CopyChunk> read_by_rowid(sqlite::Connection& source, const Table& table,
                                    INT64_MIN));
     position.started = true;
   }
-  CROSSFADE_TRY(auto rows,
-                sqlite::Statement::prepare(
-                    source, fmt::format("SELECT {0},{1} FROM {2} WHERE {1}{3}?1 AND {1}<=?2 "
-                                        "ORDER BY {1}",
-                                        columns_sql(table), table.rowid_name,
-                                        sqlite::quote(table.name), position.rowid_done ? ">" : ">=")));
+  CROSSFADE_TRY(
+      auto rows,
+      sqlite::Statement::prepare(
+          source, fmt::format("SELECT {0},{1} FROM {2} WHERE {1}{3}?1 AND {1}<=?2 "
+                              "ORDER BY {1}",
+                              columns_sql(table), table.rowid_name, sqlite::quote(table.name),
+                              position.rowid_done ? ">" : ">=")));
   rows.bind(1, position.rowid);
   rows.bind(2, position.rowid_end);
   const int rowid_column = static_cast<int>(table.columns.size());
@@ -102,10 +105,11 @@ Result<CopyChunk> read_by_key(sqlite::Connection& source, const Table& table, Co
       }
       if (i >= fixed) order += fmt::format("{}{}", order.empty() ? "" : ",", column);
     }
-    CROSSFADE_TRY(auto rows, sqlite::Statement::prepare(
-                                 source, fmt::format("SELECT {} FROM {}{}{} ORDER BY {}",
-                                                     columns_sql(table), sqlite::quote(table.name),
-                                                     where.empty() ? "" : " WHERE ", where, order)));
+    CROSSFADE_TRY(auto rows,
+                  sqlite::Statement::prepare(
+                      source, fmt::format("SELECT {} FROM {}{}{} ORDER BY {}", columns_sql(table),
+                                          sqlite::quote(table.name), where.empty() ? "" : " WHERE ",
+                                          where, order)));
     const Row from = position.key;
     for (size_t i = 0; rung > 0 && i < rung; ++i) rows.bind(static_cast<int>(i) + 1, from[i]);
     while (true) {
@@ -164,9 +168,8 @@ bool copy_order_is_stable(const Table& table) {
 Result<CopyChunk> read_copy_chunk(sqlite::Connection& source, const Table& table,
                                   CopyPosition position, int64_t rows_max, Deadline deadline) {
   ChunkBuilder builder(table, rows_max, deadline);
-  return by_rowid(table)
-             ? read_by_rowid(source, table, std::move(position), std::move(builder))
-             : read_by_key(source, table, std::move(position), std::move(builder));
+  return by_rowid(table) ? read_by_rowid(source, table, std::move(position), std::move(builder))
+                         : read_by_key(source, table, std::move(position), std::move(builder));
 }
 
 }  // namespace crossfade::apply

@@ -26,8 +26,8 @@ Status write_in_transaction(postgres::Connection& target, const std::string& tar
       fmt::format("UPDATE crossfade.tables SET copy_position=$2,rows_copied=rows_copied+$3::bigint,"
                   "consistent_lsn=greatest(consistent_lsn,$4::bigint){} WHERE name=$1",
                   chunk.last ? ",state='copied'" : ""),
-      {postgres::text_param(table.name), postgres::text_param(position),
-       postgres::text_param(rows), postgres::text_param(lsn)}));
+      {postgres::text_param(table.name), postgres::text_param(position), postgres::text_param(rows),
+       postgres::text_param(lsn)}));
   CROSSFADE_TRY(target.exec(fmt::format("SELECT crossfade.check_lease({})", token.value)));
   fault_point("copy.chunk.before_commit");
   CROSSFADE_TRY(target.commit());
@@ -47,8 +47,9 @@ Status write_copy_chunk(postgres::Connection& target, const std::string& target_
   if (chunk.rows.count() <= 1) return written;
   Error error = std::move(written).error();
   error.object = fmt::format("table {}", table.name);
-  error.hint = "a row of this table cannot be stored in PostgreSQL as it is; `crossfade inspect` "
-               "names such rows";
+  error.hint =
+      "a row of this table cannot be stored in PostgreSQL as it is; `crossfade inspect` "
+      "names such rows";
   return fail(std::move(error));
 }
 

@@ -65,7 +65,9 @@ bool is_target_text(std::string_view bytes) {
   return true;
 }
 
-void append_variant_integer(int64_t value, std::string* out) { *out += fmt::format("{}", value); }
+void append_variant_integer(int64_t value, std::string* out) {
+  *out += fmt::format("{}", value);
+}
 
 void append_variant_real(double value, std::string* out) {
   if (std::isinf(value)) {
@@ -74,8 +76,8 @@ void append_variant_real(double value, std::string* out) {
   }
   // The longest is 5e-324 or so: 1 sign, 2 before, 767 after the point.
   std::array<char, 1100> buffer{};
-  const auto [end, ec] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
-                                       std::chars_format::fixed);
+  const auto [end, ec] =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
   const std::string_view digits(buffer.data(), static_cast<size_t>(end - buffer.data()));
   *out += digits;
   if (ec == std::errc() && digits.find('.') == std::string_view::npos) *out += ".0";
@@ -110,11 +112,17 @@ void append_variant_blob(std::string_view value, std::string* out) {
 
 void append_variant(const Value& value, std::string* out) {
   switch (value.storage()) {
-    case StorageClass::kNull: *out += "null"; return;
-    case StorageClass::kInteger: return append_variant_integer(value.integer(), out);
-    case StorageClass::kReal: return append_variant_real(value.real(), out);
-    case StorageClass::kText: return append_variant_text(value.text(), out);
-    case StorageClass::kBlob: return append_variant_blob(value.blob(), out);
+    case StorageClass::kNull:
+      *out += "null";
+      return;
+    case StorageClass::kInteger:
+      return append_variant_integer(value.integer(), out);
+    case StorageClass::kReal:
+      return append_variant_real(value.real(), out);
+    case StorageClass::kText:
+      return append_variant_text(value.text(), out);
+    case StorageClass::kBlob:
+      return append_variant_blob(value.blob(), out);
   }
 }
 

@@ -63,9 +63,9 @@ Status create_log(sqlite::Connection& source, const std::string& mode) {
   for (const std::string& sql : capture_tables_sql()) {
     CROSSFADE_TRY(source.exec(sql));
   }
-  return source.exec(fmt::format(
-      "INSERT OR IGNORE INTO {}(id,format,source_id,journal_mode) VALUES(1,{},'{}',{})",
-      kControlTable, kFormat, random_id(), sqlite::quote_literal(mode)));
+  return source.exec(
+      fmt::format("INSERT OR IGNORE INTO {}(id,format,source_id,journal_mode) VALUES(1,{},'{}',{})",
+                  kControlTable, kFormat, random_id(), sqlite::quote_literal(mode)));
 }
 
 Result<Captured> install_one(sqlite::Connection& source, const Table& table) {
@@ -112,10 +112,10 @@ Status retire_shape(sqlite::Connection& source, CaptureId id) {
 Result<std::optional<SourceIdentity>> read_identity(sqlite::Connection& source) {
   CROSSFADE_TRY(const bool present, has_table(source, kControlTable));
   if (!present) return std::optional<SourceIdentity>();
-  CROSSFADE_TRY(auto statement,
-                sqlite::Statement::prepare(
-                    source, fmt::format("SELECT source_id,journal_mode,format FROM {}",
-                                        kControlTable)));
+  CROSSFADE_TRY(
+      auto statement,
+      sqlite::Statement::prepare(
+          source, fmt::format("SELECT source_id,journal_mode,format FROM {}", kControlTable)));
   CROSSFADE_TRY(const bool row, statement.step());
   if (!row) return std::optional<SourceIdentity>();
   if (statement.integer(2) != kFormat) {
@@ -125,8 +125,9 @@ Result<std::optional<SourceIdentity>> read_identity(sqlite::Connection& source) 
     error.object = source.path();
     error.native = fmt::format("the change log has format {}, this program reads format {}",
                                statement.integer(2), kFormat);
-    error.hint = "use the crossfade version that installed the capture, or `crossfade finish` with "
-                 "it and start anew";
+    error.hint =
+        "use the crossfade version that installed the capture, or `crossfade finish` with "
+        "it and start anew";
     return fail(std::move(error));
   }
   SourceIdentity identity;
@@ -139,8 +140,7 @@ Result<SourceIdentity> ensure_identity(sqlite::Connection& source) {
   CROSSFADE_TRY(auto present, read_identity(source));
   if (present) return std::move(*present);
   CROSSFADE_TRY(const auto mode, source.query_text("PRAGMA journal_mode"));
-  CROSSFADE_TRY(auto transaction,
-                sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
   CROSSFADE_TRY(create_log(source, mode));
   CROSSFADE_TRY(transaction.commit());
   CROSSFADE_TRY(auto made, read_identity(source));
@@ -175,9 +175,9 @@ Result<Lsn> newest_lsn(sqlite::Connection& source) {
 Result<std::optional<std::string>> log_row_digest(sqlite::Connection& source, Lsn lsn) {
   CROSSFADE_TRY(const bool present, has_table(source, kLogTable));
   if (!present) return std::optional<std::string>();
-  CROSSFADE_TRY(auto statement,
-                sqlite::Statement::prepare(
-                    source, fmt::format("SELECT * FROM {} WHERE lsn=?", kLogTable)));
+  CROSSFADE_TRY(
+      auto statement,
+      sqlite::Statement::prepare(source, fmt::format("SELECT * FROM {} WHERE lsn=?", kLogTable)));
   statement.bind(1, lsn.value);
   CROSSFADE_TRY(const bool row, statement.step());
   if (!row) return std::optional<std::string>();
@@ -188,8 +188,7 @@ Result<std::optional<std::string>> log_row_digest(sqlite::Connection& source, Ls
 
 Result<Installed> install(sqlite::Connection& source, const std::vector<Table>& tables,
                           const std::vector<CaptureId>& retire, int64_t schema_version) {
-  CROSSFADE_TRY(auto transaction,
-                sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
   CROSSFADE_TRY(const int64_t now, source.query_int("PRAGMA schema_version"));
   if (now != schema_version) return fail(schema_moved(source.path()));
   for (const CaptureId id : retire) {
@@ -269,8 +268,7 @@ Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,
 }
 
 Result<int64_t> lower_fence(sqlite::Connection& source) {
-  CROSSFADE_TRY(auto transaction,
-                sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
   std::vector<std::string> dropped;
   CROSSFADE_TRY(drop_triggers(source, fmt::format("{}*_fence_*", kPrefix), &dropped));
   CROSSFADE_TRY(transaction.commit());
@@ -278,13 +276,13 @@ Result<int64_t> lower_fence(sqlite::Connection& source) {
 }
 
 Result<bool> fence_is_up(sqlite::Connection& source) {
-  CROSSFADE_TRY(const auto names, names_like(source, "trigger", fmt::format("{}*_fence_*", kPrefix)));
+  CROSSFADE_TRY(const auto names,
+                names_like(source, "trigger", fmt::format("{}*_fence_*", kPrefix)));
   return !names.empty();
 }
 
 Result<std::vector<std::string>> uninstall(sqlite::Connection& source) {
-  CROSSFADE_TRY(auto transaction,
-                sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
   std::vector<std::string> removed;
   CROSSFADE_TRY(drop_triggers(source, fmt::format("{}*", kPrefix), &removed));
   for (const char* table : {kLogTable, kShapesTable, kControlTable}) {

@@ -24,10 +24,14 @@ std::string select_sql() {
 size_t value_count(const Table& table, LogOp op) {
   switch (op) {
     case LogOp::kInsert:
-    case LogOp::kDelete: return table.columns.size();
-    case LogOp::kUpdate: return 2 * table.columns.size();
-    case LogOp::kRecheck: return table.key.size();
-    case LogOp::kContinuation: break;
+    case LogOp::kDelete:
+      return table.columns.size();
+    case LogOp::kUpdate:
+      return 2 * table.columns.size();
+    case LogOp::kRecheck:
+      return table.key.size();
+    case LogOp::kContinuation:
+      break;
   }
   return 0;
 }
@@ -56,8 +60,9 @@ Error LogReader::tampered(Lsn lsn, std::string what) const {
   error.object = fmt::format("{} in {}", kLogTable, source_.path());
   error.native = std::move(what);
   error.lsn = lsn;
-  error.hint = "somebody wrote to or deleted from crossfade's log. The target is as it was; run "
-               "`crossfade finish` and start the move anew";
+  error.hint =
+      "somebody wrote to or deleted from crossfade's log. The target is as it was; run "
+      "`crossfade finish` and start the move anew";
   return error;
 }
 
@@ -117,8 +122,7 @@ Result<bool> LogReader::next_entry(sqlite::Statement& rows, RawEntry* entry) {
     return fail(tampered(entry->first, fmt::format("position {} is missing", expected_.value)));
   }
   const auto shape = shapes_.find(entry->id);
-  const size_t wanted =
-      shape == shapes_.end() ? 0 : value_count(*shape->second.table, entry->op);
+  const size_t wanted = shape == shapes_.end() ? 0 : value_count(*shape->second.table, entry->op);
   bool more = true;
   do {
     for (size_t i = 0; i < limits::kLogValuesPerRow && entry->values.size() < wanted; ++i) {
@@ -129,9 +133,9 @@ Result<bool> LogReader::next_entry(sqlite::Statement& rows, RawEntry* entry) {
   } while (more && static_cast<LogOp>(rows.integer(2)) == LogOp::kContinuation);
   expected_ = entry->last.next();
   if (shape != shapes_.end() && (wanted == 0 || entry->values.size() != wanted)) {
-    return fail(tampered(entry->first,
-                         fmt::format("an entry of kind {} has {} values instead of {}",
-                                     static_cast<int64_t>(entry->op), entry->values.size(), wanted)));
+    return fail(tampered(
+        entry->first, fmt::format("an entry of kind {} has {} values instead of {}",
+                                  static_cast<int64_t>(entry->op), entry->values.size(), wanted)));
   }
   return more;
 }
@@ -168,7 +172,8 @@ Status LogReader::decode(RawEntry entry, ChangeBatch* batch) {
         change.before[change.table->key[i]] = std::move(entry.values[i]);
       }
       break;
-    case LogOp::kContinuation: return fail(tampered(entry.first, "a continuation without a head"));
+    case LogOp::kContinuation:
+      return fail(tampered(entry.first, "a continuation without a head"));
   }
   batch->bytes += sizeof(Change) + size_bytes(change.before) + size_bytes(change.after);
   batch->changes.push_back(std::move(change));
@@ -194,10 +199,9 @@ Result<std::optional<Row>> LogReader::current_row(const std::shared_ptr<const Ta
     for (const size_t k : table->key) {
       where += (where.empty() ? "" : " AND ") + table->columns[k].source_sql + "=?";
     }
-    CROSSFADE_TRY(auto statement,
-                  sqlite::Statement::prepare(
-                      source_, fmt::format("SELECT {} FROM {} WHERE {}", columns,
-                                           sqlite::quote(table->name), where)));
+    CROSSFADE_TRY(auto statement, sqlite::Statement::prepare(
+                                      source_, fmt::format("SELECT {} FROM {} WHERE {}", columns,
+                                                           sqlite::quote(table->name), where)));
     lookup.by_key.emplace(std::move(statement));
   }
   sqlite::Statement& statement = *lookup.by_key;

@@ -81,7 +81,7 @@ class LogReader {
   std::optional<sqlite::Transaction> snapshot_;
   std::optional<sqlite::Statement> select_;
   Watermark watermark_;
-  Lsn expected_;       // the next position, to notice holes
+  Lsn expected_;          // the next position, to notice holes
   bool one_part_ = true;  // the whole way to the watermark fits one part
   std::map<std::string, Lookup> lookups_;
   // Rows that a REPLACE may have removed and that exist at the watermark: written again at its end.

@@ -35,9 +35,9 @@ std::string log_insert(CaptureId id, LogOp op, const std::vector<std::string>& v
   do {
     const size_t end = std::min(values.size(), at + limits::kLogValuesPerRow);
     const LogOp row_op = at == 0 ? op : LogOp::kContinuation;
-    out += fmt::format("INSERT INTO {}(tbl,op{}) SELECT {},{}{}{};", kLogTable,
-                       log_columns(end - at), id.value, static_cast<int64_t>(row_op),
-                       join(values, at, end), from_clause);
+    out +=
+        fmt::format("INSERT INTO {}(tbl,op{}) SELECT {},{}{}{};", kLogTable, log_columns(end - at),
+                    id.value, static_cast<int64_t>(row_op), join(values, at, end), from_clause);
     at = end;
   } while (at < values.size());
   return out;
@@ -146,9 +146,10 @@ std::vector<std::string> capture_tables_sql() {
   return {
       fmt::format("CREATE TABLE IF NOT EXISTS {}(lsn INTEGER PRIMARY KEY,tbl,op{})", kLogTable,
                   log_columns(limits::kLogValuesPerRow)),
-      fmt::format("CREATE TABLE IF NOT EXISTS {}(id INTEGER PRIMARY KEY,tbl TEXT NOT NULL,"
-                  "shape TEXT NOT NULL,base_lsn INTEGER NOT NULL,retired INTEGER NOT NULL DEFAULT 0)",
-                  kShapesTable),
+      fmt::format(
+          "CREATE TABLE IF NOT EXISTS {}(id INTEGER PRIMARY KEY,tbl TEXT NOT NULL,"
+          "shape TEXT NOT NULL,base_lsn INTEGER NOT NULL,retired INTEGER NOT NULL DEFAULT 0)",
+          kShapesTable),
       fmt::format("CREATE TABLE IF NOT EXISTS {}(id INTEGER PRIMARY KEY CHECK(id=1),"
                   "format INTEGER NOT NULL,source_id TEXT NOT NULL,journal_mode TEXT NOT NULL)",
                   kControlTable),
@@ -162,12 +163,12 @@ std::vector<TriggerSql> capture_triggers(const Table& table, CaptureId id) {
   const std::vector<std::string> after = image(table, "NEW");
   std::vector<std::string> both = before;
   both.insert(both.end(), after.begin(), after.end());
-  out.push_back(trigger(table, id, "insert", "AFTER INSERT", "",
-                        log_insert(id, LogOp::kInsert, after, "")));
-  out.push_back(trigger(table, id, "update", "AFTER UPDATE", "",
-                        log_insert(id, LogOp::kUpdate, both, "")));
-  out.push_back(trigger(table, id, "delete", "AFTER DELETE", "",
-                        log_insert(id, LogOp::kDelete, before, "")));
+  out.push_back(
+      trigger(table, id, "insert", "AFTER INSERT", "", log_insert(id, LogOp::kInsert, after, "")));
+  out.push_back(
+      trigger(table, id, "update", "AFTER UPDATE", "", log_insert(id, LogOp::kUpdate, both, "")));
+  out.push_back(
+      trigger(table, id, "delete", "AFTER DELETE", "", log_insert(id, LogOp::kDelete, before, "")));
   return out;
 }
 

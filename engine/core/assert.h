@@ -12,10 +12,10 @@ namespace crossfade::internal {
 }  // namespace crossfade::internal
 
 // NOLINTNEXTLINE(cppcoreguidelines-macro-usage): it must capture the condition's text and place.
-#define CROSSFADE_ASSERT(condition, ...)                                             \
-  do {                                                                               \
-    if (!(condition)) [[unlikely]] {                                                 \
-      ::crossfade::internal::assertion_failed(#condition, __FILE__, __LINE__,        \
-                                              fmt::format(__VA_ARGS__));             \
-    }                                                                                \
+#define CROSSFADE_ASSERT(condition, ...)                                      \
+  do {                                                                        \
+    if (!(condition)) [[unlikely]] {                                          \
+      ::crossfade::internal::assertion_failed(#condition, __FILE__, __LINE__, \
+                                              fmt::format(__VA_ARGS__));      \
+    }                                                                         \
   } while (false)

@@ -31,10 +31,11 @@ struct Change {
 // the source, so all parts up to `closes_watermark` together are whole source transactions.
 struct ChangeBatch {
   std::vector<Change> changes;
-  Lsn through;                    // every change at or below it, and above the last batch's, is here
-  bool closes_watermark = true;   // false: more parts follow before the target may commit
+  Lsn through;                   // every change at or below it, and above the last batch's, is here
+  bool closes_watermark = true;  // false: more parts follow before the target may commit
   size_t bytes = 0;
-  int64_t oldest_captured_us = 0;  // monotonic clock, when the tail first saw this batch; for lag_ms
+  int64_t oldest_captured_us =
+      0;  // monotonic clock, when the tail first saw this batch; for lag_ms
 };
 
 }  // namespace crossfade

@@ -15,7 +15,8 @@ inline constexpr size_t kCopyBufferBytesMax = 4 * kMiB;  // one COPY buffer, bef
 inline constexpr size_t kQueueBytesMax = 16 * kMiB;      // 4 batches: the tail never runs far ahead
 static_assert(kBatchBytesMax <= kQueueBytesMax);
 static_assert(kCopyBufferBytesMax <= kQueueBytesMax);
-inline constexpr size_t kSqliteCacheKiB = 2048;  // per connection; the page cache of the OS does the rest
+inline constexpr size_t kSqliteCacheKiB =
+    2048;  // per connection; the page cache of the OS does the rest
 
 // Snapshot. A chunk's read transaction pins the WAL, so it is short.
 inline constexpr int64_t kChunkRowsMax = 50'000;
@@ -23,22 +24,25 @@ inline constexpr std::chrono::milliseconds kChunkReadMax{250};
 
 // Verification. Keys and digests of one chunk are held: 4096 x (16 B digest + key).
 inline constexpr int64_t kVerifyChunkRows = 4096;
-inline constexpr int64_t kVerifyUnorderedRowsMax = 200'000;  // tables whose order the sides disagree on
-inline constexpr size_t kDirtyKeysMax = 20'000;              // checked inside the cutover pause
-inline constexpr size_t kSamplesMax = 10;                    // keys named per table and kind
+inline constexpr int64_t kVerifyUnorderedRowsMax =
+    200'000;                                     // tables whose order the sides disagree on
+inline constexpr size_t kDirtyKeysMax = 20'000;  // checked inside the cutover pause
+inline constexpr size_t kSamplesMax = 10;        // keys named per table and kind
 
 // Following.
-inline constexpr std::chrono::milliseconds kPollInterval{100};  // fallback when inotify says nothing
-inline constexpr int64_t kPruneRowsMax = 2'000;                 // log rows deleted per write transaction
+inline constexpr std::chrono::milliseconds kPollInterval{
+    100};                                        // fallback when inotify says nothing
+inline constexpr int64_t kPruneRowsMax = 2'000;  // log rows deleted per write transaction
 inline constexpr std::chrono::milliseconds kPruneInterval{500};
-inline constexpr int64_t kApplyTransactionChangesMax = 2'000'000;  // then commit, though not at a watermark
+inline constexpr int64_t kApplyTransactionChangesMax =
+    2'000'000;                                  // then commit, though not at a watermark
 inline constexpr size_t kPipelineRowsMax = 64;  // smaller batches go as one pipelined round trip
 
 // Waiting.
 inline constexpr std::chrono::milliseconds kConnectTimeout{5'000};
 inline constexpr std::chrono::milliseconds kStatementTimeout{60'000};
-inline constexpr std::chrono::milliseconds kSourceBusyTimeout{5'000};   // installing, fencing
-inline constexpr std::chrono::milliseconds kPruneBusyTimeout{5};        // never in the writers' way
+inline constexpr std::chrono::milliseconds kSourceBusyTimeout{5'000};  // installing, fencing
+inline constexpr std::chrono::milliseconds kPruneBusyTimeout{5};       // never in the writers' way
 inline constexpr std::chrono::milliseconds kLeaseWait{5'000};
 inline constexpr std::chrono::milliseconds kReconnectBase{50};
 inline constexpr std::chrono::milliseconds kReconnectCap{5'000};

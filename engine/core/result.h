@@ -15,7 +15,9 @@ using Result = boost::outcome_v2::basic_result<T, Error, boost::outcome_v2::poli
 
 using Status = Result<void>;
 
-[[nodiscard]] inline auto ok() { return boost::outcome_v2::success(); }
+[[nodiscard]] inline auto ok() {
+  return boost::outcome_v2::success();
+}
 [[nodiscard]] inline auto fail(Error error) {
   return boost::outcome_v2::failure(std::move(error));
 }

@@ -29,11 +29,11 @@ struct Column {
   std::string declared_type;
   Affinity affinity = Affinity::kBlob;
   TargetType type = TargetType::kVariant;
-  std::string reason;       // why this type, one sentence
-  bool not_null = false;    // to be declared NOT NULL on the target
-  bool synthetic = false;   // the rowid that stands in for a key the table has not got
+  std::string reason;      // why this type, one sentence
+  bool not_null = false;   // to be declared NOT NULL on the target
+  bool synthetic = false;  // the rowid that stands in for a key the table has not got
   bool generated = false;
-  std::string collation = "BINARY";      // the source's, upper case
+  std::string collation = "BINARY";           // the source's, upper case
   std::optional<std::string> default_sql;     // the source's text
   std::optional<std::string> target_default;  // translated, or nothing
 };
@@ -88,8 +88,8 @@ struct Table {
   bool autoincrement = false;
   std::string rowid_name;  // "rowid", "_rowid_" or "oid", whichever no column hides; else empty
   Identity identity = Identity::kPrimaryKey;
-  std::vector<Column> columns;      // what is carried, in target order
-  std::vector<size_t> key;          // into `columns`, in key order, never empty
+  std::vector<Column> columns;         // what is carried, in target order
+  std::vector<size_t> key;             // into `columns`, in key order, never empty
   std::vector<UniqueKey> unique_keys;  // every key REPLACE can act on, the primary one included;
                                        // partial ones too; expression keys cannot be listed
   std::vector<Index> indexes;

@@ -10,11 +10,14 @@ namespace crossfade {
 
 size_t Value::size_bytes() const {
   switch (storage()) {
-    case StorageClass::kText: return sizeof(Value) + text().size();
-    case StorageClass::kBlob: return sizeof(Value) + blob().size();
+    case StorageClass::kText:
+      return sizeof(Value) + text().size();
+    case StorageClass::kBlob:
+      return sizeof(Value) + blob().size();
     case StorageClass::kNull:
     case StorageClass::kInteger:
-    case StorageClass::kReal: break;
+    case StorageClass::kReal:
+      break;
   }
   return sizeof(Value);
 }
@@ -34,8 +37,10 @@ size_t size_bytes(const Row& row) {
 
 std::string to_literal(const Value& value, size_t bytes_max) {
   switch (value.storage()) {
-    case StorageClass::kNull: return "NULL";
-    case StorageClass::kInteger: return fmt::format("{}", value.integer());
+    case StorageClass::kNull:
+      return "NULL";
+    case StorageClass::kInteger:
+      return fmt::format("{}", value.integer());
     case StorageClass::kReal: {
       if (std::isinf(value.real())) return value.real() > 0 ? "9e999" : "-9e999";
       return fmt::format("{:.17g}", value.real());
@@ -66,11 +71,16 @@ std::string to_literal(const Value& value, size_t bytes_max) {
 
 const char* to_string(StorageClass storage) {
   switch (storage) {
-    case StorageClass::kNull: return "null";
-    case StorageClass::kInteger: return "integer";
-    case StorageClass::kReal: return "real";
-    case StorageClass::kText: return "text";
-    case StorageClass::kBlob: return "blob";
+    case StorageClass::kNull:
+      return "null";
+    case StorageClass::kInteger:
+      return "integer";
+    case StorageClass::kReal:
+      return "real";
+    case StorageClass::kText:
+      return "text";
+    case StorageClass::kBlob:
+      return "blob";
   }
   return "null";
 }
@@ -81,9 +91,14 @@ void append_identity(const Value& value, std::string* out) {
   };
   out->push_back(static_cast<char>('0' + static_cast<int>(value.storage())));
   switch (value.storage()) {
-    case StorageClass::kNull: break;
-    case StorageClass::kInteger: append_u64(static_cast<uint64_t>(value.integer())); break;
-    case StorageClass::kReal: append_u64(std::bit_cast<uint64_t>(value.real())); break;
+    case StorageClass::kNull:
+      break;
+    case StorageClass::kInteger:
+      append_u64(static_cast<uint64_t>(value.integer()));
+      break;
+    case StorageClass::kReal:
+      append_u64(std::bit_cast<uint64_t>(value.real()));
+      break;
     case StorageClass::kText:
       append_u64(value.text().size());
       *out += value.text();

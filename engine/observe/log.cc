@@ -22,17 +22,35 @@ spdlog::logger& logger() {
 
 void init(Level level) {
   switch (level) {
-    case Level::kDebug: logger().set_level(spdlog::level::debug); return;
-    case Level::kInfo: logger().set_level(spdlog::level::info); return;
-    case Level::kWarn: logger().set_level(spdlog::level::warn); return;
-    case Level::kError: logger().set_level(spdlog::level::err); return;
-    case Level::kOff: logger().set_level(spdlog::level::off); return;
+    case Level::kDebug:
+      logger().set_level(spdlog::level::debug);
+      return;
+    case Level::kInfo:
+      logger().set_level(spdlog::level::info);
+      return;
+    case Level::kWarn:
+      logger().set_level(spdlog::level::warn);
+      return;
+    case Level::kError:
+      logger().set_level(spdlog::level::err);
+      return;
+    case Level::kOff:
+      logger().set_level(spdlog::level::off);
+      return;
   }
 }
 
-void debug(std::string_view line) { logger().debug("{}", line); }
-void info(std::string_view line) { logger().info("{}", line); }
-void warn(std::string_view line) { logger().warn("{}", line); }
-void error(std::string_view line) { logger().error("{}", line); }
+void debug(std::string_view line) {
+  logger().debug("{}", line);
+}
+void info(std::string_view line) {
+  logger().info("{}", line);
+}
+void warn(std::string_view line) {
+  logger().warn("{}", line);
+}
+void error(std::string_view line) {
+  logger().error("{}", line);
+}
 
 }  // namespace crossfade::log

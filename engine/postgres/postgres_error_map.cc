@@ -30,7 +30,8 @@ std::string hint_for(std::string_view state) {
            "owner";
   }
   if (state == "28P01" || state == "28000") {
-    return "check user and password (PGPASSWORD, ~/.pgpass or the URL) and the server's pg_hba.conf";
+    return "check user and password (PGPASSWORD, ~/.pgpass or the URL) and the server's "
+           "pg_hba.conf";
   }
   if (state == "3D000") return "create the database first: createdb NAME";
   if (state == "53100") return "the target's disk is full; free some space and run again";
@@ -71,8 +72,9 @@ Error make_connection_error(std::string message, std::string op, std::string obj
   error.op = std::move(op);
   error.object = std::move(object);
   error.native = message.empty() ? "the connection was lost" : std::move(message);
-  error.hint = "check that the server runs and can be reached; nothing is lost, run the command "
-               "again";
+  error.hint =
+      "check that the server runs and can be reached; nothing is lost, run the command "
+      "again";
   return error;
 }
 

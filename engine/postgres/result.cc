@@ -6,10 +6,16 @@
 
 namespace crossfade::postgres {
 
-void QueryResult::Clear::operator()(pg_result* result) const { PQclear(result); }
+void QueryResult::Clear::operator()(pg_result* result) const {
+  PQclear(result);
+}
 
-int QueryResult::rows() const { return PQntuples(result_.get()); }
-int QueryResult::columns() const { return PQnfields(result_.get()); }
+int QueryResult::rows() const {
+  return PQntuples(result_.get());
+}
+int QueryResult::columns() const {
+  return PQnfields(result_.get());
+}
 
 bool QueryResult::is_null(int row, int column) const {
   return PQgetisnull(result_.get(), row, column) != 0;
@@ -20,7 +26,9 @@ std::string_view QueryResult::bytes(int row, int column) const {
           static_cast<size_t>(PQgetlength(result_.get(), row, column))};
 }
 
-std::string QueryResult::text(int row, int column) const { return std::string(bytes(row, column)); }
+std::string QueryResult::text(int row, int column) const {
+  return std::string(bytes(row, column));
+}
 
 namespace {
 int64_t parse_int(std::string_view text) {
@@ -30,10 +38,16 @@ int64_t parse_int(std::string_view text) {
 }
 }  // namespace
 
-int64_t QueryResult::integer(int row, int column) const { return parse_int(bytes(row, column)); }
+int64_t QueryResult::integer(int row, int column) const {
+  return parse_int(bytes(row, column));
+}
 
-bool QueryResult::boolean(int row, int column) const { return bytes(row, column) == "t"; }
+bool QueryResult::boolean(int row, int column) const {
+  return bytes(row, column) == "t";
+}
 
-int64_t QueryResult::affected() const { return parse_int(PQcmdTuples(result_.get())); }
+int64_t QueryResult::affected() const {
+  return parse_int(PQcmdTuples(result_.get()));
+}
 
 }  // namespace crossfade::postgres

@@ -37,8 +37,9 @@ void AuditLog::record(const std::string& what, nlohmann::json details) {
   const std::string text = line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const std::string out = text + "\n";
-  const bool written = fd >= 0 && ::write(fd, out.data(), out.size()) ==
-                                      static_cast<ssize_t>(out.size()) && ::fdatasync(fd) == 0;
+  const bool written = fd >= 0 &&
+                       ::write(fd, out.data(), out.size()) == static_cast<ssize_t>(out.size()) &&
+                       ::fdatasync(fd) == 0;
   if (fd >= 0) ::close(fd);
   if (!written) log::warn(fmt::format("the audit log {} could not be written", path_));
   last_ = to_hex(digest_bytes(text));

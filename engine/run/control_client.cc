@@ -41,8 +41,7 @@ class Socket {
   }
 
   [[nodiscard]] bool send(const std::string& text) const {
-    return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) ==
-           static_cast<ssize_t>(text.size());
+    return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
   }
 
   [[nodiscard]] std::string read_all() const {

@@ -65,8 +65,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     task.kind = command == "verify" ? TaskKind::kVerify : TaskKind::kCutover;
     task.cutover.dry_run = request.value("dry_run", false);
     task.cutover.no_rollback = request.value("no_rollback", false);
-    task.cutover.max_pause = std::chrono::milliseconds(request.value(
-        "max_pause_ms", static_cast<int64_t>(limits::kMaxPauseDefault.count())));
+    task.cutover.max_pause = std::chrono::milliseconds(
+        request.value("max_pause_ms", static_cast<int64_t>(limits::kMaxPauseDefault.count())));
     // Called on the engine's thread, which must not touch the socket.
     task.done = [self = shared_from_this()](const TaskResult& result) {
       asio::post(self->socket_.get_executor(), [self, result] { self->answer(result); });

@@ -1,6 +1,7 @@
 // The control socket of a running engine, and its signals.
 //
-// A Unix socket in the state folder, for its owner alone. One request per connection: a line of JSON
+// A Unix socket in the state folder, for its owner alone. One request per connection: a line of
+// JSON
 // {"command":"status"|"verify"|"cutover"|"stop", ...}, answered by one line
 // {"exit_code":n,"document":{...},"text":"..."}.
 // SIGTERM and SIGINT request the stop. Threads: its own, with one Asio loop.

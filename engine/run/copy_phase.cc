@@ -77,8 +77,7 @@ class CopyReader {
 
   // One short read transaction: the watermark, the schema's version and the rows belong together.
   Result<std::optional<Chunk>> read(size_t table, const apply::CopyPosition& position) {
-    CROSSFADE_TRY(auto snapshot,
-                  sqlite::Transaction::begin(connection_, sqlite::Begin::kDeferred));
+    CROSSFADE_TRY(auto snapshot, sqlite::Transaction::begin(connection_, sqlite::Begin::kDeferred));
     Chunk out;
     out.table = table;
     CROSSFADE_TRY(out.watermark, capture::newest_lsn(connection_));
@@ -132,8 +131,7 @@ Status write_chunk(Move& move, const Chunk& chunk, CopyClock* clock) {
   TargetTable& entry = move.tables[chunk.table];
   CROSSFADE_TRY(apply::write_copy_chunk(move.target.connection(), move.options.target_schema,
                                         move.token, *entry.table, chunk.chunk, chunk.watermark));
-  const auto rows =
-      static_cast<int64_t>(chunk.chunk.rows.count() + chunk.chunk.misfits.size());
+  const auto rows = static_cast<int64_t>(chunk.chunk.rows.count() + chunk.chunk.misfits.size());
   entry.rows_copied += rows;
   entry.position = chunk.chunk.position;
   entry.consistent_lsn = std::max(entry.consistent_lsn, chunk.watermark);

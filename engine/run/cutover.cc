@@ -69,17 +69,28 @@ class CutoverDriver {
  private:
   CutoverEvent perform(CutoverAction action) {
     switch (action) {
-      case CutoverAction::kCheckGate: return event(check_gate());
-      case CutoverAction::kTakeLock: return event(take_lock());
-      case CutoverAction::kDrain: return event(drain());
-      case CutoverAction::kCompare: return event(compare());
-      case CutoverAction::kPrepare: return event(prepare());
-      case CutoverAction::kRaiseFence: return event(raise_fence());
-      case CutoverAction::kFlip: return flip();
-      case CutoverAction::kAskRoute: return ask_route();
-      case CutoverAction::kPublish: return event(publish());
-      case CutoverAction::kStepBack: return event(step_back());
-      case CutoverAction::kFinish: break;
+      case CutoverAction::kCheckGate:
+        return event(check_gate());
+      case CutoverAction::kTakeLock:
+        return event(take_lock());
+      case CutoverAction::kDrain:
+        return event(drain());
+      case CutoverAction::kCompare:
+        return event(compare());
+      case CutoverAction::kPrepare:
+        return event(prepare());
+      case CutoverAction::kRaiseFence:
+        return event(raise_fence());
+      case CutoverAction::kFlip:
+        return flip();
+      case CutoverAction::kAskRoute:
+        return ask_route();
+      case CutoverAction::kPublish:
+        return event(publish());
+      case CutoverAction::kStepBack:
+        return event(step_back());
+      case CutoverAction::kFinish:
+        break;
     }
     return CutoverEvent::kOk;
   }
@@ -106,7 +117,8 @@ class CutoverDriver {
         return fail(stepped_back(fmt::format("{} took longer than allowed", what),
                                  "raise --max-pause, or run it when there is less traffic"));
       }
-      CROSSFADE_TRY(const auto got, follower_.pump(deadline.sooner(Deadline::after(milliseconds(50)))));
+      CROSSFADE_TRY(const auto got,
+                    follower_.pump(deadline.sooner(Deadline::after(milliseconds(50)))));
       if (got == Follower::Event::kSchemaChanged) {
         return fail(stepped_back("the source's schema changed meanwhile",
                                  "run the command again once the change is carried over"));
@@ -121,9 +133,10 @@ class CutoverDriver {
 
   Status check_gate() {
     if (!options_.no_rollback && !options_.dry_run) {
-      return fail(stepped_back("there is no way back after this cutover yet: what is written to "
-                               "PostgreSQL afterwards would not reach SQLite again",
-                               "if that is understood, say so with --no-rollback"));
+      return fail(
+          stepped_back("there is no way back after this cutover yet: what is written to "
+                       "PostgreSQL afterwards would not reach SQLite again",
+                       "if that is understood, say so with --no-rollback"));
     }
     CROSSFADE_TRY(const int64_t quarantined, move_.target.quarantined());
     if (quarantined != 0) {
@@ -139,11 +152,12 @@ class CutoverDriver {
       return fail(stepped_back("the source's schema changed just now", "run the command again"));
     }
     const Deadline deadline = Deadline::after(kGateWait);
-    CROSSFADE_TRY(pump_until(deadline, [&] { return behind() <= kNearChanges; }, "catching up"));
+    CROSSFADE_TRY(pump_until(
+        deadline, [&] { return behind() <= kNearChanges; }, "catching up"));
     while (follower_.dirty().size() > kNearKeys) {
       follower_.start_keys_pass();
-      CROSSFADE_TRY(pump_until(deadline, [&] { return follower_.keys_outstanding() == 0; },
-                               "comparing changed rows"));
+      CROSSFADE_TRY(pump_until(
+          deadline, [&] { return follower_.keys_outstanding() == 0; }, "comparing changed rows"));
       CROSSFADE_TRY(check_keys(follower_.keys_verdict()));
     }
     return ok();
@@ -185,8 +199,9 @@ class CutoverDriver {
 
   Status drain() {
     follower_.source().nudge();
-    return pump_until(pause_end_, [&] { return follower_.applied() >= report_.drained_lsn; },
-                      "draining the last changes");
+    return pump_until(
+        pause_end_, [&] { return follower_.applied() >= report_.drained_lsn; },
+        "draining the last changes");
   }
 
   Status compare() {
@@ -197,9 +212,8 @@ class CutoverDriver {
       }
       CROSSFADE_TRY(const auto keys, verify::read_source_keys(*lock_connection_, of_table.table,
                                                               std::move(of_table.keys)));
-      CROSSFADE_TRY(const auto verdict,
-                    verify::compare_keys(move_.target.connection(), move_.options.target_schema,
-                                         keys));
+      CROSSFADE_TRY(const auto verdict, verify::compare_keys(move_.target.connection(),
+                                                             move_.options.target_schema, keys));
       CROSSFADE_TRY(check_keys(verdict));
     }
     fault_point("cutover.compared");
@@ -248,8 +262,9 @@ class CutoverDriver {
       return CutoverEvent::kOk;
     }
     if (flipped.error().remedy == Remedy::kResolveInDoubt) {
-      log::warn("the connection went during the flip: asking the target what became of it. Neither "
-                "side accepts writes until that is known");
+      log::warn(
+          "the connection went during the flip: asking the target what became of it. Neither "
+          "side accepts writes until that is known");
       return CutoverEvent::kInDoubt;
     }
     return event(std::move(flipped));

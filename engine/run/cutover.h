@@ -28,9 +28,9 @@ struct CutoverReport {
 
 [[nodiscard]] nlohmann::json to_json(const CutoverReport& report);
 
-// `verified`: the report of the round that ended just now; dirty keys have been kept since it began.
-// An error means the old side is primary and accepts writes (kSteppedBack), unless it says that the
-// outcome is in doubt.
+// `verified`: the report of the round that ended just now; dirty keys have been kept since it
+// began. An error means the old side is primary and accepts writes (kSteppedBack), unless it says
+// that the outcome is in doubt.
 Result<CutoverReport> cut_over(Move& move, Follower& follower, const VerifyReport& verified,
                                const CutoverOptions& options);
 

@@ -1,9 +1,9 @@
 // The cutover protocol as a state machine without I/O: the whole of it on one screen.
 //
-// Fence before flip (docs/decisions/0002): the source is closed for good before the target opens, so
-// at no instant do both accept writes. Until the fence is committed the source is held by its own
-// write lock only, which the system lets go of if the engine dies. Between fence and flip neither
-// side accepts writes; the route row on the target decides which way it goes.
+// Fence before flip (docs/decisions/0002): the source is closed for good before the target opens,
+// so at no instant do both accept writes. Until the fence is committed the source is held by its
+// own write lock only, which the system lets go of if the engine dies. Between fence and flip
+// neither side accepts writes; the route row on the target decides which way it goes.
 #pragma once
 
 #include <cstdint>
@@ -27,11 +27,11 @@ enum class CutoverState : uint8_t {
 
 enum class CutoverEvent : uint8_t {
   kOk,
-  kFailed,     // the step did not succeed, and it is known that nothing moved
-  kInDoubt,    // of a flip: the connection went before the answer
-  kFlipped,    // of a resolve: the route row says the target is primary
-  kNotFlipped, // of a resolve: it says the source is
-  kTimedOut,   // the pause budget is used up
+  kFailed,      // the step did not succeed, and it is known that nothing moved
+  kInDoubt,     // of a flip: the connection went before the answer
+  kFlipped,     // of a resolve: the route row says the target is primary
+  kNotFlipped,  // of a resolve: it says the source is
+  kTimedOut,    // the pause budget is used up
 };
 
 enum class CutoverAction : uint8_t {

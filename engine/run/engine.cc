@@ -27,8 +27,9 @@ Error replaced(const std::string& path, std::string native) {
   error.op = "source.open";
   error.object = path;
   error.native = std::move(native);
-  error.hint = "the source file is not the one this move began with. Put the original file back, or "
-               "`crossfade finish` and start the move anew";
+  error.hint =
+      "the source file is not the one this move began with. Put the original file back, or "
+      "`crossfade finish` and start the move anew";
   return error;
 }
 
@@ -103,7 +104,8 @@ Result<postgres::ConnectionParams> Engine::resolve_target() {
   std::string target = options_.target.empty() ? state_->remembered_target() : options_.target;
   if (target.empty()) target = "embedded";
   if (target != "embedded") return postgres::ConnectionParams::parse(target);
-  CROSSFADE_TRY(auto cluster, postgres::EmbeddedCluster::start({state_->cluster(), "crossfade", {}}));
+  CROSSFADE_TRY(auto cluster,
+                postgres::EmbeddedCluster::start({state_->cluster(), "crossfade", {}}));
   cluster_.emplace(std::move(cluster));
   return postgres::ConnectionParams::parse(cluster_->url());
 }
@@ -201,9 +203,9 @@ Status Engine::take_lease_and_recover() {
   CROSSFADE_TRY(const auto known, capture::ensure_identity(source_->connection()));
   CROSSFADE_TRY(target_->ensure(known.source_id, options_.target_schema));
   CROSSFADE_TRY(token_, target_->take_lease(fmt::format("pid {}", ::getpid()), stop_));
-  audit_->record("engine_started", {{"source", source_->path()},
-                                    {"target", params_->safe()},
-                                    {"token", token_->value}});
+  audit_->record(
+      "engine_started",
+      {{"source", source_->path()}, {"target", params_->safe()}, {"token", token_->value}});
   return ok();
 }
 
@@ -218,7 +220,8 @@ Status Engine::recover_route(Move& move, const Route& route) {
     move.set_phase("finished");
   } else if (fenced) {
     CROSSFADE_TRY(capture::lower_fence(move.source.connection()));
-    log::warn("an earlier cutover ended between fence and flip; it is taken back, SQLite is primary");
+    log::warn(
+        "an earlier cutover ended between fence and flip; it is taken back, SQLite is primary");
     audit_->record("cutover_stepped_back", {{"epoch", route.epoch.value}});
   }
   board_.update([&](StatusReport& r) {
@@ -280,8 +283,20 @@ Status Engine::session(bool until_idle, Next* next) {
     CROSSFADE_TRY(connect());
   }
   target_->connection().rollback();  // what the last pass left open
-  Move move{options_, *state_, stop_,   board_, *audit_, *source_, *target_, *params_,
-            *token_,  {},      0,       true,   {},      std::move(prepared_),
+  Move move{options_,
+            *state_,
+            stop_,
+            board_,
+            *audit_,
+            *source_,
+            *target_,
+            *params_,
+            *token_,
+            {},
+            0,
+            true,
+            {},
+            std::move(prepared_),
             std::move(to_rebuild_)};
   CROSSFADE_TRY(const auto route, target_->route());
   CROSSFADE_TRY(recover_route(move, route));
@@ -323,10 +338,9 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
   apply::Applier applier(move.target.connection(), move.options.target_schema, move.token,
                          progress.applied_lsn);
   applier.set_quarantined_tables({quarantined.begin(), quarantined.end()});
-  CROSSFADE_TRY(auto source,
-                SourceThread::start(move.source, board_,
-                                    {std::move(shapes), move.schema_version, progress.applied_lsn,
-                                     move.utf8}));
+  CROSSFADE_TRY(auto source, SourceThread::start(move.source, board_,
+                                                 {std::move(shapes), move.schema_version,
+                                                  progress.applied_lsn, move.utf8}));
   Follower follower(move, *source, applier);
   CROSSFADE_TRY(on_caught_up(move, follower, applier));
   while (!stop_.requested()) {
@@ -387,9 +401,9 @@ Status Engine::serve(Move& move, Follower& follower, bool* ended) {
   }
   CROSSFADE_TRY(report->quarantined,
                 move.target.quarantine_list(static_cast<int64_t>(limits::kSamplesMax)));
-  audit_->record("verified", {{"equal", report->equal()},
-                              {"rows", report->rows},
-                              {"through_lsn", report->through.value}});
+  audit_->record(
+      "verified",
+      {{"equal", report->equal()}, {"rows", report->rows}, {"through_lsn", report->through.value}});
   if (report->equal()) {
     CROSSFADE_TRY(move.target.set_verified(report->through));
     board_.update([&](StatusReport& r) { r.verified_lsn = report->through; });

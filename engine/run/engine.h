@@ -1,8 +1,8 @@
 // The engine: takes one source through its phases to a goal, and serves requests meanwhile.
 //
-// One loop: connect, reconcile, copy, follow. Whatever goes wrong and may pass (a lost connection, a
-// schema change) leads back to its head, so recovery is the same code as a fresh start.
-// Threads: run() on one; post(), board() and stop from any.
+// One loop: connect, reconcile, copy, follow. Whatever goes wrong and may pass (a lost connection,
+// a schema change) leads back to its head, so recovery is the same code as a fresh start. Threads:
+// run() on one; post(), board() and stop from any.
 #pragma once
 
 #include <deque>

@@ -25,8 +25,8 @@ struct FinishReport {
 [[nodiscard]] nlohmann::json to_json(const FinishReport& report);
 [[nodiscard]] std::string to_text(const FinishReport& report);
 
-// No engine may run (kFenced). Idempotent. The target being out of reach is an error before anything
-// is removed.
+// No engine may run (kFenced). Idempotent. The target being out of reach is an error before
+// anything is removed.
 Result<FinishReport> finish(const EngineOptions& options, const FinishOptions& finish_options,
                             StopSource& stop);
 

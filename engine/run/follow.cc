@@ -92,9 +92,8 @@ Status Follower::compare(const ChunkItem& item) {
   CROSSFADE_ASSERT(item.at == applied(), "a chunk at {} while the target is at {}", item.at.value,
                    applied().value);
   if (!round_) return ok();
-  CROSSFADE_TRY(const auto verdict,
-                verify::compare_chunk(move_.target.connection(), move_.options.target_schema,
-                                      item.chunk));
+  CROSSFADE_TRY(const auto verdict, verify::compare_chunk(move_.target.connection(),
+                                                          move_.options.target_schema, item.chunk));
   round_->add(*item.chunk.table, item.chunk.last, verdict, item.at);
   return ok();
 }
@@ -102,9 +101,8 @@ Status Follower::compare(const ChunkItem& item) {
 Status Follower::compare(const KeysItem& item) {
   CROSSFADE_ASSERT(item.at == applied(), "keys at {} while the target is at {}", item.at.value,
                    applied().value);
-  CROSSFADE_TRY(const auto verdict,
-                verify::compare_keys(move_.target.connection(), move_.options.target_schema,
-                                     item.keys));
+  CROSSFADE_TRY(const auto verdict, verify::compare_keys(move_.target.connection(),
+                                                         move_.options.target_schema, item.keys));
   keys_verdict_.merge(verdict);
   --keys_outstanding_;
   return ok();
@@ -131,10 +129,10 @@ void Follower::start_keys_pass() {
   for (DirtyKeys::OfTable& of_table : dirty_.take()) {
     for (size_t at = 0; at < of_table.keys.size(); at += kKeysPerRequest) {
       const auto begin = of_table.keys.begin() + static_cast<std::ptrdiff_t>(at);
-      const auto end = of_table.keys.begin() +
-                       static_cast<std::ptrdiff_t>(std::min(of_table.keys.size(), at + kKeysPerRequest));
-      source_.request(KeysRequest{of_table.table, {std::make_move_iterator(begin),
-                                                   std::make_move_iterator(end)}});
+      const auto end = of_table.keys.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                   of_table.keys.size(), at + kKeysPerRequest));
+      source_.request(KeysRequest{of_table.table,
+                                  {std::make_move_iterator(begin), std::make_move_iterator(end)}});
       ++keys_outstanding_;
     }
   }

@@ -65,10 +65,10 @@ class LongStatements {
 };
 
 Result<int64_t> last_key(sqlite::Connection& source, const Table& table) {
-  CROSSFADE_TRY(const int64_t newest,
-                source.query_int(fmt::format("SELECT max({}) FROM {}",
-                                             table.columns[table.key[0]].source_sql,
-                                             sqlite::quote(table.name))));
+  CROSSFADE_TRY(
+      const int64_t newest,
+      source.query_int(fmt::format("SELECT max({}) FROM {}", table.columns[table.key[0]].source_sql,
+                                   sqlite::quote(table.name))));
   if (!table.autoincrement) return newest;
   CROSSFADE_TRY(auto sequence,
                 sqlite::Statement::prepare(source, "SELECT seq FROM sqlite_sequence WHERE name=?"));
@@ -92,8 +92,8 @@ Result<int> make_live(Move& move, Lsn applied) {
       if (!index.target_ddl) continue;
       CROSSFADE_TRY(try_ddl(move, entry.table->name, *index.target_ddl));
     }
-    CROSSFADE_TRY(target.exec(fmt::format(
-        "ANALYZE {}", quote(move.options.target_schema, entry.table->target_name))));
+    CROSSFADE_TRY(target.exec(
+        fmt::format("ANALYZE {}", quote(move.options.target_schema, entry.table->target_name))));
     CROSSFADE_TRY(move.target.set_state(entry.table->name, TableState::kLive));
     fault_point("live.before_commit");
     CROSSFADE_TRY(target.commit());
@@ -121,11 +121,11 @@ Status add_foreign_keys(Move& move, bool validate) {
       }
       CROSSFADE_TRY(const bool made, constraint_exists(move, *entry.table, key.target_constraint));
       if (validate && made) {
-        CROSSFADE_TRY(try_ddl(
-            move, entry.table->name,
-            fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}",
-                        quote(move.options.target_schema, entry.table->target_name),
-                        quote(key.target_constraint))));
+        CROSSFADE_TRY(
+            try_ddl(move, entry.table->name,
+                    fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}",
+                                quote(move.options.target_schema, entry.table->target_name),
+                                quote(key.target_constraint))));
       }
       CROSSFADE_TRY(target.commit());
     }

@@ -18,9 +18,11 @@ namespace crossfade::run {
 
 struct EngineOptions {
   std::string database;
-  std::string target;  // a URL or connection string, "embedded", or empty: remembered, then embedded
+  std::string
+      target;  // a URL or connection string, "embedded", or empty: remembered, then embedded
   std::string target_schema = "public";
-  bool quarantine = false;  // set rows aside that cannot be represented, instead of refusing to start
+  bool quarantine =
+      false;  // set rows aside that cannot be represented, instead of refusing to start
   bool keep_journal_mode = false;
   bool must_have_begun = false;  // refuse to begin a move; only go on with one
 };
@@ -28,9 +30,9 @@ struct EngineOptions {
 struct Move {
   const EngineOptions& options;
   const StateFolder& state;
-  StopSource& stop;     // any thread
-  StatusBoard& board;   // any thread
-  AuditLog& audit;      // any thread
+  StopSource& stop;    // any thread
+  StatusBoard& board;  // any thread
+  AuditLog& audit;     // any thread
   SourceFile& source;
   TargetStore& target;
   const postgres::ConnectionParams& params;  // of the target

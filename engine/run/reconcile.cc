@@ -93,8 +93,8 @@ std::optional<std::vector<schema::TablePlan>> take_prepared(Move& move, const Se
   std::vector<schema::TablePlan> plans = std::exchange(move.prepared, {});
   if (plans.size() != seen.catalog.tables.size()) return std::nullopt;
   for (const schema::TablePlan& plan : plans) {
-    const auto now = find_by(seen.catalog.tables,
-                             [&](const Table& t) { return t.name == plan.table.name; });
+    const auto now =
+        find_by(seen.catalog.tables, [&](const Table& t) { return t.name == plan.table.name; });
     if (now == seen.catalog.tables.end() || now->shape != plan.table.shape) return std::nullopt;
   }
   return plans;
@@ -168,8 +168,8 @@ Status reconcile_once(Move& move) {
   }
   std::vector<TargetTable> dropped;
   for (const TargetTable& entry : known) {
-    const auto still = find_by(seen.catalog.tables,
-                               [&](const Table& t) { return t.name == entry.table->name; });
+    const auto still =
+        find_by(seen.catalog.tables, [&](const Table& t) { return t.name == entry.table->name; });
     if (still == seen.catalog.tables.end()) dropped.push_back(entry);
   }
   if (to_do.empty() && dropped.empty()) {
@@ -196,8 +196,8 @@ Status reconcile_once(Move& move) {
 Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source,
                                 StopSource& stop) {
   CROSSFADE_TRY(const auto catalog, schema::read_catalog(source.connection()));
-  CROSSFADE_TRY(auto plan, schema::make_plan(source.connection(), catalog,
-                                             {options.target_schema, &stop}));
+  CROSSFADE_TRY(auto plan,
+                schema::make_plan(source.connection(), catalog, {options.target_schema, &stop}));
   CROSSFADE_TRY(check_blockers(options, plan.findings, false));
   return plan;
 }
@@ -207,8 +207,8 @@ Status reconcile(Move& move) {
   while (true) {
     auto done = reconcile_once(move);
     // The schema moved on while we looked, or a writer held the lock: look again.
-    if (done || done.error().code != ErrorCode::kSource ||
-        done.error().remedy != Remedy::kRetry || !backoff.next()) {
+    if (done || done.error().code != ErrorCode::kSource || done.error().remedy != Remedy::kRetry ||
+        !backoff.next()) {
       return done;
     }
     move.stop.wait_until(Deadline::after(backoff.pause()));

@@ -41,7 +41,8 @@ bool is_network_file_system(const std::string& path) {
 Result<SourceFile> SourceFile::open(const std::string& path) {
   struct stat st {};
   if (::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && ::access(path.c_str(), W_OK) != 0) {
-    return fail(source_error(path, fmt::format("the file may not be written: {}", std::strerror(errno)),
+    return fail(source_error(path,
+                             fmt::format("the file may not be written: {}", std::strerror(errno)),
                              "crossfade records changes by triggers inside the source; give it "
                              "write access to the file and its folder"));
   }
@@ -50,9 +51,8 @@ Result<SourceFile> SourceFile::open(const std::string& path) {
                              "SQLite's locks do not hold there; run crossfade on the machine that "
                              "has the disk"));
   }
-  CROSSFADE_TRY(auto connection,
-                sqlite::Connection::open({path, sqlite::Access::kReadWrite,
-                                          limits::kSourceBusyTimeout}));
+  CROSSFADE_TRY(auto connection, sqlite::Connection::open({path, sqlite::Access::kReadWrite,
+                                                           limits::kSourceBusyTimeout}));
   CROSSFADE_TRY(const auto check, connection.query_text("PRAGMA quick_check(1)"));
   if (check != "ok") {
     return fail(source_error(path, fmt::format("damaged: {}", check),
@@ -70,15 +70,17 @@ Status SourceFile::prefer_wal() {
   if (mode == "wal") return ok();
   const auto changed = connection_.query_text("PRAGMA journal_mode=WAL");
   if (changed && changed.value() == "wal") {
-    log::info(fmt::format("journal mode changed from {} to wal, so that reading never blocks the "
-                          "application; `crossfade finish` changes it back",
-                          mode));
+    log::info(
+        fmt::format("journal mode changed from {} to wal, so that reading never blocks the "
+                    "application; `crossfade finish` changes it back",
+                    mode));
     return ok();
   }
-  log::warn(fmt::format("the journal mode stays {}: the database could not be switched to wal. "
-                        "Reading may hold up the application's commits for moments, with read "
-                        "transactions of at most {} ms",
-                        mode, limits::kChunkReadMax.count()));
+  log::warn(
+      fmt::format("the journal mode stays {}: the database could not be switched to wal. "
+                  "Reading may hold up the application's commits for moments, with read "
+                  "transactions of at most {} ms",
+                  mode, limits::kChunkReadMax.count()));
   return ok();
 }
 
@@ -90,8 +92,9 @@ Status SourceFile::check_same_file() const {
   error.op = "source.watch";
   error.object = path_;
   error.native = "the file was replaced or removed while crossfade was working on it";
-  error.hint = "the target is as it was. Put the original file back and run again, or `crossfade "
-               "finish` and start the move anew with the new file";
+  error.hint =
+      "the target is as it was. Put the original file back and run again, or `crossfade "
+      "finish` and start the move anew with the new file";
   return fail(std::move(error));
 }
 

@@ -33,7 +33,10 @@ class SourceFile {
 
  private:
   SourceFile(sqlite::Connection connection, std::string path, dev_t device, ino_t inode)
-      : connection_(std::move(connection)), path_(std::move(path)), device_(device), inode_(inode) {}
+      : connection_(std::move(connection)),
+        path_(std::move(path)),
+        device_(device),
+        inode_(inode) {}
 
   sqlite::Connection connection_;
   std::string path_;

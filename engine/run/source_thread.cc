@@ -31,8 +31,9 @@ Error log_went_back(const std::string& path, Lsn position, Lsn newest) {
   error.object = path;
   error.native = fmt::format("the change log ends at {}, but {} was read from it before",
                              newest.value, position.value);
-  error.hint = "the source was restored from a backup or replaced. Put the original file back, or "
-               "`crossfade finish` and start the move anew";
+  error.hint =
+      "the source was restored from a backup or replaced. Put the original file back, or "
+      "`crossfade finish` and start the move anew";
   return error;
 }
 
@@ -60,7 +61,9 @@ SourceThread::SourceThread(const SourceFile& source, StatusBoard& board,
       queue_(limits::kQueueBytesMax),
       applied_(options_.from.value) {}
 
-SourceThread::~SourceThread() { stop(); }
+SourceThread::~SourceThread() {
+  stop();
+}
 
 void SourceThread::stop() {
   stopping_.store(true);
@@ -164,8 +167,8 @@ Result<bool> SourceThread::push_requested() {
       continue;
     }
     auto& wanted = std::get<KeysRequest>(*request);
-    CROSSFADE_TRY(auto keys, verify::read_source_keys(connection_, wanted.table,
-                                                      std::move(wanted.keys)));
+    CROSSFADE_TRY(auto keys,
+                  verify::read_source_keys(connection_, wanted.table, std::move(wanted.keys)));
     const size_t bytes = keys.keys.size() * 128;
     if (!push(KeysItem{std::move(keys), position_}, bytes)) return false;
   }
@@ -182,10 +185,9 @@ Result<bool> SourceThread::push_round_chunks() {
       break;
     }
     quiet_ = false;
-    CROSSFADE_TRY(auto chunk,
-                  verify::read_source_chunk(connection_, round_->tables[round_->index],
-                                            round_->after, limits::kVerifyChunkRows, deadline,
-                                            options_.utf8));
+    CROSSFADE_TRY(auto chunk, verify::read_source_chunk(connection_, round_->tables[round_->index],
+                                                        round_->after, limits::kVerifyChunkRows,
+                                                        deadline, options_.utf8));
     round_->after = chunk.through;
     if (chunk.last) {
       ++round_->index;
@@ -204,8 +206,8 @@ Status SourceThread::housekeeping() {
     CROSSFADE_TRY(source_.check_same_file());
   }
   if (now >= next_prune_) {
-    CROSSFADE_TRY(const int64_t pruned, capture::prune(connection_, Lsn{applied_.load()},
-                                                       limits::kPruneRowsMax));
+    CROSSFADE_TRY(const int64_t pruned,
+                  capture::prune(connection_, Lsn{applied_.load()}, limits::kPruneRowsMax));
     // A full share means there is more: go on soon, but let the application in between.
     next_prune_ = now + (pruned >= limits::kPruneRowsMax ? limits::kPruneInterval / 10
                                                          : limits::kPruneInterval);

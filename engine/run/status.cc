@@ -14,7 +14,8 @@ namespace crossfade::run {
 nlohmann::json to_json(const StatusReport& r) {
   nlohmann::json tables = nlohmann::json::array();
   for (const TableProgress& t : r.tables) {
-    tables.push_back({{"name", t.name}, {"rows_copied", t.rows_copied}, {"rows_total", t.rows_total}});
+    tables.push_back(
+        {{"name", t.name}, {"rows_copied", t.rows_copied}, {"rows_total", t.rows_total}});
   }
   return {{"phase", r.phase},
           {"primary", to_string(r.primary)},
@@ -44,7 +45,8 @@ std::string to_text(const StatusReport& r) {
   out += fmt::format("position   captured {}, applied {}, verified {}\n", r.captured_lsn.value,
                      r.applied_lsn.value, r.verified_lsn.value);
   out += fmt::format("lag        {} changes, {} ms\n", r.lag_changes, r.lag_ms);
-  out += fmt::format("attention  {} rows in quarantine, {} conflicts\n", r.quarantined, r.conflicts);
+  out +=
+      fmt::format("attention  {} rows in quarantine, {} conflicts\n", r.quarantined, r.conflicts);
   return out;
 }
 

@@ -34,8 +34,8 @@ struct StatusReport {
   int64_t eta_s = -1;      // of the copy; -1: not copying, or not known yet
   int64_t quarantined = 0;
   int64_t conflicts = 0;
-  bool running = false;    // an engine works right now
-  std::string target;      // without password
+  bool running = false;  // an engine works right now
+  std::string target;    // without password
   std::vector<TableProgress> tables;
 };
 

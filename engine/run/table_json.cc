@@ -60,8 +60,12 @@ static void from_json(const json& j, UniqueKey::Part& p) {
   j.at("column").get_to(p.column);
   j.at("collation").get_to(p.collation);
 }
-static void to_json(json& j, const UniqueKey& k) { j = {{"parts", k.parts}}; }
-static void from_json(const json& j, UniqueKey& k) { j.at("parts").get_to(k.parts); }
+static void to_json(json& j, const UniqueKey& k) {
+  j = {{"parts", k.parts}};
+}
+static void from_json(const json& j, UniqueKey& k) {
+  j.at("parts").get_to(k.parts);
+}
 
 static void to_json(json& j, const Index::Part& p) {
   j = {{"column", p.column}, {"descending", p.descending}, {"collation", p.collation}};

@@ -1,5 +1,5 @@
-// A planned table as JSON and back: the plan is kept on the target, so that a restart uses the types
-// that were chosen, not what the evidence would say today.
+// A planned table as JSON and back: the plan is kept on the target, so that a restart uses the
+// types that were chosen, not what the evidence would say today.
 #pragma once
 
 #include <string>

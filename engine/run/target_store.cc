@@ -113,10 +113,14 @@ TableState state_from(const std::string& text) {
 
 const char* to_string(TableState state) {
   switch (state) {
-    case TableState::kCopying: return "copying";
-    case TableState::kCopied: return "copied";
-    case TableState::kCatchingUp: return "catching_up";
-    case TableState::kLive: return "live";
+    case TableState::kCopying:
+      return "copying";
+    case TableState::kCopied:
+      return "copied";
+    case TableState::kCatchingUp:
+      return "catching_up";
+    case TableState::kLive:
+      return "live";
   }
   return "copying";
 }
@@ -144,18 +148,17 @@ Result<bool> TargetStore::exists() {
 Status TargetStore::ensure(const std::string& source_id, const std::string& target_schema) {
   CROSSFADE_TRY(const bool present, exists());
   if (!present) {
-    CROSSFADE_TRY(connection_.exec(fmt::format(
-        "BEGIN; CREATE SCHEMA IF NOT EXISTS {}; {} INSERT INTO crossfade.progress"
-        "(format,source_id,target_schema) VALUES({},{},{}); COMMIT",
-        quote(target_schema), kCreateSchema, kFormat, quote_literal(source_id),
-        quote_literal(target_schema))));
+    CROSSFADE_TRY(connection_.exec(
+        fmt::format("BEGIN; CREATE SCHEMA IF NOT EXISTS {}; {} INSERT INTO crossfade.progress"
+                    "(format,source_id,target_schema) VALUES({},{},{}); COMMIT",
+                    quote(target_schema), kCreateSchema, kFormat, quote_literal(source_id),
+                    quote_literal(target_schema))));
     return ok();
   }
   CROSSFADE_TRY(const auto found, progress());
   if (found.source_id != source_id) {
     return fail(target_error(
-        "target.open", connection_.safe_name(),
-        "this database is the target of another source",
+        "target.open", connection_.safe_name(), "this database is the target of another source",
         "give another database with --target, or `crossfade finish` the other move first. If the "
         "source file was replaced by another one, put the original back"));
   }
@@ -203,9 +206,10 @@ Status TargetStore::resume_lease(LeaseToken token, StopSource& stop) {
 }
 
 Result<Progress> TargetStore::progress() {
-  CROSSFADE_TRY(const auto row,
-                connection_.exec("SELECT source_id,target_schema,phase,applied_lsn,verified_lsn,"
-                                 "schema_version,digest_lsn,digest,format FROM crossfade.progress"));
+  CROSSFADE_TRY(
+      const auto row,
+      connection_.exec("SELECT source_id,target_schema,phase,applied_lsn,verified_lsn,"
+                       "schema_version,digest_lsn,digest,format FROM crossfade.progress"));
   if (row.rows() != 1 || row.integer(0, 8) != kFormat) {
     return fail(target_error("target.read_progress", connection_.safe_name(),
                              "crossfade.progress is not what this version writes",
@@ -236,8 +240,8 @@ Status TargetStore::set_verified(Lsn verified) {
 }
 
 Status TargetStore::set_schema_version(int64_t version) {
-  CROSSFADE_TRY(connection_.exec(
-      fmt::format("UPDATE crossfade.progress SET schema_version={}", version)));
+  CROSSFADE_TRY(
+      connection_.exec(fmt::format("UPDATE crossfade.progress SET schema_version={}", version)));
   return ok();
 }
 
@@ -248,10 +252,10 @@ Status TargetStore::set_digest(Lsn lsn, const std::string& digest) {
 }
 
 Status TargetStore::set_start(Lsn applied) {
-  CROSSFADE_TRY(connection_.exec(fmt::format(
-      "UPDATE crossfade.progress SET applied_lsn={} WHERE NOT EXISTS(SELECT 1 FROM "
-      "crossfade.tables)",
-      applied.value)));
+  CROSSFADE_TRY(connection_.exec(
+      fmt::format("UPDATE crossfade.progress SET applied_lsn={} WHERE NOT EXISTS(SELECT 1 FROM "
+                  "crossfade.tables)",
+                  applied.value)));
   return ok();
 }
 
@@ -308,8 +312,8 @@ Status drop_if_ours(postgres::Connection& connection, const std::string& target_
   CROSSFADE_TRY(connection.query("DELETE FROM crossfade.quarantine WHERE table_name=$1",
                                  {postgres::text_param(name)}));
   // CASCADE takes foreign keys of other tables along; they are added again when all is live.
-  CROSSFADE_TRY(connection.exec(fmt::format("DROP TABLE IF EXISTS {} CASCADE",
-                                            quote(target_schema, gone.text(0, 0)))));
+  CROSSFADE_TRY(connection.exec(
+      fmt::format("DROP TABLE IF EXISTS {} CASCADE", quote(target_schema, gone.text(0, 0)))));
   return ok();
 }
 
@@ -352,8 +356,7 @@ Status TargetStore::set_state(const std::string& table, TableState state) {
 }
 
 Result<Route> TargetStore::route() {
-  CROSSFADE_TRY(const auto row,
-                connection_.exec("SELECT \"primary\",epoch FROM crossfade.route"));
+  CROSSFADE_TRY(const auto row, connection_.exec("SELECT \"primary\",epoch FROM crossfade.route"));
   Route out;
   if (row.rows() == 1) {
     const std::string primary = row.text(0, 0);
@@ -366,13 +369,12 @@ Result<Route> TargetStore::route() {
 }
 
 Status TargetStore::flip_route(LeaseToken token, Epoch expected, Primary primary) {
-  CROSSFADE_TRY(connection_.exec(
-      fmt::format("BEGIN; SELECT crossfade.check_lease({})", token.value)));
-  CROSSFADE_TRY(const auto flipped,
-                connection_.exec(fmt::format(
-                    "UPDATE crossfade.route SET \"primary\"='{}',epoch=epoch+1,"
-                    "changed_at=clock_timestamp() WHERE epoch={}",
-                    to_string(primary), expected.value)));
+  CROSSFADE_TRY(
+      connection_.exec(fmt::format("BEGIN; SELECT crossfade.check_lease({})", token.value)));
+  CROSSFADE_TRY(const auto flipped, connection_.exec(fmt::format(
+                                        "UPDATE crossfade.route SET \"primary\"='{}',epoch=epoch+1,"
+                                        "changed_at=clock_timestamp() WHERE epoch={}",
+                                        to_string(primary), expected.value)));
   if (flipped.affected() != 1) {
     connection_.rollback();
     return fail(target_error("cutover.flip", connection_.safe_name(),
@@ -382,7 +384,9 @@ Status TargetStore::flip_route(LeaseToken token, Epoch expected, Primary primary
   return connection_.commit();
 }
 
-Result<int64_t> TargetStore::quarantined() { return apply::quarantined_count(connection_); }
+Result<int64_t> TargetStore::quarantined() {
+  return apply::quarantined_count(connection_);
+}
 
 Result<std::vector<Quarantined>> TargetStore::quarantine_list(int64_t rows_max) {
   CROSSFADE_TRY(const auto rows,

@@ -14,9 +14,12 @@ namespace {
 
 const char* kind_name(verify::Difference::Kind kind) {
   switch (kind) {
-    case verify::Difference::Kind::kMissing: return "missing";
-    case verify::Difference::Kind::kExtra: return "extra";
-    case verify::Difference::Kind::kChanged: return "changed";
+    case verify::Difference::Kind::kMissing:
+      return "missing";
+    case verify::Difference::Kind::kExtra:
+      return "extra";
+    case verify::Difference::Kind::kChanged:
+      return "changed";
   }
   return "changed";
 }
@@ -63,9 +66,9 @@ std::string to_text(const VerifyReport& report) {
   std::string out;
   for (const VerifyReport::TableVerdict& t : report.tables) {
     if (t.verdict.equal()) continue;
-    out += fmt::format("  {}: {} missing, {} extra, {} changed (of {} rows)\n", t.name,
-                       t.verdict.missing, t.verdict.extra, t.verdict.changed,
-                       t.verdict.rows_source);
+    out +=
+        fmt::format("  {}: {} missing, {} extra, {} changed (of {} rows)\n", t.name,
+                    t.verdict.missing, t.verdict.extra, t.verdict.changed, t.verdict.rows_source);
     for (const verify::Difference& d : t.verdict.samples) {
       out += fmt::format("    {} {}\n", kind_name(d.kind), d.key);
     }
@@ -74,10 +77,9 @@ std::string to_text(const VerifyReport& report) {
     out += fmt::format("  in quarantine: {} {}: {}\n", q.table, q.key, q.reason);
   }
   const std::string head =
-      report.equal()
-          ? fmt::format("equal: {} rows in {} tables are the same on both sides\n", report.rows,
-                        report.tables.size())
-          : std::string("DIFFERENT: the two sides are not the same\n");
+      report.equal() ? fmt::format("equal: {} rows in {} tables are the same on both sides\n",
+                                   report.rows, report.tables.size())
+                     : std::string("DIFFERENT: the two sides are not the same\n");
   return head + out;
 }
 

@@ -43,16 +43,21 @@ Status check_path(const OpenOptions& options) {
 
 int open_flags(Access access) {
   switch (access) {
-    case Access::kReadOnly: return SQLITE_OPEN_READONLY;
-    case Access::kReadWrite: return SQLITE_OPEN_READWRITE;
-    case Access::kCreate: return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    case Access::kReadOnly:
+      return SQLITE_OPEN_READONLY;
+    case Access::kReadWrite:
+      return SQLITE_OPEN_READWRITE;
+    case Access::kCreate:
+      return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   }
   return SQLITE_OPEN_READONLY;
 }
 
 }  // namespace
 
-void Connection::Close::operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+void Connection::Close::operator()(sqlite3* db) const {
+  sqlite3_close_v2(db);
+}
 
 Connection::Connection(std::unique_ptr<sqlite3, Close> db, std::string path)
     : db_(std::move(db)), path_(std::move(path)) {}
@@ -69,8 +74,7 @@ Result<Connection> Connection::open(const OpenOptions& options) {
   // The schema of somebody else's file is not to be trusted to run functions with side effects.
   sqlite3_db_config(raw, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   Connection connection(std::move(db), options.path);
-  CROSSFADE_TRY(
-      connection.exec(fmt::format("PRAGMA cache_size=-{}", limits::kSqliteCacheKiB)));
+  CROSSFADE_TRY(connection.exec(fmt::format("PRAGMA cache_size=-{}", limits::kSqliteCacheKiB)));
   if (auto probe = connection.query_int("SELECT count(*) FROM sqlite_master"); !probe) {
     Error error = std::move(probe).error();
     error.op = "source.open";
@@ -104,9 +108,13 @@ void Connection::set_busy_timeout(std::chrono::milliseconds timeout) {
   sqlite3_busy_timeout(handle(), static_cast<int>(timeout.count()));
 }
 
-int64_t Connection::changes() const { return sqlite3_changes64(db_.get()); }
+int64_t Connection::changes() const {
+  return sqlite3_changes64(db_.get());
+}
 
-bool Connection::in_transaction() const { return sqlite3_get_autocommit(db_.get()) == 0; }
+bool Connection::in_transaction() const {
+  return sqlite3_get_autocommit(db_.get()) == 0;
+}
 
 namespace {
 std::string quoted(std::string_view text, char mark) {
@@ -119,7 +127,11 @@ std::string quoted(std::string_view text, char mark) {
 }
 }  // namespace
 
-std::string quote(std::string_view identifier) { return quoted(identifier, '"'); }
-std::string quote_literal(std::string_view text) { return quoted(text, '\''); }
+std::string quote(std::string_view identifier) {
+  return quoted(identifier, '"');
+}
+std::string quote_literal(std::string_view text) {
+  return quoted(text, '\'');
+}
 
 }  // namespace crossfade::sqlite

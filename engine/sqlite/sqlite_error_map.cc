@@ -25,9 +25,12 @@ const char* hint_for(int primary) {
     case SQLITE_CORRUPT:
       return "the file is damaged: run `sqlite3 FILE 'PRAGMA integrity_check'`, restore a backup "
              "or use `sqlite3 FILE .recover`, then run the command again";
-    case SQLITE_FULL: return "the disk is full: free some space and run the command again";
-    case SQLITE_IOERR: return "the disk did not answer as it should; look at the system's log";
-    default: return "";
+    case SQLITE_FULL:
+      return "the disk is full: free some space and run the command again";
+    case SQLITE_IOERR:
+      return "the disk did not answer as it should; look at the system's log";
+    default:
+      return "";
   }
 }
 

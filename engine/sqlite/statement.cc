@@ -8,7 +8,9 @@
 
 namespace crossfade::sqlite {
 
-void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
+  sqlite3_finalize(statement);
+}
 
 Result<Statement> Statement::prepare(Connection& connection, const std::string& sql) {
   sqlite3_stmt* raw = nullptr;
@@ -41,7 +43,9 @@ Status Statement::run() {
   return ok();
 }
 
-void Statement::reset() { sqlite3_reset(statement_.get()); }
+void Statement::reset() {
+  sqlite3_reset(statement_.get());
+}
 
 void Statement::clear() {
   sqlite3_reset(statement_.get());
@@ -51,7 +55,9 @@ void Statement::clear() {
 void Statement::bind(int index, const Value& value) {
   int rc = SQLITE_OK;
   switch (value.storage()) {
-    case StorageClass::kNull: rc = sqlite3_bind_null(statement_.get(), index); break;
+    case StorageClass::kNull:
+      rc = sqlite3_bind_null(statement_.get(), index);
+      break;
     case StorageClass::kInteger:
       rc = sqlite3_bind_int64(statement_.get(), index, value.integer());
       break;
@@ -79,7 +85,9 @@ void Statement::bind_text(int index, std::string_view value) {
   bind(index, Value(Text{std::string(value)}));
 }
 
-int Statement::column_count() const { return sqlite3_column_count(statement_.get()); }
+int Statement::column_count() const {
+  return sqlite3_column_count(statement_.get());
+}
 
 std::string_view Statement::column_name(int column) const {
   const char* name = sqlite3_column_name(statement_.get(), column);
@@ -88,11 +96,16 @@ std::string_view Statement::column_name(int column) const {
 
 StorageClass Statement::storage(int column) const {
   switch (sqlite3_column_type(statement_.get(), column)) {
-    case SQLITE_INTEGER: return StorageClass::kInteger;
-    case SQLITE_FLOAT: return StorageClass::kReal;
-    case SQLITE_TEXT: return StorageClass::kText;
-    case SQLITE_BLOB: return StorageClass::kBlob;
-    default: return StorageClass::kNull;
+    case SQLITE_INTEGER:
+      return StorageClass::kInteger;
+    case SQLITE_FLOAT:
+      return StorageClass::kReal;
+    case SQLITE_TEXT:
+      return StorageClass::kText;
+    case SQLITE_BLOB:
+      return StorageClass::kBlob;
+    default:
+      return StorageClass::kNull;
   }
 }
 
@@ -100,7 +113,9 @@ int64_t Statement::integer(int column) const {
   return sqlite3_column_int64(statement_.get(), column);
 }
 
-double Statement::real(int column) const { return sqlite3_column_double(statement_.get(), column); }
+double Statement::real(int column) const {
+  return sqlite3_column_double(statement_.get(), column);
+}
 
 std::string_view Statement::bytes(int column) const {
   // For text, sqlite3_column_blob would hand out UTF-16 of a UTF-16 database; _text is UTF-8.
@@ -108,18 +123,23 @@ std::string_view Statement::bytes(int column) const {
                          ? static_cast<const void*>(sqlite3_column_text(statement_.get(), column))
                          : sqlite3_column_blob(statement_.get(), column);
   const int size = sqlite3_column_bytes(statement_.get(), column);
-  return data == nullptr ? std::string_view()
-                         : std::string_view(static_cast<const char*>(data),
-                                            static_cast<size_t>(size));
+  return data == nullptr
+             ? std::string_view()
+             : std::string_view(static_cast<const char*>(data), static_cast<size_t>(size));
 }
 
 Value Statement::value(int column) const {
   switch (storage(column)) {
-    case StorageClass::kNull: return Value();
-    case StorageClass::kInteger: return Value(integer(column));
-    case StorageClass::kReal: return Value(real(column));
-    case StorageClass::kText: return Value(Text{std::string(bytes(column))});
-    case StorageClass::kBlob: return Value(Blob{std::string(bytes(column))});
+    case StorageClass::kNull:
+      return Value();
+    case StorageClass::kInteger:
+      return Value(integer(column));
+    case StorageClass::kReal:
+      return Value(real(column));
+    case StorageClass::kText:
+      return Value(Text{std::string(bytes(column))});
+    case StorageClass::kBlob:
+      return Value(Blob{std::string(bytes(column))});
   }
   return Value();
 }

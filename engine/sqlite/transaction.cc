@@ -16,7 +16,9 @@ Result<Transaction> Transaction::begin(Connection& connection, Begin kind) {
 Transaction::Transaction(Transaction&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)) {}
 
-Transaction::~Transaction() { rollback(); }
+Transaction::~Transaction() {
+  rollback();
+}
 
 Status Transaction::commit() {
   CROSSFADE_TRY(connection_->exec("COMMIT"));

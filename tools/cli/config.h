@@ -1,5 +1,5 @@
-// Where settings come from, in order: flags, then CROSSFADE_* in the environment (and DATABASE_URL for
-// the target), then crossfade.toml in the working directory (or the file --config names).
+// Where settings come from, in order: flags, then CROSSFADE_* in the environment (and DATABASE_URL
+// for the target), then crossfade.toml in the working directory (or the file --config names).
 #pragma once
 
 #include <chrono>

@@ -45,8 +45,7 @@ void add_common(CLI::App* verb, Arguments* a, bool with_target) {
 void add_run_options(CLI::App* verb, Arguments* a) {
   verb->add_flag("--quarantine", a->quarantine,
                  "set rows aside on the target that it cannot represent, instead of refusing");
-  verb->add_flag("--keep-journal-mode", a->keep_journal_mode,
-                 "do not switch the source to WAL");
+  verb->add_flag("--keep-journal-mode", a->keep_journal_mode, "do not switch the source to WAL");
 }
 
 Status settle(Arguments* a) {
@@ -113,8 +112,9 @@ int main_of(int argc, char** argv) {
                          "do all but the switch: writers wait for a moment, nothing changes");
   cutover_verb->add_flag("--no-rollback", a.cutover.no_rollback,
                          "understood: there is no way back from this cutover yet");
-  cutover_verb->add_option("--max-pause", a.settings.max_pause_ms,
-                           "milliseconds writers may wait before it steps back (default: 5000)")
+  cutover_verb
+      ->add_option("--max-pause", a.settings.max_pause_ms,
+                   "milliseconds writers may wait before it steps back (default: 5000)")
       ->check(CLI::PositiveNumber);
   CLI::App* rollback_verb = app.add_subcommand("rollback", "not in this version");
   add_common(rollback_verb, &a, true);

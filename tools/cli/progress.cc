@@ -17,9 +17,9 @@ constexpr size_t kTablesShown = 8;
 
 std::string bar(int64_t done, int64_t total) {
   const size_t full =
-      total <= 0 ? kBarWidth
-                 : std::min(kBarWidth, kBarWidth * static_cast<size_t>(done) /
-                                           static_cast<size_t>(total));
+      total <= 0
+          ? kBarWidth
+          : std::min(kBarWidth, kBarWidth * static_cast<size_t>(done) / static_cast<size_t>(total));
   std::string out;
   for (size_t i = 0; i < kBarWidth; ++i) out += i < full ? "━" : "─";
   return out;
@@ -36,12 +36,13 @@ std::string summary(const run::StatusReport& r) {
   if (r.phase == "copying") {
     const std::string eta = duration(r.eta_s);
     return fmt::format("copying: {} of {} rows, {} rows/s{}{}", r.rows_copied, r.rows_total,
-                       r.rows_per_s, eta.empty() ? "" : ", about ", eta.empty() ? "" : eta + " left");
+                       r.rows_per_s, eta.empty() ? "" : ", about ",
+                       eta.empty() ? "" : eta + " left");
   }
-  return fmt::format("{}: applied {} of {}, lag {} changes, {} ms{}", r.phase, r.applied_lsn.value,
-                     r.captured_lsn.value, r.lag_changes, r.lag_ms,
-                     r.quarantined == 0 ? ""
-                                        : fmt::format(", {} rows in quarantine", r.quarantined));
+  return fmt::format(
+      "{}: applied {} of {}, lag {} changes, {} ms{}", r.phase, r.applied_lsn.value,
+      r.captured_lsn.value, r.lag_changes, r.lag_ms,
+      r.quarantined == 0 ? "" : fmt::format(", {} rows in quarantine", r.quarantined));
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 namespace crossfade::cli {
 namespace {
 
-void blank(char* from, size_t count) { std::memset(from, 'x', count); }
+void blank(char* from, size_t count) {
+  std::memset(from, 'x', count);
+}
 
 void scrub_url(char* argument) {
   const std::string_view text(argument);

@@ -43,7 +43,9 @@ int show(const Common& common, const run::TaskResult& result) {
   return result.exit_code;
 }
 
-int show(const Common& common, const Error& error) { return show(common, run::to_result(error)); }
+int show(const Common& common, const Error& error) {
+  return show(common, run::to_result(error));
+}
 
 // The engine in this process, with its control socket, signals and progress.
 class LocalEngine {
@@ -127,8 +129,9 @@ int run_engine(const Common& common, bool until_verified) {
   const auto status = local.run(until_verified);
   if (!status) return show(common, status.error());
   if (until_verified && !verified) {
-    fmt::print(stderr, "crossfade: stopped by a signal before the two sides were verified; run the "
-                       "same command again to go on\n");
+    fmt::print(stderr,
+               "crossfade: stopped by a signal before the two sides were verified; run the "
+               "same command again to go on\n");
     return exit_code(ErrorCode::kInterrupted);
   }
   run::TaskResult result;
@@ -190,8 +193,9 @@ int cutover(const Common& common, const run::CutoverOptions& options) {
     error.code = ErrorCode::kBlocked;
     error.op = "cutover";
     error.object = common.engine.database;
-    error.native = "there is no way back after this cutover yet: what is written to PostgreSQL "
-                   "afterwards would not reach SQLite again";
+    error.native =
+        "there is no way back after this cutover yet: what is written to PostgreSQL "
+        "afterwards would not reach SQLite again";
     error.hint = "if that is understood, say so with --no-rollback; --dry-run rehearses it";
     return show(common, error);
   }
@@ -206,8 +210,9 @@ int rollback(const Common& common) {
   error.code = ErrorCode::kBlocked;
   error.op = "rollback";
   error.object = common.engine.database;
-  error.native = "this version has no reverse replication: it cannot bring writes made on "
-                 "PostgreSQL back to SQLite";
+  error.native =
+      "this version has no reverse replication: it cannot bring writes made on "
+      "PostgreSQL back to SQLite";
   error.hint = "before a cutover nothing needs to be rolled back: SQLite is the primary";
   return show(common, error);
 }
@@ -240,11 +245,10 @@ int route(const Common& common, bool wait, std::chrono::milliseconds timeout) {
     }
     if (now.primary == run::Primary::kNone) now.primary = run::Primary::kSqlite;
     const std::string url = now.primary == run::Primary::kSqlite ? state.database() : now.url;
-    return run::TaskResult{code,
-                           {{"primary", run::to_string(now.primary)},
-                            {"epoch", now.epoch.value},
-                            {"url", url}},
-                           fmt::format("{} {}\n", run::to_string(now.primary), url)};
+    return run::TaskResult{
+        code,
+        {{"primary", run::to_string(now.primary)}, {"epoch", now.epoch.value}, {"url", url}},
+        fmt::format("{} {}\n", run::to_string(now.primary), url)};
   }();
   return show(common, found);
 }
