@@ -335,7 +335,6 @@ Result<bool> Connection::copy_out_next(std::string_view* message) {
   if (!alive()) {
     CROSSFADE_TRY(impl_->gone(op));
   }
-  const Deadline deadline = impl_->deadline();
   while (true) {
     char* raw = nullptr;
     const int size = PQgetCopyData(impl_->conn.get(), &raw, /*async=*/1);
@@ -346,10 +345,11 @@ Result<bool> Connection::copy_out_next(std::string_view* message) {
     }
     if (size == -2) return fail(impl_->lost(op));
     if (size == -1) {
-      CROSSFADE_TRY(impl_->finish(op, "COPY", deadline));
+      CROSSFADE_TRY(impl_->finish(op, "COPY", impl_->deadline()));
       return false;
     }
-    const Wait w = impl_->wait(POLLIN, deadline);
+    // The clock is asked only where there is something to wait for: this runs once per row.
+    const Wait w = impl_->wait(POLLIN, impl_->deadline());
     if (w != Wait::kReady) {
       CROSSFADE_TRY(impl_->not_ready(w, op, false));
     }
