@@ -170,32 +170,8 @@ bool append_field(const ValueView& value, TargetType type, std::string* out) {
 }
 
 std::string misfit_reason(const Value& value, TargetType type) {
-  const char* name = "";
-  switch (type) {
-    case TargetType::kBoolean:
-      name = "boolean";
-      break;
-    case TargetType::kBigint:
-      name = "bigint";
-      break;
-    case TargetType::kDouble:
-      name = "double precision";
-      break;
-    case TargetType::kNumeric:
-      name = "numeric";
-      break;
-    case TargetType::kText:
-      name = "text (valid UTF-8 without NUL, below 1 GB)";
-      break;
-    case TargetType::kBytea:
-      name = "bytea (below 1 GB)";
-      break;
-    case TargetType::kVariant:
-      name = "jsonb (below 256 MB)";
-      break;
-  }
   return fmt::format("{} {} does not fit {}", to_string(value.storage()), to_literal(value, 60),
-                     name);
+                     to_string(type));
 }
 
 postgres::Oid array_oid(TargetType type) {

@@ -5,6 +5,7 @@
 #include "apply/net_changes.h"
 #include "apply/variant.h"
 #include "engine/core/digest.h"
+#include "engine/schema/utf8.h"
 
 namespace crossfade::apply {
 namespace {
@@ -23,21 +24,6 @@ std::string row_json(const Table& table, const Row& row) {
     append_variant(row[i], &out);
   }
   return out + "}";
-}
-
-// Text for a text column of our own tables: bytes PostgreSQL would refuse are shown as \xHH.
-std::string printable(const std::string& text) {
-  if (is_target_text(text)) return text;
-  std::string out;
-  for (const char c : text) {
-    const auto u = static_cast<unsigned char>(c);
-    if (u >= 0x20 && u < 0x7f) {
-      out += c;
-    } else {
-      out += fmt::format("\\x{:02x}", u);
-    }
-  }
-  return out;
 }
 
 }  // namespace
@@ -59,8 +45,8 @@ Status quarantine_row(postgres::Connection& target, const Table& table, const Mi
                       Lsn lsn) {
   const Row key = key_of(table, misfit.row);
   const std::string id = key_id(key);
-  const std::string literal = printable(key_literal(table, key));
-  const std::string reason = printable(misfit.reason);
+  const std::string literal = schema::printable(key_literal(table, key));
+  const std::string reason = schema::printable(misfit.reason);
   const std::string json = row_json(table, misfit.row);
   const std::string position = fmt::format("{}", lsn.value);
   CROSSFADE_TRY(target.query(

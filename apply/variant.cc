@@ -5,7 +5,8 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstring>
+
+#include "engine/schema/utf8.h"
 
 namespace crossfade::apply {
 namespace {
@@ -19,50 +20,11 @@ void append_hex(std::string_view bytes, std::string* out) {
   }
 }
 
-// The length of the UTF-8 sequence at `p`, or 0 when it is none.
-size_t sequence_length(const unsigned char* p, size_t left) {
-  const auto tail = [&](size_t i) { return i < left && (p[i] & 0xC0) == 0x80; };
-  if (p[0] < 0x80) return p[0] == 0 ? 0 : 1;
-  if (p[0] >= 0xC2 && p[0] <= 0xDF) return tail(1) ? 2 : 0;
-  if ((p[0] & 0xF0) == 0xE0) {
-    if (!tail(1) || !tail(2)) return 0;
-    if (p[0] == 0xE0 && p[1] < 0xA0) return 0;  // overlong
-    if (p[0] == 0xED && p[1] > 0x9F) return 0;  // surrogates
-    return 3;
-  }
-  if (p[0] >= 0xF0 && p[0] <= 0xF4) {
-    if (!tail(1) || !tail(2) || !tail(3)) return 0;
-    if (p[0] == 0xF0 && p[1] < 0x90) return 0;  // overlong
-    if (p[0] == 0xF4 && p[1] > 0x8F) return 0;  // above U+10FFFF
-    return 4;
-  }
-  return 0;
-}
-
 }  // namespace
 
 bool is_target_text(std::string_view bytes) {
-  const auto* p = reinterpret_cast<const unsigned char*>(bytes.data());  // NOLINT: bytes are bytes
-  size_t left = bytes.size();
-  while (left > 0) {
-    // Eight ASCII bytes at a time, none of them NUL: the high bits of (v - 0x01..01) & ~v tell.
-    if (left >= 8) {
-      uint64_t word = 0;
-      std::memcpy(&word, p, 8);
-      constexpr uint64_t kHigh = 0x8080808080808080ULL;
-      constexpr uint64_t kOnes = 0x0101010101010101ULL;
-      if ((word & kHigh) == 0 && ((word - kOnes) & kHigh) == 0) {
-        p += 8;
-        left -= 8;
-        continue;
-      }
-    }
-    const size_t length = sequence_length(p, left);
-    if (length == 0) return false;
-    p += length;
-    left -= length;
-  }
-  return true;
+  const schema::TextFlaws flaws = schema::find_flaws(bytes);
+  return !flaws.nul && !flaws.invalid;
 }
 
 void append_variant_integer(int64_t value, std::string* out) {

@@ -24,7 +24,7 @@ enum class Remedy : uint8_t {
   kStop,            // nothing the engine can do by itself
 };
 
-// Stable names, listed in docs/errors.md; the process exit code follows from them.
+// Stable names, in the JSON of every error; the process exit code follows from them.
 enum class ErrorCode : uint8_t {
   kInternal,
   kUsage,

@@ -132,7 +132,15 @@ std::string to_text(const FinishReport& r) {
   std::string out;
   const auto list = [&out](const char* where, const std::vector<std::string>& items) {
     out += fmt::format("{}: {}\n", where, items.empty() ? "nothing to remove" : "removed");
-    for (const std::string& item : items) out += fmt::format("  {}\n", item);
+    size_t triggers = 0;
+    for (const std::string& item : items) {
+      if (item.starts_with("trigger ")) {
+        ++triggers;
+      } else {
+        out += fmt::format("  {}\n", item);
+      }
+    }
+    if (triggers != 0) out += fmt::format("  {} triggers named _crossfade_*\n", triggers);
   };
   list("source", r.source);
   list("target", r.target);

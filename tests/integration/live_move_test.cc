@@ -81,7 +81,7 @@ TEST_P(LiveMoveTest, EveryAcknowledgedWriteArrivesOnce) {
 INSTANTIATE_TEST_SUITE_P(RealDatabases, LiveMoveTest,
                          ::testing::Values("chinook", "northwind", "sakila_jooq", "django_contrib",
                                            "flux_rag", "thoughts"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& param_info) { return param_info.param; });
 
 }  // namespace
 }  // namespace crossfade::testing
