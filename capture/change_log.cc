@@ -245,7 +245,8 @@ Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max)
   if (any == 0) return 0;
   // Below applied and below the newest: an emptied INTEGER PRIMARY KEY table starts at 1 again.
   auto done = source.exec(fmt::format(
-      "DELETE FROM {0} WHERE lsn IN (SELECT lsn FROM {0} WHERE lsn<{1} ORDER BY lsn LIMIT {2})",
+      "DELETE FROM {0} WHERE lsn IN (SELECT lsn FROM {0} WHERE lsn<{1} AND lsn<(SELECT max(lsn) "
+      "FROM {0}) ORDER BY lsn LIMIT {2})",
       kLogTable, applied.value, rows_max));
   if (!done) {
     if (sqlite::is_busy(done.error())) return 0;

@@ -42,6 +42,14 @@ std::string key_identity(const Table& table, const Row& key) {
   return out;
 }
 
+// The primary key's own collation, which may not be its column's; its index serves no other.
+std::string key_collation(const Table& table, size_t i) {
+  if (table.identity != Identity::kPrimaryKey || table.unique_keys.empty()) return "";
+  const std::vector<UniqueKey::Part>& parts = table.unique_keys.front().parts;
+  if (i >= parts.size() || parts[i].column != table.key[i]) return "";
+  return " COLLATE " + sqlite::quote(parts[i].collation);
+}
+
 Row key_of(const Table& table, const Row& row) {
   Row key;
   for (const size_t k : table.key) key.push_back(row[k]);
@@ -118,24 +126,28 @@ Result<bool> LogReader::next_entry(sqlite::Statement& rows, RawEntry* entry) {
   entry->first = entry->last = Lsn{rows.integer(0)};
   entry->id = CaptureId{rows.integer(1)};
   entry->op = static_cast<LogOp>(rows.integer(2));
-  if (entry->first != expected_) {
-    return fail(tampered(entry->first, fmt::format("position {} is missing", expected_.value)));
-  }
   const auto shape = shapes_.find(entry->id);
   const size_t wanted = shape == shapes_.end() ? 0 : value_count(*shape->second.table, entry->op);
+  const size_t rows_wanted = (wanted + limits::kLogValuesPerRow - 1) / limits::kLogValuesPerRow;
+  size_t rows_read = 0;
   bool more = true;
   do {
+    entry->last = Lsn{rows.integer(0)};
+    if (entry->last != expected_ || CaptureId{rows.integer(1)} != entry->id) {
+      return fail(
+          tampered(entry->last, fmt::format("position {} is missing or altered", expected_.value)));
+    }
+    expected_ = entry->last.next();
+    ++rows_read;
     for (size_t i = 0; i < limits::kLogValuesPerRow && entry->values.size() < wanted; ++i) {
       entry->values.push_back(rows.value(kFirstValueColumn + static_cast<int>(i)));
     }
-    entry->last = Lsn{rows.integer(0)};
     CROSSFADE_TRY(more, rows.step());
   } while (more && static_cast<LogOp>(rows.integer(2)) == LogOp::kContinuation);
-  expected_ = entry->last.next();
-  if (shape != shapes_.end() && (wanted == 0 || entry->values.size() != wanted)) {
-    return fail(tampered(
-        entry->first, fmt::format("an entry of kind {} has {} values instead of {}",
-                                  static_cast<int64_t>(entry->op), entry->values.size(), wanted)));
+  if (shape != shapes_.end() && (wanted == 0 || rows_read != rows_wanted)) {
+    return fail(tampered(entry->first,
+                         fmt::format("an entry of kind {} has {} rows instead of {}",
+                                     static_cast<int64_t>(entry->op), rows_read, rows_wanted)));
   }
   return more;
 }
@@ -196,8 +208,9 @@ Result<std::optional<Row>> LogReader::current_row(const std::shared_ptr<const Ta
       columns += (columns.empty() ? "" : ",") + column.source_sql;
     }
     std::string where;
-    for (const size_t k : table->key) {
-      where += (where.empty() ? "" : " AND ") + table->columns[k].source_sql + "=?";
+    for (size_t i = 0; i < table->key.size(); ++i) {
+      where += fmt::format("{}{}=?{}", where.empty() ? "" : " AND ",
+                           table->columns[table->key[i]].source_sql, key_collation(*table, i));
     }
     CROSSFADE_TRY(auto statement, sqlite::Statement::prepare(
                                       source_, fmt::format("SELECT {} FROM {} WHERE {}", columns,
@@ -209,7 +222,7 @@ Result<std::optional<Row>> LogReader::current_row(const std::shared_ptr<const Ta
   for (size_t i = 0; i < key.size(); ++i) statement.bind(static_cast<int>(i) + 1, key[i]);
   CROSSFADE_TRY(const bool found, statement.step());
   std::optional<Row> row;
-  // The column's collation may find 'A' for 'a': only the very same key counts.
+  // The key's collation may find 'A' for 'a': only the very same key counts.
   if (found) row = statement.row();
   statement.reset();
   if (row && key_of(*table, *row) != key) row.reset();
@@ -269,13 +282,19 @@ Status LogReader::resolve_vanished(ChangeBatch* batch) {
 
 void LogReader::append_refreshed(ChangeBatch* batch) {
   for (auto& [identity, refreshed] : refresh_) {
-    Change change;
-    change.lsn = batch->through;
-    change.table = refreshed.first;
-    change.op = ChangeOp::kUpdate;  // the row, as the snapshot has it, whatever is on the target
-    change.before = refreshed.second;
-    change.after = std::move(refreshed.second);
-    batch->changes.push_back(std::move(change));
+    // The row as the snapshot has it. A vanish and not an update: it may not be on the target.
+    Change vanish;
+    vanish.lsn = batch->through;
+    vanish.table = refreshed.first;
+    vanish.op = ChangeOp::kVanish;
+    vanish.before = refreshed.second;
+    Change insert;
+    insert.lsn = batch->through;
+    insert.table = std::move(refreshed.first);
+    insert.op = ChangeOp::kInsert;
+    insert.after = std::move(refreshed.second);
+    batch->changes.push_back(std::move(vanish));
+    batch->changes.push_back(std::move(insert));
   }
   refresh_.clear();
 }

@@ -63,18 +63,40 @@ std::string collate(const std::string& collation) {
   return " COLLATE " + quote(collation);
 }
 
+// A literal that can stand in any SQLite's trigger: a plain number or quoted ASCII text.
+bool is_plain_literal(const std::string& sql) {
+  const bool ascii =
+      std::all_of(sql.begin(), sql.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (sql.empty() || !ascii) return false;
+  if (sql.front() == '\'') {
+    const std::string_view inside = std::string_view(sql).substr(1);
+    return sql.size() >= 2 && inside.find('\'') == inside.size() - 1;
+  }
+  const size_t digits = sql.front() == '-' || sql.front() == '+' ? 1 : 0;
+  return sql.size() > digits && sql.find_first_not_of("0123456789", digits) == std::string::npos;
+}
+
+// What the row will hold in `column`. For NOT NULL columns REPLACE puts the default in a NULL's
+// place, and only after the BEFORE triggers (lang_conflict.html); a default that is no literal is
+// not followed.
+std::string new_value(const Column& column) {
+  const std::string value = "NEW." + column.source_sql;
+  if (!column.default_sql || !is_plain_literal(*column.default_sql)) return value;
+  return fmt::format("CASE WHEN {0} IS NULL THEN {1} ELSE {0} END", value, *column.default_sql);
+}
+
 // Rows that hold the value NEW brings to one unique key.
 std::string same_key(const Table& table, const UniqueKey& key) {
   std::string out;
   for (const UniqueKey::Part& part : key.parts) {
-    const std::string& column = table.columns[part.column].source_sql;
-    out += fmt::format("{}t.{}=NEW.{}{}", out.empty() ? "" : " AND ", column, column,
-                       collate(part.collation));
+    const Column& column = table.columns[part.column];
+    out += fmt::format("{}t.{}={}{}", out.empty() ? "" : " AND ", column.source_sql,
+                       new_value(column), collate(part.collation));
   }
   return out;
 }
 
-// "is another row than OLD".
+// "is another row than OLD", bit by bit: the key's collation need not be the column's.
 std::string not_old(const Table& table) {
   if (!table.without_rowid && !table.rowid_name.empty()) {
     return fmt::format("t.{0}<>OLD.{0}", table.rowid_name);
@@ -82,13 +104,14 @@ std::string not_old(const Table& table) {
   std::string out;
   for (const size_t k : table.key) {
     const std::string& column = table.columns[k].source_sql;
-    out += fmt::format("{}t.{} IS OLD.{}", out.empty() ? "" : " AND ", column, column);
+    out += fmt::format("{}t.{} IS OLD.{}{}", out.empty() ? "" : " AND ", column, column,
+                       collate("BINARY"));
   }
   return "NOT(" + out + ")";
 }
 
 bool is_rowid_key(const Table& table, const UniqueKey& key) {
-  return table.identity == Identity::kRowidAlias && key.parts.size() == 1 &&
+  return table.identity != Identity::kPrimaryKey && key.parts.size() == 1 &&
          key.parts[0].column == table.key[0];
 }
 
@@ -120,12 +143,16 @@ void append_recheck_triggers(const Table& table, CaptureId id, std::vector<Trigg
   }
   std::string on_update;
   std::vector<std::string> columns;
+  // Other columns decide too which rows are in a partial index, and what a generated column holds.
+  bool any_column = std::any_of(table.indexes.begin(), table.indexes.end(),
+                                [](const Index& index) { return index.unique && index.partial; });
   for (const UniqueKey& key : table.unique_keys) {
     if (has_rowid && is_rowid_key(table, key)) continue;
     on_insert += recheck(table, id, same_key(table, key));
     on_update += recheck(table, id, same_key(table, key) + " AND " + not_old(table));
     for (const UniqueKey::Part& part : key.parts) {
       columns.push_back(quote(table.columns[part.column].name));
+      any_column = any_column || table.columns[part.column].generated;
     }
   }
   if (!on_insert.empty()) {
@@ -134,9 +161,8 @@ void append_recheck_triggers(const Table& table, CaptureId id, std::vector<Trigg
   if (!on_update.empty()) {
     std::sort(columns.begin(), columns.end());
     columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
-    out->push_back(trigger(table, id, "rekey",
-                           fmt::format("BEFORE UPDATE OF {}", fmt::join(columns, ",")), "",
-                           on_update));
+    const std::string of = any_column ? "" : fmt::format(" OF {}", fmt::join(columns, ","));
+    out->push_back(trigger(table, id, "rekey", "BEFORE UPDATE" + of, "", on_update));
   }
 }
 

@@ -95,6 +95,8 @@ Status Follower::compare(const ChunkItem& item) {
   CROSSFADE_TRY(const auto verdict, verify::compare_chunk(move_.target.connection(),
                                                           move_.options.target_schema, item.chunk));
   round_->add(*item.chunk.table, item.chunk.last, verdict, item.at);
+  move_.board.update(
+      [&](StatusReport& r) { r.rows_compared = round_->done() ? 0 : round_->report().rows; });
   return ok();
 }
 

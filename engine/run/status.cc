@@ -30,6 +30,7 @@ nlohmann::json to_json(const StatusReport& r) {
           {"rows_per_s", r.rows_per_s},
           {"rows_per_minute", r.rows_per_s * 60},
           {"eta_s", r.eta_s < 0 ? nlohmann::json() : nlohmann::json(r.eta_s)},
+          {"rows_compared", r.rows_compared},
           {"quarantined", r.quarantined},
           {"conflicts", r.conflicts},
           {"running", r.running},

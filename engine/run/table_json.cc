@@ -79,6 +79,10 @@ static void to_json(json& j, const Index& i) {
   j = {{"name", i.name},
        {"unique", i.unique},
        {"constraint", i.constraint},
+       {"primary", i.primary},
+       {"partial", i.partial},
+       {"expression", i.expression},
+       {"source_sql", i.source_sql},
        {"parts", i.parts},
        {"target_ddl", optional_json(i.target_ddl)}};
 }
@@ -86,6 +90,10 @@ static void from_json(const json& j, Index& i) {
   j.at("name").get_to(i.name);
   j.at("unique").get_to(i.unique);
   j.at("constraint").get_to(i.constraint);
+  j.at("primary").get_to(i.primary);
+  j.at("partial").get_to(i.partial);
+  j.at("expression").get_to(i.expression);
+  j.at("source_sql").get_to(i.source_sql);
   j.at("parts").get_to(i.parts);
   i.target_ddl = optional_from<std::string>(j.at("target_ddl"));
 }

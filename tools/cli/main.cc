@@ -1,5 +1,6 @@
 // The `crossfade` command: its flags, and nothing else.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -33,7 +34,8 @@ void add_common(CLI::App* verb, Arguments* a, bool with_target) {
       ->required();
   verb->add_flag("--json", a->common.json, "one JSON document on stdout");
   verb->add_option("--config", a->config_file, "settings file (default: crossfade.toml, if there)");
-  verb->add_option("--log-level", a->settings.log_level, "debug, info, warn, error or off");
+  verb->add_option("--log-level", a->settings.log_level,
+                   "debug, info, warn, error or off (default: info; warn on a terminal)");
   if (!with_target) return;
   verb->add_option("--target", a->settings.target,
                    "a PostgreSQL URL or connection string, or `embedded`; remembered. Default: the "
@@ -60,7 +62,9 @@ Status settle(Arguments* a) {
   engine.keep_journal_mode = s.keep_journal_mode.value_or(false);
   a->cutover.max_pause =
       std::chrono::milliseconds(s.max_pause_ms.value_or(limits::kMaxPauseDefault.count()));
-  CROSSFADE_TRY(const auto level, parse_log_level(s.log_level.value_or("info")));
+  // On a terminal the progress is drawn; lines of the log would run through it.
+  const char* const default_level = ::isatty(STDERR_FILENO) != 0 ? "warn" : "info";
+  CROSSFADE_TRY(const auto level, parse_log_level(s.log_level.value_or(default_level)));
   log::init(level);
   return ok();
 }

@@ -39,6 +39,11 @@ std::string summary(const run::StatusReport& r) {
                        r.rows_per_s, eta.empty() ? "" : ", about ",
                        eta.empty() ? "" : eta + " left");
   }
+  if (r.phase == "inspecting") return "reading what is stored, to choose types";
+  if (r.rows_compared != 0) {
+    return fmt::format("comparing both sides: {} of about {} rows, lag {} changes", r.rows_compared,
+                       std::max(r.rows_total, r.rows_compared), r.lag_changes);
+  }
   return fmt::format(
       "{}: applied {} of {}, lag {} changes, {} ms{}", r.phase, r.applied_lsn.value,
       r.captured_lsn.value, r.lag_changes, r.lag_ms,
