@@ -52,7 +52,8 @@ class Applier {
  private:
   Status apply_pipelined(const ChangeBatch& batch, const std::vector<NetTable>& net);
   Status apply_sets(const ChangeBatch& batch, const std::vector<NetTable>& net);
-  Status apply_table(const NetTable& net, Lsn lsn);
+  // `whole`: the batch is one part, so what it says was there must have been there.
+  Status apply_table(const NetTable& net, Lsn lsn, bool whole);
   Status apply_table_carefully(const NetTable& net, Lsn lsn);
   Status insert_halving(const Table& table, const EncodedRows& rows,
                         const std::vector<const NetRow*>& origin, size_t from, size_t to, Lsn lsn);

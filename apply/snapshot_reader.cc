@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "engine/core/limits.h"
@@ -21,12 +22,23 @@ bool by_rowid(const Table& table) {
   return !table.without_rowid && !table.rowid_name.empty();
 }
 
+// A key column under the primary key's own collation, which may not be the column's: in the
+// column's order two keys could be equal, and the second would be passed over.
+std::string key_column(const Table& table, size_t i) {
+  const std::string& column = table.columns[table.key[i]].source_sql;
+  if (table.unique_keys.empty()) return column;
+  const std::vector<UniqueKey::Part>& parts = table.unique_keys.front().parts;
+  if (i >= parts.size() || parts[i].column != table.key[i]) return column;
+  return column + " COLLATE " + sqlite::quote(parts[i].collation);
+}
+
 class ChunkBuilder {
  public:
   ChunkBuilder(const Table& table, int64_t rows_max, Deadline deadline)
       : table_(table), rows_max_(rows_max), deadline_(deadline) {}
 
   void add(const sqlite::Statement& row) {
+    chunk.null_key = chunk.null_key || has_null_key(row);
     if (const auto column = append_row(table_, row, &chunk.rows)) {
       Row values = row.row();
       values.resize(table_.columns.size());
@@ -37,7 +49,8 @@ class ChunkBuilder {
   }
 
   [[nodiscard]] bool full() const {
-    return rows_ >= rows_max_ || chunk.rows.bytes.size() >= limits::kCopyBufferBytesMax ||
+    return chunk.null_key || rows_ >= rows_max_ ||
+           chunk.rows.bytes.size() >= limits::kCopyBufferBytesMax ||
            // The clock is asked now and then only: it costs as much as a narrow row.
            (rows_ % 64 == 0 && deadline_.expired());
   }
@@ -45,6 +58,14 @@ class ChunkBuilder {
   CopyChunk chunk;
 
  private:
+  // Possible in every declared key but a WITHOUT ROWID table's (lang_createtable.html).
+  [[nodiscard]] bool has_null_key(const sqlite::Statement& row) const {
+    return table_.identity == Identity::kPrimaryKey &&
+           std::any_of(table_.key.begin(), table_.key.end(), [&row](size_t column) {
+             return row.storage(static_cast<int>(column)) == StorageClass::kNull;
+           });
+  }
+
   const Table& table_;
   const int64_t rows_max_;
   const Deadline deadline_;
@@ -98,7 +119,7 @@ Result<CopyChunk> read_by_key(sqlite::Connection& source, const Table& table, Co
     // rung r > 0: key[0..r-2] equal, key[r-1] greater. rung 0 (only from the start): everything.
     const size_t fixed = rung == 0 ? 0 : rung - 1;
     for (size_t i = 0; i < width; ++i) {
-      const std::string& column = table.columns[table.key[i]].source_sql;
+      const std::string column = key_column(table, i);
       if (i < fixed) where += fmt::format("{}{}=?{}", where.empty() ? "" : " AND ", column, i + 1);
       if (rung > 0 && i == fixed) {
         where += fmt::format("{}{}>?{}", where.empty() ? "" : " AND ", column, i + 1);

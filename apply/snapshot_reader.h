@@ -44,6 +44,9 @@ struct CopyChunk {
   std::vector<Misfit> misfits;
   CopyPosition position;  // after this chunk
   bool last = false;
+  // A row has a NULL in its declared key: the table must be planned anew, with another identity.
+  // The rows here are then of no use.
+  bool null_key = false;
 };
 
 // Whether a VACUUM may renumber what this table's copy goes by.

@@ -260,7 +260,14 @@ Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,
   for (const Table& table : tables) {
     const auto found = std::find_if(captured.begin(), captured.end(),
                                     [&](const Captured& c) { return c.table == table.name; });
-    if (found == captured.end()) continue;
+    if (found == captured.end()) {
+      Error error;
+      error.code = ErrorCode::kSource;
+      error.op = "capture.fence";
+      error.object = table.name;
+      error.native = "the table is not under capture, so it cannot be fenced";
+      return fail(std::move(error));
+    }
     for (const TriggerSql& trigger : fence_triggers(table, found->id)) {
       CROSSFADE_TRY(source.exec(trigger.sql));
     }

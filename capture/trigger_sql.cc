@@ -80,7 +80,7 @@ bool is_plain_literal(const std::string& sql) {
 // place, and only after the BEFORE triggers (lang_conflict.html); a default that is no literal is
 // not followed.
 std::string new_value(const Column& column) {
-  const std::string value = "NEW." + column.source_sql;
+  std::string value = "NEW." + column.source_sql;
   if (!column.default_sql || !is_plain_literal(*column.default_sql)) return value;
   return fmt::format("CASE WHEN {0} IS NULL THEN {1} ELSE {0} END", value, *column.default_sql);
 }

@@ -82,10 +82,11 @@ struct ChunkVerdict {
 // canonical keys, each from a scan of the whole table on both sides: memory stays bounded, and time
 // grows with the square of the rows.
 Result<SourceChunk> read_source_chunk(sqlite::Connection& source,
-                                      std::shared_ptr<const Table> table, const Row& after,
+                                      const std::shared_ptr<const Table>& table, const Row& after,
                                       int64_t rows_max, Deadline deadline, bool utf8_source);
 
-Result<SourceKeys> read_source_keys(sqlite::Connection& source, std::shared_ptr<const Table> table,
+Result<SourceKeys> read_source_keys(sqlite::Connection& source,
+                                    const std::shared_ptr<const Table>& table,
                                     std::vector<Row> keys);
 
 // Reads the same stretch from the target, as COPY BINARY, and compares: first by sum and count;

@@ -52,8 +52,8 @@ bool comparable_by_range(const Table& table, bool utf8_source) {
 }
 
 Result<SourceChunk> read_unordered_chunk(sqlite::Connection& source,
-                                         std::shared_ptr<const Table> table, const Row& after,
-                                         size_t rows_max) {
+                                         const std::shared_ptr<const Table>& table,
+                                         const Row& after, size_t rows_max) {
   SourceChunk chunk;
   chunk.table = table;
   chunk.after = after;
@@ -91,10 +91,10 @@ Result<SourceChunk> read_unordered_chunk(sqlite::Connection& source,
 }
 
 Result<SourceChunk> read_source_chunk(sqlite::Connection& source,
-                                      std::shared_ptr<const Table> table, const Row& after,
+                                      const std::shared_ptr<const Table>& table, const Row& after,
                                       int64_t rows_max, Deadline deadline, bool utf8_source) {
   if (!comparable_by_range(*table, utf8_source)) {
-    return read_unordered_chunk(source, std::move(table), after, limits::kVerifyUnorderedRowsMax);
+    return read_unordered_chunk(source, table, after, limits::kVerifyUnorderedRowsMax);
   }
   SourceChunk chunk;
   chunk.table = table;

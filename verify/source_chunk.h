@@ -12,7 +12,7 @@ namespace crossfade::verify {
 // `after` (empty, or one Blob: a canonical key), holding at most 1.25 x rows_max of them at a time.
 // `through` is the largest key kept, as such a Blob, or empty when nothing lies beyond.
 Result<SourceChunk> read_unordered_chunk(sqlite::Connection& source,
-                                         std::shared_ptr<const Table> table, const Row& after,
-                                         size_t rows_max);
+                                         const std::shared_ptr<const Table>& table,
+                                         const Row& after, size_t rows_max);
 
 }  // namespace crossfade::verify

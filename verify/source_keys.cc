@@ -27,7 +27,8 @@ bool has_null(const Row& key) {
 
 }  // namespace
 
-Result<SourceKeys> read_source_keys(sqlite::Connection& source, std::shared_ptr<const Table> table,
+Result<SourceKeys> read_source_keys(sqlite::Connection& source,
+                                    const std::shared_ptr<const Table>& table,
                                     std::vector<Row> keys) {
   SourceKeys out;
   out.table = table;

@@ -26,7 +26,9 @@ struct Chunk {
   apply::CopyChunk chunk;
   Lsn watermark;
 };
-struct Moved {};  // the schema changed
+struct Moved {          // the schema changed
+  std::string rebuild;  // or this table alone needs another identity
+};
 using CopyItem = std::variant<Chunk, Moved, Error>;
 
 // Reads the tables that are to be copied, one after another. Its own thread and connection.
@@ -65,6 +67,10 @@ class CopyReader {
         }
         if (!chunk.value()) {
           queue_.push(Moved{}, 0);
+          return;
+        }
+        if (chunk.value()->chunk.null_key) {
+          queue_.push(Moved{tables_[i].table->name}, 0);
           return;
         }
         position = chunk.value()->chunk.position;
@@ -174,7 +180,10 @@ Result<CopyEnd> copy_tables(Move& move) {
       if (move.stop.requested()) return CopyEnd::kStopped;
       auto item = reader.pop(Deadline::after(limits::kPollInterval));
       if (!item) continue;
-      if (std::holds_alternative<Moved>(*item)) return CopyEnd::kSchemaChanged;
+      if (const auto* moved = std::get_if<Moved>(&*item)) {
+        if (!moved->rebuild.empty()) move.to_rebuild.insert(moved->rebuild);
+        return CopyEnd::kSchemaChanged;
+      }
       if (auto* error = std::get_if<Error>(&*item)) return fail(std::move(*error));
       const auto& chunk = std::get<Chunk>(*item);
       CROSSFADE_TRY(write_chunk(move, chunk, &clock));

@@ -79,10 +79,14 @@ void CutoverMachine::on(CutoverEvent event) {
       state_ = event == CutoverEvent::kFlipped ? CutoverState::kPublish : CutoverState::kStepBack;
       return;
     case CutoverState::kPublish:
+      CROSSFADE_ASSERT(event == CutoverEvent::kOk || event == CutoverEvent::kFailed,
+                       "event {} while publishing", static_cast<int>(event));
       // The route file is a copy: failing to write it undoes nothing.
       state_ = CutoverState::kDone;
       return;
     case CutoverState::kStepBack:
+      CROSSFADE_ASSERT(event == CutoverEvent::kOk || event == CutoverEvent::kFailed,
+                       "event {} while stepping back", static_cast<int>(event));
       state_ = CutoverState::kSteppedBack;
       return;
     case CutoverState::kDone:

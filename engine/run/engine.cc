@@ -195,6 +195,9 @@ Status Engine::take_lease_and_recover() {
     prepared_ = std::move(plan.tables);
     findings_ = std::move(plan.findings);
   }
+  if (!present) {
+    CROSSFADE_TRY(target_->check_room(options_.target_schema, prepared_));
+  }
   if (!options_.keep_journal_mode && !identity) {
     // The identity remembers the mode there was; so it is made first.
     CROSSFADE_TRY(capture::ensure_identity(source_->connection()));
@@ -236,7 +239,8 @@ Status Engine::run(bool until_idle) {
   if (!opened) {
     answer_all(opened.error());
     close_cluster();
-    return opened;
+    const bool asked = stop_.requested() && opened.error().code == ErrorCode::kInterrupted;
+    return asked ? ok() : opened;
   }
   Backoff backoff(limits::kReconnectBase, limits::kReconnectCap, limits::kReconnectAttemptsMax);
   Status status = ok();
@@ -409,11 +413,10 @@ Status Engine::serve(Move& move, Follower& follower, bool* ended) {
     board_.update([&](StatusReport& r) { r.verified_lsn = report->through; });
   }
   if (task->kind == TaskKind::kCutover) return serve_cutover(move, follower, *report, ended);
-  return finish_verify(move, std::move(*report));
+  return finish_verify(*report);
 }
 
-Status Engine::finish_verify(Move& move, VerifyReport report) {
-  (void)move;
+Status Engine::finish_verify(const VerifyReport& report) {
   TaskResult result;
   result.document = to_json(report);
   result.text = to_text(report);

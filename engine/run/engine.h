@@ -70,7 +70,7 @@ class Engine {
   Status serve(Move& move, Follower& follower, bool* ended);
   Status serve_cutover(Move& move, Follower& follower, const VerifyReport& report, bool* ended);
   Status on_caught_up(Move& move, Follower& follower, apply::Applier& applier);
-  Status finish_verify(Move& move, VerifyReport report);
+  Status finish_verify(const VerifyReport& report);
   void remember_digest(Move& move, Lsn applied);
   void answer(const TaskResult& result);
   void answer_all(const Error& error);

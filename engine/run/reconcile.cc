@@ -100,6 +100,16 @@ std::optional<std::vector<schema::TablePlan>> take_prepared(Move& move, const Se
   return plans;
 }
 
+// Tables are scanned one by one, without a lock: one that was dropped or renamed meanwhile is no
+// failure, but a reason to look again.
+Error retry_if_moved(sqlite::Connection& source, int64_t schema_version, Error error) {
+  const auto now = source.query_int("PRAGMA schema_version");
+  if (error.code == ErrorCode::kSource && now && now.value() != schema_version) {
+    error.remedy = Remedy::kRetry;
+  }
+  return error;
+}
+
 Result<std::vector<schema::TablePlan>> plan_tables(Move& move, const Seen& seen,
                                                    const std::vector<std::string>& names) {
   if (names.size() == seen.catalog.tables.size()) {
@@ -183,34 +193,52 @@ Status reconcile_once(Move& move) {
                             fmt::join(to_do, ", "), dropped.size()));
       move.audit.record("schema_changed", {{"copy_anew", to_do}, {"gone", dropped.size()}});
     }
-    CROSSFADE_TRY(auto plans, plan_tables(move, seen, to_do));
-    CROSSFADE_TRY(install_and_create(move, seen, std::move(plans), dropped, first));
+    auto plans = plan_tables(move, seen, to_do);
+    if (!plans) {
+      return fail(retry_if_moved(move.source.connection(), seen.catalog.schema_version,
+                                 std::move(plans).error()));
+    }
+    CROSSFADE_TRY(install_and_create(move, seen, std::move(plans).value(), dropped, first));
     move.to_rebuild.clear();
   }
   CROSSFADE_TRY(move.tables, move.target.tables());
   return ok();
 }
 
+Backoff retries() {
+  return Backoff(std::chrono::milliseconds(20), std::chrono::milliseconds(500), 50);
+}
+
+// The schema moved on while we looked, or a writer held the lock: look again.
+bool is_retry(const Error& error) {
+  return error.code == ErrorCode::kSource && error.remedy == Remedy::kRetry;
+}
+
 }  // namespace
 
 Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source,
                                 StopSource& stop) {
-  CROSSFADE_TRY(const auto catalog, schema::read_catalog(source.connection()));
-  CROSSFADE_TRY(auto plan,
-                schema::make_plan(source.connection(), catalog, {options.target_schema, &stop}));
-  CROSSFADE_TRY(check_blockers(options, plan.findings, false));
-  return plan;
+  Backoff backoff = retries();
+  while (true) {
+    CROSSFADE_TRY(const auto catalog, schema::read_catalog(source.connection()));
+    auto plan = schema::make_plan(source.connection(), catalog, {options.target_schema, &stop});
+    if (plan) {
+      CROSSFADE_TRY(check_blockers(options, plan.value().findings, false));
+      return plan;
+    }
+    Error error =
+        retry_if_moved(source.connection(), catalog.schema_version, std::move(plan).error());
+    if (!is_retry(error) || !backoff.next()) return fail(std::move(error));
+    stop.wait_until(Deadline::after(backoff.pause()));
+    if (stop.requested()) return fail(std::move(error));
+  }
 }
 
 Status reconcile(Move& move) {
-  Backoff backoff(std::chrono::milliseconds(20), std::chrono::milliseconds(500), 50);
+  Backoff backoff = retries();
   while (true) {
     auto done = reconcile_once(move);
-    // The schema moved on while we looked, or a writer held the lock: look again.
-    if (done || done.error().code != ErrorCode::kSource || done.error().remedy != Remedy::kRetry ||
-        !backoff.next()) {
-      return done;
-    }
+    if (done || !is_retry(done.error()) || !backoff.next()) return done;
     move.stop.wait_until(Deadline::after(backoff.pause()));
     if (move.stop.requested()) return done;
   }

@@ -30,8 +30,8 @@ struct StatusReport {
   int64_t lag_ms = 0;  // age of the oldest change not yet applied; 0 when there is none
   int64_t rows_copied = 0;
   int64_t rows_total = 0;
-  int64_t rows_per_s = 0;  // of the copy, while it runs and after
-  int64_t eta_s = -1;      // of the copy; -1: not copying, or not known yet
+  int64_t rows_per_s = 0;     // of the copy, while it runs and after
+  int64_t eta_s = -1;         // of the copy; -1: not copying, or not known yet
   int64_t rows_compared = 0;  // of the verification that runs now; 0: none does
   int64_t quarantined = 0;
   int64_t conflicts = 0;

@@ -102,6 +102,13 @@ Error target_error(std::string op, std::string object, std::string native, std::
   return error;
 }
 
+Error name_taken(const std::string& name) {
+  return target_error("target.create_table", name,
+                      "a table of this name is there already, and crossfade did not make it",
+                      "give an empty database with --target, or another schema with "
+                      "--target-schema");
+}
+
 TableState state_from(const std::string& text) {
   if (text == "live") return TableState::kLive;
   if (text == "catching_up") return TableState::kCatchingUp;
@@ -166,6 +173,30 @@ Status TargetStore::ensure(const std::string& source_id, const std::string& targ
     return fail(target_error("target.open", connection_.safe_name(),
                              fmt::format("this move goes to the schema {}", found.target_schema),
                              fmt::format("use --target-schema {}", found.target_schema)));
+  }
+  return ok();
+}
+
+Status TargetStore::check_room(const std::string& target_schema,
+                               const std::vector<schema::TablePlan>& plans) {
+  CROSSFADE_TRY(const auto may, connection_.query(R"(
+      SELECT has_database_privilege(current_database(), 'CREATE'),
+             coalesce(has_schema_privilege(to_regnamespace($1), 'CREATE'), true),
+             current_user, current_database())",
+                                                  {postgres::text_param(quote(target_schema))}));
+  if (!may.boolean(0, 0) || !may.boolean(0, 1)) {
+    const std::string role = quote(may.text(0, 2));
+    const std::string where =
+        may.boolean(0, 0) ? "SCHEMA " + quote(target_schema) : "DATABASE " + quote(may.text(0, 3));
+    return fail(target_error("target.open", connection_.safe_name(),
+                             fmt::format("permission denied: {} may not create in {}", role, where),
+                             fmt::format("as the owner: GRANT CREATE ON {} TO {}", where, role)));
+  }
+  for (const schema::TablePlan& plan : plans) {
+    const std::string name = quote(target_schema, plan.table.target_name);
+    CROSSFADE_TRY(const auto there, connection_.query("SELECT to_regclass($1) IS NOT NULL",
+                                                      {postgres::text_param(name)}));
+    if (there.boolean(0, 0)) return fail(name_taken(name));
   }
   return ok();
 }
@@ -335,11 +366,7 @@ Status TargetStore::create_tables(const std::vector<TargetTable>& created,
                                                       {postgres::text_param(name)}));
     if (there.boolean(0, 0)) {
       connection_.rollback();
-      return fail(target_error("target.create_table", name,
-                               "a table of this name is there already, and crossfade did not make "
-                               "it",
-                               "give an empty database with --target, or another schema with "
-                               "--target-schema"));
+      return fail(name_taken(name));
     }
     CROSSFADE_TRY(connection_.exec(entry.table->create_table_ddl));
     CROSSFADE_TRY(insert_table(connection_, entry));

@@ -16,6 +16,7 @@
 #include "engine/core/strong.h"
 #include "engine/postgres/connection.h"
 #include "engine/run/route_file.h"
+#include "engine/schema/plan.h"
 
 namespace crossfade::run {
 
@@ -65,6 +66,9 @@ class TargetStore {
   Result<bool> exists();
   // Creates it for this source if it is absent. When it belongs to another source: an error.
   Status ensure(const std::string& source_id, const std::string& target_schema);
+  // Before either side is written to: the role may create what is needed, and no table of these
+  // names is there.
+  Status check_room(const std::string& target_schema, const std::vector<schema::TablePlan>& plans);
 
   // Takes the lease: no other engine can commit from then on. kFenced when a live one holds it.
   Result<LeaseToken> take_lease(const std::string& holder, StopSource& stop);

@@ -83,7 +83,7 @@ std::string to_text(const VerifyReport& report) {
   return head + out;
 }
 
-VerifyRound::VerifyRound(std::vector<std::shared_ptr<const Table>> tables)
+VerifyRound::VerifyRound(const std::vector<std::shared_ptr<const Table>>& tables)
     : open_tables_(tables.size()) {
   for (const auto& table : tables) {
     index_[table->name] = report_.tables.size();

@@ -37,7 +37,7 @@ struct VerifyReport {
 
 class VerifyRound {
  public:
-  explicit VerifyRound(std::vector<std::shared_ptr<const Table>> tables);
+  explicit VerifyRound(const std::vector<std::shared_ptr<const Table>>& tables);
 
   void add(const Table& table, bool last, const verify::ChunkVerdict& verdict, Lsn at);
   [[nodiscard]] bool done() const { return open_tables_ == 0; }

@@ -120,7 +120,7 @@ std::string same_value(const Column& parent, const Column& child) {
     return column.collation == "BINARY" || column.collation == "NOCASE" ||
            column.collation == "RTRIM";
   };
-  const std::string plain = fmt::format("p.{} = c.{}", parent.source_sql, child.source_sql);
+  std::string plain = fmt::format("p.{} = c.{}", parent.source_sql, child.source_sql);
   if (parent.collation == "BINARY" && child.collation == "BINARY") return plain;
   const std::string exact = plain + " COLLATE BINARY";
   return built_in(parent) && built_in(child) ? plain + " AND " + exact : exact;

@@ -158,9 +158,9 @@ class TableReader {
         table_.foreign_keys.push_back(std::move(key));
       }
       ForeignKey& key = table_.foreign_keys.back();
-      key.columns.push_back(std::string(row.bytes(2)));
+      key.columns.emplace_back(row.bytes(2));
       if (row.storage(3) != StorageClass::kNull) {
-        key.parent_columns.push_back(std::string(row.bytes(3)));
+        key.parent_columns.emplace_back(row.bytes(3));
       }
     }
   }

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <utility>
 
 #include "engine/core/limits.h"
@@ -53,6 +55,16 @@ int open_flags(Access access) {
   return SQLITE_OPEN_READONLY;
 }
 
+// A read-only connection to a WAL database that nobody has open makes its -wal and -shm, and leaves
+// them. One that may write removes them at its end, having written nothing.
+bool would_leave_files(const std::string& path) {
+  constexpr std::streamoff kReadVersion = 19;  // fileformat2.html: 2 means WAL
+  std::ifstream header(path, std::ios::binary);
+  header.seekg(kReadVersion);
+  return header.get() == 2 && ::access((path + "-wal").c_str(), F_OK) != 0 &&
+         ::access(path.c_str(), W_OK) == 0;
+}
+
 }  // namespace
 
 void Connection::Close::operator()(sqlite3* db) const {
@@ -65,8 +77,10 @@ Connection::Connection(std::unique_ptr<sqlite3, Close> db, std::string path)
 Result<Connection> Connection::open(const OpenOptions& options) {
   CROSSFADE_TRY(check_path(options));
   sqlite3* raw = nullptr;
+  const bool tidy = options.access == Access::kReadOnly && would_leave_files(options.path);
+  const Access access = tidy ? Access::kReadWrite : options.access;
   const int rc = sqlite3_open_v2(options.path.c_str(), &raw,
-                                 open_flags(options.access) | SQLITE_OPEN_NOMUTEX, nullptr);
+                                 open_flags(access) | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<sqlite3, Close> db(raw);
   if (rc != SQLITE_OK) return fail(make_error(rc, raw, "source.open", options.path));
   sqlite3_extended_result_codes(raw, 1);
@@ -74,12 +88,17 @@ Result<Connection> Connection::open(const OpenOptions& options) {
   // The schema of somebody else's file is not to be trusted to run functions with side effects.
   sqlite3_db_config(raw, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   Connection connection(std::move(db), options.path);
-  CROSSFADE_TRY(connection.exec(fmt::format("PRAGMA cache_size=-{}", limits::kSqliteCacheKiB)));
-  if (auto probe = connection.query_int("SELECT count(*) FROM sqlite_master"); !probe) {
-    Error error = std::move(probe).error();
+  // The first statement reads the header: what is wrong with the file, it says.
+  auto probed = connection.query_int("SELECT count(*) FROM sqlite_master");
+  if (!probed) {
+    Error error = std::move(probed).error();
     error.op = "source.open";
     error.object = options.path;
     return fail(std::move(error));
+  }
+  CROSSFADE_TRY(connection.exec(fmt::format("PRAGMA cache_size=-{}", limits::kSqliteCacheKiB)));
+  if (tidy) {
+    CROSSFADE_TRY(connection.exec("PRAGMA query_only=1"));
   }
   return connection;
 }

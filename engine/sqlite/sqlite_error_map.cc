@@ -34,6 +34,21 @@ const char* hint_for(int primary) {
   }
 }
 
+// Whether it is about the file rather than about the statement that met it.
+bool concerns_file(int primary) {
+  switch (primary) {
+    case SQLITE_CANTOPEN:
+    case SQLITE_CORRUPT:
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_NOTADB:
+    case SQLITE_READONLY:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 Error make_error(int rc, sqlite3* db, std::string op, std::string object) {
@@ -44,6 +59,10 @@ Error make_error(int rc, sqlite3* db, std::string op, std::string object) {
       primary == SQLITE_BUSY || primary == SQLITE_LOCKED ? Remedy::kRetry : Remedy::kStop;
   error.op = std::move(op);
   error.object = std::move(object);
+  const char* path = db != nullptr ? sqlite3_db_filename(db, "main") : nullptr;
+  if (path != nullptr && concerns_file(primary) && error.object != path) {
+    error.object = fmt::format("{}: {}", path, error.object);
+  }
   const char* message = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
   error.native = fmt::format("SQLite error {} ({}): {}", rc, sqlite3_errstr(rc), message);
   error.hint = hint_for(primary);

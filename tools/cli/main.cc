@@ -60,6 +60,15 @@ Status settle(Arguments* a) {
   engine.target_schema = s.target_schema.value_or("public");
   engine.quarantine = s.quarantine.value_or(false);
   engine.keep_journal_mode = s.keep_journal_mode.value_or(false);
+  if (s.max_pause_ms.value_or(1) <= 0) {
+    Error error;
+    error.code = ErrorCode::kUsage;
+    error.op = "config";
+    error.object = "max_pause_ms";
+    error.native = fmt::format("{} is no pause", *s.max_pause_ms);
+    error.hint = "give a number of milliseconds above 0";
+    return fail(std::move(error));
+  }
   a->cutover.max_pause =
       std::chrono::milliseconds(s.max_pause_ms.value_or(limits::kMaxPauseDefault.count()));
   // On a terminal the progress is drawn; lines of the log would run through it.

@@ -1,0 +1,228 @@
+// Promise: whatever an application does to its database, under whatever schema, its statements come
+// out as without capture, and PostgreSQL ends up with the same rows.
+//
+// Each seed makes a schema, rows and statements of its own, and runs them against the source under
+// a live engine and against a twin without capture. CROSSFADE_SEED=n runs one seed,
+// CROSSFADE_SEEDS=n that many.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "engine/observe/log.h"
+#include "tests/support/cluster.h"
+#include "tests/support/connect.h"
+#include "tests/support/engine_run.h"
+#include "tests/support/oracle.h"
+#include "tests/support/random_schema.h"
+#include "tests/support/random_writes.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/twin.h"
+#include "tests/support/wait.h"
+
+namespace crossfade::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr uint64_t kSeedsDefault = 300;
+constexpr size_t kScriptsWhileCopying = 40;
+constexpr size_t kScriptsAfter = 60;
+constexpr seconds kSettleMax{30};
+
+uint64_t number_from_environment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr || *text == '\0' ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// One seed, from an empty file to the comparison.
+class ModelRun {
+ public:
+  explicit ModelRun(uint64_t seed)
+      : random_(seed), writes_(random_, schema_), path_(dir_.file("app.db")), twin_(path_) {}
+  ~ModelRun() {
+    engine_.reset();
+    TestCluster::drop_database(url_);
+  }
+  ModelRun(const ModelRun&) = delete;
+  ModelRun& operator=(const ModelRun&) = delete;
+
+  // Empty, or what went wrong.
+  std::string run() {
+    make_source();
+    changes_schema_ = random_.one_in(2);
+    restarts_ = random_.one_in(3);
+    start_engine();
+    for (size_t i = 0; i < kScriptsWhileCopying; ++i) {
+      // The writes spread over the copy, however fast it is.
+      (void)wait_until([&] { return engine_->status().phase == "following"; }, milliseconds(1),
+                       milliseconds(1));
+      step();
+      if (!twin_.difference().empty()) return twin_.difference();
+    }
+    if (auto amiss = engine_->settle(kSettleMax); !amiss.empty()) return amiss;
+    for (size_t i = 0; i < kScriptsAfter; ++i) {
+      step();
+      if (!twin_.difference().empty()) return twin_.difference();
+    }
+    return check_end();
+  }
+
+  [[nodiscard]] std::string history() const { return twin_.history(); }
+  [[nodiscard]] size_t statements() const { return statements_; }
+  [[nodiscard]] size_t succeeded() const { return succeeded_; }
+
+ private:
+  void make_source() {
+    twin_.source().run("PRAGMA synchronous = OFF");
+    if (!random_.one_in(6)) twin_.source().run("PRAGMA journal_mode = WAL");
+    twin_.run(random_.one_in(2) ? "PRAGMA foreign_keys = ON" : "PRAGMA foreign_keys = OFF");
+    twin_.run(random_.one_in(3) ? "PRAGMA recursive_triggers = ON" : "");
+    for (size_t i = 1 + random_.below(4); i > 0; --i) {
+      add_random_table(random_, &schema_);
+      const RandomTable& made = schema_.tables.back();
+      if (!execute(create_sql(made, made.name))) schema_.tables.pop_back();
+      if (schema_.tables.empty()) ++i;
+    }
+    for (const RandomTable& table : schema_.tables) {
+      for (const std::string& sql : extras_sql(table)) execute(sql);
+    }
+    for (const std::string& sql : writes_.initial_rows()) execute(sql);
+  }
+
+  bool execute(const std::string& sql) {
+    ++statements_;
+    const bool done = twin_.run(sql).ok();
+    succeeded_ += done ? 1 : 0;
+    return done;
+  }
+
+  // False: a statement failed. No transaction is left open.
+  bool execute_all(const RandomWrites::Script& script) {
+    bool all = true;
+    for (const std::string& sql : script) all = execute(sql) && all;
+    if (twin_.in_transaction()) twin_.run("ROLLBACK");
+    return all;
+  }
+
+  void step() {
+    if (changes_schema_ && random_.one_in(30)) {
+      change_schema();
+    } else if (restarts_ && random_.one_in(30)) {
+      stop_error_ += engine_->stop();
+      start_engine();
+    } else if (random_.one_in(60)) {
+      execute_all(writes_.big_transaction());
+    } else {
+      execute_all(writes_.script());
+    }
+  }
+
+  void change_schema() {
+    RandomWrites::Change change = writes_.change();
+    if (execute_all(change.statements)) {
+      schema_ = std::move(change.after);
+      return;
+    }
+    schema_.made = change.after.made;
+    // What is left of a change that broke off half way.
+    std::erase_if(schema_.tables, [&](const RandomTable& table) {
+      return !twin_.run("SELECT 1 FROM " + sql_quote(table.name) + " LIMIT 1").ok();
+    });
+    while (schema_.tables.empty()) {
+      add_random_table(random_, &schema_);
+      if (!execute(create_sql(schema_.tables.back(), schema_.tables.back().name))) {
+        schema_.tables.pop_back();
+      }
+    }
+  }
+
+  void start_engine() { engine_ = std::make_unique<EngineRun>(path_, url_); }
+
+  std::string check_end() {
+    if (!stop_error_.empty()) return stop_error_;
+    if (auto amiss = engine_->settle(kSettleMax); !amiss.empty()) return amiss;
+    const auto verified = engine_->verify(kSettleMax);
+    if (!verified) return "verify did not answer: " + engine_->settle(milliseconds(0));
+    if (auto amiss = engine_->settle(kSettleMax); !amiss.empty()) return amiss;
+    if (auto error = engine_->stop(); !error.empty()) return error;
+    if (auto differ = twin_.compare(); !differ.empty()) {
+      return "the source is not its twin: " + differ;
+    }
+    const int64_t aside = quarantined();
+    const std::string differ = compare_databases(path_, url_);
+    if (aside == 0) {
+      if (verified->exit_code != 0) return "verify: " + verified->text + "\n" + differ;
+      return differ;
+    }
+    // 3: rows are set aside. They are what the target lacks, and nothing else is.
+    if (verified->exit_code != 3) return fmt::format("verify: {}", verified->text);
+    return lacks_only(differ, aside);
+  }
+
+  int64_t quarantined() {
+    auto target = connect_or_die(url_);
+    const auto rows = target.exec("SELECT count(*) FROM crossfade.quarantine");
+    return rows ? rows.value().integer(0, 0) : -1;
+  }
+
+  static std::string lacks_only(const std::string& report, int64_t aside) {
+    int64_t missing = 0;
+    for (size_t at = report.find("; "); at != std::string::npos; at = report.find("; ", at + 1)) {
+      int64_t less = 0;
+      int64_t more = 0;
+      if (std::sscanf(report.c_str() + at, "; %ld and %ld differ", &less, &more) != 2) continue;
+      if (more != 0) return report;
+      missing += less;
+    }
+    return missing == aside ? "" : fmt::format("{} rows are set aside\n{}", aside, report);
+  }
+
+  Random random_;
+  RandomSchema schema_;
+  RandomWrites writes_;
+  const TempDir dir_;
+  const std::string path_;
+  Twin twin_;
+  const std::string url_ = TestCluster::create_database();
+  std::unique_ptr<EngineRun> engine_;
+  std::string stop_error_;
+  bool changes_schema_ = false;
+  bool restarts_ = false;
+  size_t statements_ = 0;
+  size_t succeeded_ = 0;
+};
+
+TEST(ModelTest, RandomWritesUnderRandomSchemasArriveAndComeOutAsWithoutCapture) {
+  CROSSFADE_NEEDS_POSTGRES();
+  log::init(log::Level::kError);
+  const uint64_t only = number_from_environment("CROSSFADE_SEED", 0);
+  const uint64_t first = only == 0 ? 1 : only;
+  const uint64_t count = only == 0 ? number_from_environment("CROSSFADE_SEEDS", kSeedsDefault) : 1;
+  size_t statements = 0;
+  size_t succeeded = 0;
+  int failures = 0;
+  for (uint64_t seed = first; seed < first + count && failures < 5; ++seed) {
+    ModelRun model(seed);
+    const auto t0 = Deadline::Clock::now();
+    const std::string amiss = model.run();
+    if (std::getenv("CROSSFADE_SHOW")) fmt::print(stderr, "{}\n", model.history());
+    fmt::print(stderr, "seed {} {}\n", seed, (Deadline::Clock::now() - t0).count() / 1000000);
+    if (!amiss.empty()) {
+      ADD_FAILURE() << "CROSSFADE_SEED=" << seed << ": " << amiss << "\n" << model.history();
+      ++failures;
+    }
+    statements += model.statements();
+    succeeded += model.succeeded();
+  }
+  // Constraints may fail many; if they failed most, little would be tested.
+  EXPECT_GT(succeeded * 2, statements);
+  RecordProperty("statements", static_cast<int>(statements));
+  RecordProperty("succeeded", static_cast<int>(succeeded));
+}
+
+}  // namespace
+}  // namespace crossfade::testing

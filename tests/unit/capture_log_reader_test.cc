@@ -1,0 +1,168 @@
+#include "capture/log_reader.h"
+
+#include <fmt/format.h>
+
+#include "tests/unit/capture_fixture.h"
+#include "tests/unit/random_writes.h"
+
+namespace crossfade::capture {
+namespace {
+
+using testing::CapturedDatabase;
+using testing::kWhole;
+using testing::kWriteSchema;
+using testing::RandomWrites;
+
+// One seed: some hundred writes, in and out of transactions, read in parts of `bytes_max`.
+void follow_random_writes(uint64_t seed, size_t bytes_max, bool recursive_triggers) {
+  CapturedDatabase db(kWriteSchema);
+  db.must(recursive_triggers ? "PRAGMA recursive_triggers=ON; PRAGMA foreign_keys=ON"
+                             : "PRAGMA recursive_triggers=OFF; PRAGMA foreign_keys=ON");
+  db.must("PRAGMA trusted_schema=OFF");
+  RandomWrites writes(seed);
+  for (int i = 0; i < 20; ++i) (void)db.source().exec(writes.statement());
+  db.capture();
+  std::string since;
+  for (int round = 0; round < 6; ++round) {
+    since.clear();
+    for (int i = 0; i < 15; ++i) {
+      std::string sql = writes.statement();
+      if (writes.below(6) == 0) {
+        sql = fmt::format("SAVEPOINT s; {}; {}; {}", sql, writes.statement(),
+                          writes.below(2) == 0 ? "RELEASE s" : "ROLLBACK TO s; RELEASE s");
+      }
+      const Status done = db.source().exec(sql);
+      if (!done && db.source().in_transaction()) db.must("ROLLBACK");
+      since += fmt::format("{};{}\n", sql, done ? "" : "  -- refused");
+    }
+    ASSERT_TRUE(db.follows(bytes_max))
+        << "seed " << seed << ", parts of " << bytes_max << " bytes, recursive_triggers "
+        << recursive_triggers << ", after\n"
+        << since;
+  }
+}
+
+// Promise: what the reader gives, replayed, is exactly the tables at each watermark.
+TEST(LogReaderModelTest, WholeBatchesGiveTheTables) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    follow_random_writes(seed, kWhole, seed % 2 == 0);
+    if (::testing::Test::HasFatalFailure()) return;
+  }
+}
+
+TEST(LogReaderModelTest, BatchesInManyPartsGiveTheTables) {
+  for (uint64_t seed = 1001; seed <= 1200; ++seed) {
+    follow_random_writes(seed, seed % 3 == 0 ? 1 : 700, seed % 2 == 0);
+    if (::testing::Test::HasFatalFailure()) return;
+  }
+}
+
+TEST(LogReaderTest, NothingWrittenIsAnEmptyClosingBatch) {
+  CapturedDatabase db("CREATE TABLE t(id INTEGER PRIMARY KEY)");
+  db.capture();
+  const auto parts = db.read_log();
+  ASSERT_TRUE(parts);
+  ASSERT_EQ(parts.value().size(), 1U);
+  EXPECT_TRUE(parts.value()[0].closes_watermark);
+  EXPECT_TRUE(parts.value()[0].changes.empty());
+}
+
+TEST(LogReaderTest, OnlyTheLastPartClosesTheWatermark) {
+  CapturedDatabase db("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+  db.capture();
+  db.must("INSERT INTO t VALUES (1,'a'),(2,'b'),(3,'c')");
+  const auto parts = db.read_log(1);
+  ASSERT_TRUE(parts);
+  ASSERT_EQ(parts.value().size(), 3U);
+  EXPECT_FALSE(parts.value()[0].closes_watermark);
+  EXPECT_FALSE(parts.value()[1].closes_watermark);
+  EXPECT_TRUE(parts.value()[2].closes_watermark);
+  EXPECT_LT(parts.value()[0].through, parts.value()[1].through);
+}
+
+// Promise: a snapshot does not see what is committed after it began.
+TEST(LogReaderTest, LaterCommitsBelongToTheNextWatermark) {
+  const std::string path = ::testing::TempDir() + fmt::format("log_reader_{}.db", ::getpid());
+  {
+    CapturedDatabase db("PRAGMA journal_mode=WAL; CREATE TABLE t(id INTEGER PRIMARY KEY)", path);
+    db.capture();
+    auto writer = CapturedDatabase::open(path);
+    ASSERT_TRUE(writer.exec("INSERT INTO t VALUES (1)"));
+    const auto first = db.reader().begin_snapshot();
+    ASSERT_TRUE(first);
+    ASSERT_TRUE(writer.exec("INSERT INTO t VALUES (2); CREATE TABLE other(x)"));
+    const auto batch = db.reader().read(Lsn{0}, kWhole);
+    ASSERT_TRUE(batch) << describe(batch.error());
+    EXPECT_EQ(batch.value().through, first.value().newest);
+    ASSERT_EQ(batch.value().changes.size(), 1U);
+    const auto second = db.reader().begin_snapshot();
+    ASSERT_TRUE(second);
+    EXPECT_EQ(second.value().newest, first.value().newest.next());
+    EXPECT_GT(second.value().schema_version, first.value().schema_version);
+  }
+  for (const char* suffix : {"", "-wal", "-shm"}) ::unlink((path + suffix).c_str());
+}
+
+TEST(LogReaderTest, RetiredShapesAndOldPositionsAreSkipped) {
+  CapturedDatabase db("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+  db.capture();
+  db.must("INSERT INTO t VALUES (1, 'before')");
+  db.capture();  // again: the first shape is retired, its changes are in the content already
+  db.must("INSERT INTO t VALUES (2, 'after')");
+  const auto changes = db.changes();
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].after[0], Value(int64_t{2}));
+}
+
+TEST(LogReaderTest, NamesATableWhoseKeyHoldsANull) {
+  CapturedDatabase db("CREATE TABLE t(k TEXT PRIMARY KEY, v); CREATE TABLE f(k TEXT PRIMARY KEY)");
+  db.capture();
+  db.must("INSERT INTO t VALUES ('a', 1); INSERT INTO f VALUES ('a')");
+  (void)db.changes();
+  EXPECT_FALSE(db.reader().null_key_table().has_value());
+  db.must("UPDATE t SET k=NULL");
+  (void)db.changes();
+  EXPECT_EQ(db.reader().null_key_table(), "t");
+}
+
+// What somebody else may do to the log, each of which is an error and never a crash.
+class TamperedLogTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(TamperedLogTest, IsAnError) {
+  std::string wide = "CREATE TABLE wide(id INTEGER PRIMARY KEY";
+  for (int i = 0; i < 69; ++i) wide += fmt::format(",c{}", i);
+  CapturedDatabase db("CREATE TABLE t(id INTEGER PRIMARY KEY, v);" + wide + ")");
+  db.capture();
+  // Positions: 1 t; 2, 3, 4 wide (32 + 32 + 6 values); 5 t.
+  db.must(
+      "INSERT INTO t VALUES (1,1); INSERT INTO wide(id) VALUES (1); INSERT INTO t VALUES (2,2)");
+  ASSERT_EQ(newest_lsn(db.source()).value(), Lsn{5});
+  db.must(GetParam());
+  for (const size_t bytes_max : {size_t{1}, kWhole}) {
+    const auto parts = db.read_log(bytes_max);
+    ASSERT_FALSE(parts) << GetParam();
+    EXPECT_EQ(parts.error().code, ErrorCode::kSource);
+    EXPECT_EQ(parts.error().remedy, Remedy::kStop);
+    EXPECT_TRUE(parts.error().lsn.has_value());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, TamperedLogTest,
+                         ::testing::Values("DELETE FROM _crossfade_log WHERE lsn=1",
+                                           "DELETE FROM _crossfade_log WHERE lsn=2",
+                                           "DELETE FROM _crossfade_log WHERE lsn=3",
+                                           "DELETE FROM _crossfade_log WHERE lsn=4",
+                                           "DELETE FROM _crossfade_log WHERE lsn IN (3,4)",
+                                           "UPDATE _crossfade_log SET lsn=100 WHERE lsn=5",
+                                           "UPDATE _crossfade_log SET op=0 WHERE lsn=1",
+                                           "UPDATE _crossfade_log SET op=1 WHERE lsn=3",
+                                           "UPDATE _crossfade_log SET op=0 WHERE lsn=5",
+                                           "UPDATE _crossfade_log SET op=77 WHERE lsn=1",
+                                           "UPDATE _crossfade_log SET op='x' WHERE lsn=1",
+                                           "UPDATE _crossfade_log SET op=2 WHERE lsn=2",
+                                           "UPDATE _crossfade_log SET tbl=1 WHERE lsn=2",
+                                           "UPDATE _crossfade_log SET tbl=1 WHERE lsn=3",
+                                           "INSERT INTO _crossfade_log(tbl,op) VALUES (1,0)"));
+
+}  // namespace
+}  // namespace crossfade::capture
