@@ -63,17 +63,40 @@ std::string collate(const std::string& collation) {
   return " COLLATE " + quote(collation);
 }
 
-// A literal that can stand in any SQLite's trigger: a plain number or quoted ASCII text.
-bool is_plain_literal(const std::string& sql) {
-  const bool ascii =
-      std::all_of(sql.begin(), sql.end(), [](char c) { return c >= ' ' && c <= '~'; });
-  if (sql.empty() || !ascii) return false;
-  if (sql.front() == '\'') {
-    const std::string_view inside = std::string_view(sql).substr(1);
-    return sql.size() >= 2 && inside.find('\'') == inside.size() - 1;
+bool all_digits(std::string_view text, std::string_view digits) {
+  return !text.empty() && text.find_first_not_of(digits) == std::string_view::npos;
+}
+
+// [+-] digits [. digits] [e [+-] digits], with digits on one side of the point at least.
+bool is_number(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789";
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  const size_t e = text.find_first_of("eE");
+  if (e != std::string_view::npos) {
+    std::string_view exponent = text.substr(e + 1);
+    if (exponent.starts_with('-') || exponent.starts_with('+')) exponent.remove_prefix(1);
+    if (!all_digits(exponent, kDigits)) return false;
+    text = text.substr(0, e);
   }
-  const size_t digits = sql.front() == '-' || sql.front() == '+' ? 1 : 0;
-  return sql.size() > digits && sql.find_first_not_of("0123456789", digits) == std::string::npos;
+  const size_t point = text.find('.');
+  if (point == std::string_view::npos) return all_digits(text, kDigits);
+  return all_digits(std::string(text.substr(0, point)) + std::string(text.substr(point + 1)),
+                    kDigits);
+}
+
+// A literal that can stand in any SQLite's trigger: a number, a quoted text, a blob.
+bool is_plain_literal(std::string_view sql) {
+  const bool blob = sql.starts_with("x'") || sql.starts_with("X'");
+  const std::string_view quoted = blob ? sql.substr(1) : sql;
+  if (!quoted.starts_with('\'')) return is_number(sql);
+  if (quoted.size() < 2 || !quoted.ends_with('\'')) return false;
+  const std::string_view inside = quoted.substr(1, quoted.size() - 2);
+  if (blob) return inside.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+  // Quotes inside come in pairs.
+  for (size_t at = 0; (at = inside.find('\'', at)) != std::string_view::npos; at += 2) {
+    if (at + 1 == inside.size() || inside[at + 1] != '\'') return false;
+  }
+  return true;
 }
 
 // What the row will hold in `column`. For NOT NULL columns REPLACE puts the default in a NULL's
@@ -93,6 +116,9 @@ std::string same_key(const Table& table, const UniqueKey& key) {
     out += fmt::format("{}t.{}={}{}", out.empty() ? "" : " AND ", column.source_sql,
                        new_value(column), collate(part.collation));
   }
+  // Only rows that the partial index holds can be replaced through it; and without its predicate
+  // SQLite may not use it, and would scan the table at each write.
+  if (!key.where_sql.empty()) out += " AND (" + key.where_sql + ")";
   return out;
 }
 

@@ -51,6 +51,8 @@ struct UniqueKey {
     std::string collation;  // of the index, which may differ from the column's
   };
   std::vector<Part> parts;
+  // The predicate of a partial index, if it can stand in another statement as it is; else empty.
+  std::string where_sql;
 };
 
 struct Index {

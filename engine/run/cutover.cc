@@ -26,6 +26,8 @@ using std::chrono::milliseconds;
 constexpr int64_t kNearChanges = 2'000;
 constexpr size_t kNearKeys = 2'000;
 constexpr std::chrono::seconds kGateWait{60};
+// A statement that times out costs the connection: an answer may take this long at least.
+constexpr std::chrono::milliseconds kStatementPauseMin{250};
 
 Error stepped_back(std::string native, std::string hint) {
   Error error;
@@ -188,6 +190,9 @@ class CutoverDriver {
     }
     pause_began_ = Deadline::Clock::now();
     pause_end_ = Deadline::after(options_.max_pause);
+    // A statement that waits for somebody's lock on the target would outlast the pause.
+    move_.target.connection().set_statement_timeout(
+        std::max(options_.max_pause, kStatementPauseMin));
     fault_point("cutover.locked");
     CROSSFADE_TRY(const int64_t version, lock_connection_->query_int("PRAGMA schema_version"));
     if (version != move_.schema_version) {
@@ -253,6 +258,7 @@ class CutoverDriver {
   }
 
   CutoverEvent flip() {
+    move_.target.connection().set_statement_timeout(limits::kStatementTimeout);
     move_.target.connection().ignore_stop(true);
     auto flipped = move_.target.flip_route(move_.token, report_.epoch, Primary::kPostgres);
     move_.target.connection().ignore_stop(false);
@@ -314,6 +320,7 @@ class CutoverDriver {
   Status step_back() {
     lock_.reset();
     lock_connection_.reset();
+    move_.target.connection().set_statement_timeout(limits::kStatementTimeout);
     if (!machine_.fence_may_be_up()) return ok();
     CROSSFADE_TRY(const int64_t dropped, capture::lower_fence(move_.source.connection()));
     log::warn(fmt::format("stepped back: SQLite accepts writes again ({} fence triggers removed)",

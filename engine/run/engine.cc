@@ -21,6 +21,11 @@ bool may_pass(const Error& error) {
          error.remedy == Remedy::kRetry;
 }
 
+// An operation that was broken off, or whose repetition was: the next start takes it up again.
+bool stop_may_cause(const Error& error) {
+  return error.code == ErrorCode::kInterrupted || may_pass(error);
+}
+
 Error replaced(const std::string& path, std::string native) {
   Error error;
   error.code = ErrorCode::kSourceReplaced;
@@ -239,8 +244,7 @@ Status Engine::run(bool until_idle) {
   if (!opened) {
     answer_all(opened.error());
     close_cluster();
-    const bool asked = stop_.requested() && opened.error().code == ErrorCode::kInterrupted;
-    return asked ? ok() : opened;
+    return stop_.requested() && stop_may_cause(opened.error()) ? ok() : opened;
   }
   Backoff backoff(limits::kReconnectBase, limits::kReconnectCap, limits::kReconnectAttemptsMax);
   Status status = ok();
@@ -256,16 +260,9 @@ Status Engine::run(bool until_idle) {
                           describe(status.error())));
     stop_.wait_until(Deadline::after(backoff.pause()));
     if (stop_.requested()) break;
-    if (!target_->connection().alive()) {
-      if (auto connected = connect(); !connected && !may_pass(connected.error())) {
-        status = std::move(connected);
-        break;
-      }
-    }
+    next = Next::kAgain;  // which connects again
   }
-  if (stop_.requested() && (status || status.error().code == ErrorCode::kInterrupted)) {
-    status = ok();
-  }
+  if (stop_.requested() && (status || stop_may_cause(status.error()))) status = ok();
   if (!status) answer_all(status.error());
   board_.update([](StatusReport& r) { r.running = false; });
   audit_->record("engine_stopped", {{"ok", status.has_value()}});

@@ -61,10 +61,11 @@ static void from_json(const json& j, UniqueKey::Part& p) {
   j.at("collation").get_to(p.collation);
 }
 static void to_json(json& j, const UniqueKey& k) {
-  j = {{"parts", k.parts}};
+  j = {{"parts", k.parts}, {"where_sql", k.where_sql}};
 }
 static void from_json(const json& j, UniqueKey& k) {
   j.at("parts").get_to(k.parts);
+  j.at("where_sql").get_to(k.where_sql);
 }
 
 static void to_json(json& j, const Index::Part& p) {

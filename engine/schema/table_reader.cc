@@ -10,6 +10,7 @@
 
 #include "engine/core/digest.h"
 #include "engine/schema/catalog.h"
+#include "engine/schema/sql_lexer.h"
 #include "engine/schema/utf8.h"
 #include "engine/sqlite/connection.h"
 #include "engine/sqlite/sqlite_error_map.h"
@@ -184,9 +185,31 @@ class TableReader {
       UniqueKey key;
       for (const Index::Part& part : index.parts)
         key.parts.push_back({part.column, part.collation});
+      if (index.partial) key.where_sql = predicate_of(index);
       const auto at = index.primary ? table_.unique_keys.begin() : table_.unique_keys.end();
       table_.unique_keys.insert(at, std::move(key));
     }
+  }
+
+  // The text after WHERE, if each name in it means the same in any statement on this table: no
+  // qualified names, and no double-quoted text that may be a string.
+  [[nodiscard]] std::string predicate_of(const Index& index) const {
+    const std::vector<Token> tokens = tokenize(index.source_sql);
+    size_t at = 0;
+    while (at < tokens.size() && !is_symbol(tokens[at], '(')) ++at;
+    at = closing(tokens, at) + 1;
+    if (at + 1 >= tokens.size() || !is_word(tokens[at], "WHERE")) return "";
+    const bool plain = std::all_of(
+        tokens.begin() + static_cast<std::ptrdiff_t>(at), tokens.end(), [&](const Token& token) {
+          if (is_symbol(token, '.')) return false;
+          if (token.kind != TokenKind::kQuoted || !token.text.starts_with('"')) return true;
+          return std::any_of(table_.columns.begin(), table_.columns.end(),
+                             [&](const Column& c) { return same_name(c.name, meaning(token)); });
+        });
+    if (!plain) return "";
+    const char* const begin = tokens[at + 1].text.data();
+    const Token& last = tokens.back();
+    return {begin, static_cast<size_t>(last.text.data() + last.text.size() - begin)};
   }
 
   [[nodiscard]] std::string shape() const {

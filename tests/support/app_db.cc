@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 
@@ -45,6 +46,7 @@ std::string AppDb::value(const std::string& sql) {
 struct AppWriters::Shared {
   struct State {
     std::atomic<int64_t> acknowledged{0};
+    std::atomic<int64_t> longest_ms{0};
     std::atomic<bool> refused{false};
     std::string refusal;  // written before `refused`
   };
@@ -62,11 +64,15 @@ AppWriters::AppWriters(const std::string& path, int writers) : shared_(std::make
       AppDb db(path);
       while (!shared_->stop.load()) {
         const int64_t n = state.acknowledged.load() + 1;
+        const auto began = std::chrono::steady_clock::now();
         state.refusal = db.run(fmt::format("INSERT INTO app_entry(writer,n) VALUES({},{})", i, n));
         if (!state.refusal.empty()) {
           state.refused.store(true);
           return;
         }
+        const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::steady_clock::now() - began);
+        state.longest_ms.store(std::max<int64_t>(state.longest_ms.load(), took.count()));
         state.acknowledged.store(n);
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
@@ -97,6 +103,14 @@ int64_t AppWriters::acknowledged() const {
   int64_t total = 0;
   for (const Shared::State& state : shared_->writers) total += state.acknowledged.load();
   return total;
+}
+
+std::chrono::milliseconds AppWriters::longest_wait() const {
+  int64_t longest = 0;
+  for (const Shared::State& state : shared_->writers) {
+    longest = std::max(longest, state.longest_ms.load());
+  }
+  return std::chrono::milliseconds(longest);
 }
 
 int AppWriters::refused() const {

@@ -51,6 +51,8 @@ class AppWriters {
   [[nodiscard]] std::vector<Writer> result();
   // So far, of all writers.
   [[nodiscard]] int64_t acknowledged() const;
+  // The longest that one of their transactions took.
+  [[nodiscard]] std::chrono::milliseconds longest_wait() const;
   // How many of them have been refused.
   [[nodiscard]] int refused() const;
 

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <future>
 #include <utility>
 
 #include "capture/change_log.h"
 #include "engine/sqlite/connection.h"
+#include "tests/support/connect.h"
+#include "tests/support/oracle.h"
 #include "tests/support/wait.h"
 
 namespace crossfade::testing {
@@ -18,6 +21,19 @@ std::unique_ptr<run::Engine> make_engine(const std::string& database, const std:
   options.database = database;
   options.target = url;
   return std::make_unique<run::Engine>(std::move(options), stop);
+}
+
+// Whether the oracle's report is only of `aside` rows that the target has not got.
+bool lacks_only(const std::string& report, int64_t aside) {
+  int64_t missing = 0;
+  for (size_t at = report.find("; "); at != std::string::npos; at = report.find("; ", at + 1)) {
+    int64_t less = 0;
+    int64_t more = 0;
+    if (std::sscanf(report.c_str() + at, "; %ld and %ld differ", &less, &more) != 2) continue;
+    if (more != 0) return false;
+    missing += less;
+  }
+  return missing == aside;
 }
 
 }  // namespace
@@ -78,6 +94,19 @@ std::optional<run::TaskResult> EngineRun::verify(std::chrono::milliseconds withi
     return std::nullopt;
   }
   return result.get();
+}
+
+std::string check_target(const std::string& database, const std::string& url,
+                         const run::TaskResult& verified) {
+  auto target = connect_or_die(url);
+  const auto rows = target.exec("SELECT count(*) FROM crossfade.quarantine");
+  if (!rows) return describe(rows.error());
+  const int64_t aside = rows.value().integer(0, 0);
+  const std::string differ = compare_databases(database, url);
+  const int expected = aside == 0 ? 0 : 3;
+  if (verified.exit_code != expected) return "verify: " + verified.text + "\n" + differ;
+  if (aside == 0) return differ;
+  return lacks_only(differ, aside) ? "" : fmt::format("{} rows are set aside\n{}", aside, differ);
 }
 
 }  // namespace crossfade::testing

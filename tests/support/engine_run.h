@@ -42,4 +42,10 @@ class EngineRun {
   std::thread thread_;
 };
 
+// The engine at `url` has stopped, and nobody writes. `verified` is what verify said last. Empty
+// when both sides are equal, or when what the target lacks is what it set aside, verify said so
+// with exit code 3, and nothing else differs. Else what is amiss.
+[[nodiscard]] std::string check_target(const std::string& database, const std::string& url,
+                                       const run::TaskResult& verified);
+
 }  // namespace crossfade::testing

@@ -1,0 +1,131 @@
+// Promise: the engine may die at any named fault point. The next run completes or takes back what
+// was under way; both sides end equal, and exactly one of them accepts writes.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <regex>
+#include <set>
+
+#include "tests/support/move_test.h"
+#include "tests/support/oracle.h"
+
+namespace crossfade::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+
+constexpr int kDied = 70;  // what a fault point ends the process with
+
+const std::vector<std::string>& points() {
+  static const std::vector<std::string> kPoints = {"capture.install.before_commit",
+                                                   "capture.install.after_commit",
+                                                   "reconcile.before_create",
+                                                   "reconcile.after_create",
+                                                   "copy.chunk.before_commit",
+                                                   "copy.chunk.after_commit",
+                                                   "copy.key.before_commit",
+                                                   "live.before_commit",
+                                                   "apply.pipeline.before",
+                                                   "apply.pipeline.after",
+                                                   "apply.sets.table",
+                                                   "apply.commit.before",
+                                                   "apply.commit.after",
+                                                   "cutover.locked",
+                                                   "cutover.compared",
+                                                   "cutover.fence.before_commit",
+                                                   "cutover.fence.after_commit",
+                                                   "cutover.flip.after_commit"};
+  return kPoints;
+}
+
+// A point that is added to the code is added to the list above.
+TEST(FaultPointsTest, TheListIsComplete) {
+  std::set<std::string> found;
+  const std::regex call("fault_point\\(\"([^\"]+)\"\\)");
+  for (const char* folder : {"apply", "capture", "engine", "verify"}) {
+    const auto root = fs::path(CROSSFADE_SOURCE_DIR) / folder;
+    for (const auto& entry : fs::recursive_directory_iterator(root)) {
+      if (entry.path().extension() != ".cc") continue;
+      const std::string text = read_bytes(entry.path().string());
+      for (std::sregex_iterator at(text.begin(), text.end(), call), end; at != end; ++at) {
+        found.insert((*at)[1]);
+      }
+    }
+  }
+  EXPECT_EQ(found, std::set<std::string>(points().begin(), points().end()));
+}
+
+class FaultPointTest : public MoveTest, public ::testing::WithParamInterface<std::string> {
+ protected:
+  void SetUp() override {
+#ifndef CROSSFADE_FAULTS
+    GTEST_SKIP() << "SKIPPED: built without CROSSFADE_FAULTS";
+#endif
+    MoveTest::SetUp();
+  }
+  [[nodiscard]] static Process::Options dying(std::vector<std::string> arguments) {
+    Process::Options options = crossfade_command(std::move(arguments));
+    options.env["CROSSFADE_FAULT"] = GetParam();
+    return options;
+  }
+  // Lets the engine die at the point, whatever it takes to get there.
+  void die() {
+    const std::string& point = GetParam();
+    if (point.starts_with("cutover.")) {
+      ASSERT_EQ(run_until_verified().code, 0);
+      const Finished done = run_process(dying({"cutover", db_, "--no-rollback"}));
+      ASSERT_EQ(done.code, kDied) << done.err;
+    } else if (point.starts_with("apply.")) {
+      ASSERT_EQ(run_until_verified().code, 0);
+      // Few go as pipelined statements, many as sets.
+      const int rows = point.starts_with("apply.pipeline") ? 10 : 1000;
+      app(fmt::format("UPDATE purchase SET cents=cents+1 WHERE id<={}", rows));
+      const Finished done = run_process(dying({"run", db_, "--until", "verified"}));
+      ASSERT_EQ(done.code, kDied) << done.err;
+    } else {
+      const Finished done =
+          run_process(dying({"run", db_, "--target", url_, "--until", "verified"}));
+      ASSERT_EQ(done.code, kDied) << done.err;
+    }
+  }
+};
+
+TEST_P(FaultPointTest, TheNextRunPutsItRight) {
+  make_shop(1500);
+  die();
+  if (::testing::Test::HasFatalFailure()) return;
+  AppDb db(db_, seconds(2));
+  // Before the point of no return the application goes on by itself, but for the moments between
+  // fence and flip (docs/cutover.md).
+  const bool fenced =
+      GetParam() == "cutover.fence.after_commit" || GetParam() == "cutover.flip.after_commit";
+  const std::string refused = db.run("INSERT INTO journal VALUES(31,'after the crash')");
+  EXPECT_EQ(refused, fenced ? "no such function: crossfade_moved_to_postgresql" : "");
+  const bool flipped = GetParam() == "cutover.flip.after_commit";
+  EXPECT_EQ(crossfade({"run", db_, "--target", url_, "--until", "verified"}).code, 0);
+  EXPECT_EQ(compare_databases(db_, url_), "");
+  EXPECT_EQ(target_value("SELECT \"primary\" FROM crossfade.route"),
+            flipped ? "postgres" : "sqlite");
+  EXPECT_EQ(db.run("INSERT INTO journal VALUES(32,'later')").empty(), !flipped);
+  const auto route = nlohmann::json::parse(crossfade({"route", db_, "--json"}).out);
+  EXPECT_EQ(route.at("primary"), flipped ? "postgres" : "sqlite");
+  const Finished cutover = crossfade({"cutover", db_, "--no-rollback", "--json"});
+  EXPECT_EQ(cutover.code, 0) << cutover.err;
+  EXPECT_FALSE(db.run("INSERT INTO journal VALUES(33,'too late')").empty());
+  EXPECT_EQ(compare_databases(db_, url_), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryPoint, FaultPointTest, ::testing::ValuesIn(points()),
+                         [](const auto& param_info) {
+                           std::string name = param_info.param;
+                           for (char& c : name) {
+                             if (c == '.') c = '_';
+                           }
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace crossfade::testing
