@@ -109,6 +109,10 @@ TEST_P(FaultPointTest, TheNextRunPutsItRight) {
   EXPECT_EQ(compare_databases(db_, url_), "");
   EXPECT_EQ(target_value("SELECT \"primary\" FROM crossfade.route"),
             flipped ? "postgres" : "sqlite");
+  EXPECT_EQ(AppDb(db_).run("INSERT INTO journal VALUES(32,'later')").empty(), !flipped);
+  // A connection that met the fence keeps the schema that it knew: SQLite does not look again when
+  // a function is missing, until a statement of it gets as far as reading.
+  EXPECT_NE(db.value("SELECT count(*) FROM journal"), "");
   EXPECT_EQ(db.run("INSERT INTO journal VALUES(32,'later')").empty(), !flipped);
   const auto route = nlohmann::json::parse(crossfade({"route", db_, "--json"}).out);
   EXPECT_EQ(route.at("primary"), flipped ? "postgres" : "sqlite");

@@ -138,6 +138,7 @@ class ServerRestartTest : public RunResumeTest {
     if (::testing::Test::IsSkipped()) return;
     fs::permissions(dir_.path(), fs::perms(0711));
     options_.folder = dir_.file("pg");
+    options_.settings = {"fsync=off"};
     reap_at_exit(options_.folder);
     start_server();
     TestCluster::drop_database(url_);

@@ -239,6 +239,11 @@ void add_random_table(Random& random, RandomSchema* schema) {
   if (random.one_in(3)) add_unique(random, schema, &table);
   if (random.one_in(2)) add_foreign_key(random, *schema, &table);
   if (random.one_in(3)) add_trigger(random, schema, &table);
+  if (schema->delete_triggers) {
+    table.extras.push_back(
+        fmt::format("CREATE TRIGGER \"deleted {}\" AFTER DELETE ON {} BEGIN SELECT 1; END",
+                    ++schema->made, kSelf));
+  }
   schema->tables.push_back(std::move(table));
 }
 
