@@ -59,12 +59,12 @@ class ModelRun {
       (void)wait_until([&] { return engine_->status().phase == "following"; }, milliseconds(1),
                        milliseconds(1));
       step();
-      if (!twin_.difference().empty()) return twin_.difference();
+      if (auto differ = difference(); !differ.empty()) return differ;
     }
     if (auto amiss = engine_->settle(kSettleMax); !amiss.empty()) return amiss;
     for (size_t i = 0; i < kScriptsAfter; ++i) {
       step();
-      if (!twin_.difference().empty()) return twin_.difference();
+      if (auto differ = difference(); !differ.empty()) return differ;
     }
     return check_end();
   }
@@ -74,6 +74,10 @@ class ModelRun {
   [[nodiscard]] size_t succeeded() const { return succeeded_; }
 
  private:
+  [[nodiscard]] std::string difference() const {
+    return first_mismatch_.empty() ? twin_.difference() : first_mismatch_;
+  }
+
   void make_source() {
     twin_.source().run("PRAGMA synchronous = OFF");
     if (!random_.one_in(6)) twin_.source().run("PRAGMA journal_mode = WAL");
@@ -98,6 +102,12 @@ class ModelRun {
     ++statements_;
     const bool done = twin_.run(sql).ok();
     succeeded_ += done ? 1 : 0;
+    // One seed alone is looked at after every transaction, to name the one that went wrong. Not
+    // inside: reading first, it could no longer write once somebody else had.
+    if (every_transaction_ && first_mismatch_.empty() && !twin_.in_transaction()) {
+      first_mismatch_ = twin_.compare();
+      if (!first_mismatch_.empty()) first_mismatch_ = sql + "\n" + first_mismatch_;
+    }
     return done;
   }
 
@@ -170,6 +180,8 @@ class ModelRun {
   std::string stop_error_;
   bool changes_schema_ = false;
   bool restarts_ = false;
+  const bool every_transaction_ = number_from_environment("CROSSFADE_SEED", 0) != 0;
+  std::string first_mismatch_;
   size_t statements_ = 0;
   size_t succeeded_ = 0;
 };
