@@ -155,6 +155,27 @@ TriggerSql trigger(const Table& table, CaptureId id, std::string_view suffix,
   return out;
 }
 
+// True when a NULL in NEW hides what the row will hold in a unique key: a default that is no
+// literal will stand in the key, or any default under a generated column of it. Empty: never.
+std::string hidden_by_null(const Table& table) {
+  std::vector<bool> in_key(table.columns.size());
+  bool generated = false;
+  for (const UniqueKey& key : table.unique_keys) {
+    for (const UniqueKey::Part& part : key.parts) {
+      in_key[part.column] = true;
+      generated = generated || table.columns[part.column].generated;
+    }
+  }
+  std::string out;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    const Column& column = table.columns[i];
+    if (!column.not_null || !column.default_sql || column.generated) continue;
+    if (!generated && (!in_key[i] || is_plain_literal(*column.default_sql))) continue;
+    out += fmt::format("{}NEW.{} IS NULL", out.empty() ? "" : " OR ", column.source_sql);
+  }
+  return out;
+}
+
 // What REPLACE removes fires no DELETE trigger unless the connection set recursive_triggers, so
 // before each write the rows that stand in its way are noted by key; the reader looks whether they
 // still exist. One noted too many (OR IGNORE, upsert) is harmless.
@@ -180,6 +201,12 @@ void append_recheck_triggers(const Table& table, CaptureId id, std::vector<Trigg
       columns.push_back(quote(table.columns[part.column].name));
       any_column = any_column || table.columns[part.column].generated;
     }
+  }
+  if (const std::string hidden = hidden_by_null(table); !hidden.empty()) {
+    // Only REPLACE gets past that NULL, and any row may be the one: all are noted. Rare and dear.
+    on_insert += recheck(table, id, hidden);
+    on_update += recheck(table, id, hidden);
+    any_column = true;
   }
   if (!on_insert.empty()) {
     out->push_back(trigger(table, id, "replace", "BEFORE INSERT", "", on_insert));

@@ -17,7 +17,7 @@ struct Plan {
 };
 
 const Plan& plan() {
-  static const Plan made = [] {
+  static const Plan kPlan = [] {
     Plan p;
     if (const char* text = std::getenv("CROSSFADE_FAULT")) {
       const std::string_view spec(text);
@@ -27,7 +27,7 @@ const Plan& plan() {
     }
     return p;
   }();
-  return made;
+  return kPlan;
 }
 
 std::atomic<int> passes{0};

@@ -9,13 +9,13 @@ namespace crossfade::log {
 namespace {
 
 spdlog::logger& logger() {
-  static const std::shared_ptr<spdlog::logger> instance = [] {
+  static const std::shared_ptr<spdlog::logger> kInstance = [] {
     auto made = spdlog::stderr_color_mt("crossfade");
     made->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
     made->flush_on(spdlog::level::info);
     return made;
   }();
-  return *instance;
+  return *kInstance;
 }
 
 }  // namespace

@@ -217,6 +217,23 @@ INSTANTIATE_TEST_SUITE_P(
                     "CREATE TABLE t(id INTEGER PRIMARY KEY, u INT NOT NULL DEFAULT -5 UNIQUE)",
                     "INSERT INTO t VALUES (1,-5),(2,3)",
                     "UPDATE OR REPLACE t SET u=NULL WHERE id=2", 1},
+        Replacement{"default_blob",
+                    "CREATE TABLE t(id INTEGER PRIMARY KEY, u NOT NULL DEFAULT x'00ff' UNIQUE)",
+                    "INSERT INTO t VALUES (1,x'00ff')", "REPLACE INTO t VALUES (2,NULL)", 1},
+        Replacement{"default_real",
+                    "CREATE TABLE t(id INTEGER PRIMARY KEY, u NOT NULL DEFAULT -1.5e3 UNIQUE)",
+                    "INSERT INTO t VALUES (1,-1500.0)", "REPLACE INTO t VALUES (2,NULL)", 1},
+        Replacement{"default_quotes",
+                    "CREATE TABLE t(id INTEGER PRIMARY KEY, u NOT NULL DEFAULT 'it''s é' UNIQUE)",
+                    "INSERT INTO t VALUES (1,'it''s é')", "REPLACE INTO t VALUES (2,NULL)", 1},
+        Replacement{"default_expression",
+                    "CREATE TABLE t(id INTEGER PRIMARY KEY, u NOT NULL DEFAULT (1+1) UNIQUE)",
+                    "INSERT INTO t VALUES (1,2),(3,3)", "REPLACE INTO t VALUES (4,NULL)", 2},
+        Replacement{"default_under_generated",
+                    "CREATE TABLE t(id INTEGER PRIMARY KEY, x NOT NULL DEFAULT 'B',"
+                    " g AS (quote(x)) UNIQUE)",
+                    "INSERT INTO t(id,x) VALUES (1,'B'),(2,'C')", "REPLACE INTO t VALUES (3,NULL)",
+                    2},
         // UPDATE OF does not fire for a generated column whose inputs were set.
         Replacement{
             "generated", "CREATE TABLE t(id INTEGER PRIMARY KEY, x, g AS (x % 10) STORED UNIQUE)",
