@@ -26,6 +26,7 @@ using std::chrono::milliseconds;
 constexpr int64_t kNearChanges = 2'000;
 constexpr size_t kNearKeys = 2'000;
 constexpr std::chrono::seconds kGateWait{60};
+constexpr const char* kWaitHint = "no write was held up; run it when the target keeps pace";
 // A statement that times out costs the connection: an answer may take this long at least.
 constexpr std::chrono::milliseconds kStatementPauseMin{250};
 
@@ -112,12 +113,13 @@ class CutoverDriver {
     return CutoverEvent::kFailed;
   }
 
-  Status pump_until(Deadline deadline, const std::function<bool()>& reached, const char* what) {
+  Status pump_until(Deadline deadline, const std::function<bool()>& reached, const char* what,
+                    const char* hint) {
     while (!reached()) {
       if (move_.stop.requested()) return fail(stepped_back("stopped on request", ""));
       if (deadline.expired()) {
-        return fail(stepped_back(fmt::format("{} took longer than allowed", what),
-                                 "raise --max-pause, or run it when there is less traffic"));
+        return fail(stepped_back(
+            fmt::format("{} took longer than allowed ({} changes behind)", what, behind()), hint));
       }
       CROSSFADE_TRY(const auto got,
                     follower_.pump(deadline.sooner(Deadline::after(milliseconds(50)))));
@@ -155,11 +157,12 @@ class CutoverDriver {
     }
     const Deadline deadline = Deadline::after(kGateWait);
     CROSSFADE_TRY(pump_until(
-        deadline, [&] { return behind() <= kNearChanges; }, "catching up"));
+        deadline, [&] { return behind() <= kNearChanges; }, "catching up", kWaitHint));
     while (follower_.dirty().size() > kNearKeys) {
       follower_.start_keys_pass();
       CROSSFADE_TRY(pump_until(
-          deadline, [&] { return follower_.keys_outstanding() == 0; }, "comparing changed rows"));
+          deadline, [&] { return follower_.keys_outstanding() == 0; }, "comparing changed rows",
+          kWaitHint));
       CROSSFADE_TRY(check_keys(follower_.keys_verdict()));
     }
     return ok();
@@ -206,7 +209,7 @@ class CutoverDriver {
     follower_.source().nudge();
     return pump_until(
         pause_end_, [&] { return follower_.applied() >= report_.drained_lsn; },
-        "draining the last changes");
+        "draining the last changes", "raise --max-pause, or run it when there is less traffic");
   }
 
   Status compare() {

@@ -123,10 +123,10 @@ TEST_F(CutoverTest, ADryRunChangesNothing) {
 }
 
 // Every transaction on the target's table takes a second longer than the pause may last, and the
-// writers see to it that one is under way.
+// writers see to it that one is under way. They are slow enough that the stream stays near.
 TEST_F(CutoverTest, AnOverrunPauseStepsBack) {
   make_shop();
-  AppWriters writers(db_, 3);
+  AppWriters writers(db_, 3, milliseconds(20));
   follow();
   target_exec(R"(
     CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -54,13 +54,14 @@ struct AppWriters::Shared {
   std::deque<State> writers;  // they must not move
 };
 
-AppWriters::AppWriters(const std::string& path, int writers) : shared_(std::make_unique<Shared>()) {
+AppWriters::AppWriters(const std::string& path, int writers, std::chrono::milliseconds pace)
+    : shared_(std::make_unique<Shared>()) {
   EXPECT_EQ(AppDb(path).run("CREATE TABLE IF NOT EXISTS app_entry(id INTEGER PRIMARY KEY, writer "
                             "INTEGER NOT NULL, n INTEGER NOT NULL)"),
             "");
   for (int i = 0; i < writers; ++i) {
     Shared::State& state = shared_->writers.emplace_back();
-    threads_.emplace_back([this, path, i, &state] {
+    threads_.emplace_back([this, path, i, pace, &state] {
       AppDb db(path);
       while (!shared_->stop.load()) {
         const int64_t n = state.acknowledged.load() + 1;
@@ -74,7 +75,7 @@ AppWriters::AppWriters(const std::string& path, int writers) : shared_(std::make
             std::chrono::steady_clock::now() - began);
         state.longest_ms.store(std::max<int64_t>(state.longest_ms.load(), took.count()));
         state.acknowledged.store(n);
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        std::this_thread::sleep_for(pace);
       }
     });
   }

@@ -36,8 +36,9 @@ class AppDb {
 // millisecond, until they are told to stop or are refused.
 class AppWriters {
  public:
-  // Makes the table if it is not there.
-  AppWriters(const std::string& path, int writers);
+  // Makes the table if it is not there. `pace` is what each rests between two transactions.
+  AppWriters(const std::string& path, int writers,
+             std::chrono::milliseconds pace = std::chrono::milliseconds(1));
   ~AppWriters();  // stops
   AppWriters(const AppWriters&) = delete;
   AppWriters& operator=(const AppWriters&) = delete;
