@@ -172,14 +172,7 @@ Status Applier::apply_table(const NetTable& net, Lsn lsn, bool whole) {
     }
   }
   EncodedRows rows;
-  for (const NetRow& row : net.rows) {
-    if (row.final == nullptr) continue;
-    if (const auto column = append_row(*net.table, *row.final, &rows)) {
-      const Column& misfit = net.table->columns[*column];
-      CROSSFADE_TRY(set_aside(*net.table, *row.final, misfit.name,
-                              misfit_reason((*row.final)[*column], misfit.type), lsn));
-    }
-  }
+  CROSSFADE_TRY(encode_fitting(net, lsn, &rows));
   return copy_rows(target_, target_schema_, *net.table, rows, 0, rows.count());
 }
 
@@ -189,10 +182,16 @@ Status Applier::apply_table_carefully(const NetTable& net, Lsn lsn) {
   CROSSFADE_TRY(release_keys(target_, *net.table, keys));
   CROSSFADE_TRY(delete_keys(target_, target_schema_, *net.table, keys));
   EncodedRows rows;
+  CROSSFADE_TRY(const auto origin, encode_fitting(net, lsn, &rows));
+  return insert_halving(*net.table, rows, origin, 0, rows.count(), lsn);
+}
+
+Result<std::vector<const NetRow*>> Applier::encode_fitting(const NetTable& net, Lsn lsn,
+                                                           EncodedRows* rows) {
   std::vector<const NetRow*> origin;
   for (const NetRow& row : net.rows) {
     if (row.final == nullptr) continue;
-    if (const auto column = append_row(*net.table, *row.final, &rows)) {
+    if (const auto column = append_row(*net.table, *row.final, rows)) {
       const Column& misfit = net.table->columns[*column];
       CROSSFADE_TRY(set_aside(*net.table, *row.final, misfit.name,
                               misfit_reason((*row.final)[*column], misfit.type), lsn));
@@ -200,7 +199,7 @@ Status Applier::apply_table_carefully(const NetTable& net, Lsn lsn) {
       origin.push_back(&row);
     }
   }
-  return insert_halving(*net.table, rows, origin, 0, rows.count(), lsn);
+  return origin;
 }
 
 Status Applier::insert_halving(const Table& table, const EncodedRows& rows,

@@ -55,6 +55,9 @@ class Applier {
   // `whole`: the batch is one part, so what it says was there must have been there.
   Status apply_table(const NetTable& net, Lsn lsn, bool whole);
   Status apply_table_carefully(const NetTable& net, Lsn lsn);
+  // Encodes the final rows that fit, and says whose they are; the others are set aside.
+  Result<std::vector<const NetRow*>> encode_fitting(const NetTable& net, Lsn lsn,
+                                                    EncodedRows* rows);
   Status insert_halving(const Table& table, const EncodedRows& rows,
                         const std::vector<const NetRow*>& origin, size_t from, size_t to, Lsn lsn);
   Status set_aside(const Table& table, const Row& row, std::string column, std::string reason,

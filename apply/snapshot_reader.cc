@@ -34,23 +34,22 @@ std::string key_column(const Table& table, size_t i) {
 
 class ChunkBuilder {
  public:
-  ChunkBuilder(const Table& table, int64_t rows_max, Deadline deadline)
-      : table_(table), rows_max_(rows_max), deadline_(deadline) {}
+  // `refusal`: why every row is a misfit; nullptr: only those are that do not fit.
+  ChunkBuilder(const Table& table, int64_t rows_max, Deadline deadline, const std::string* refusal)
+      : table_(table), rows_max_(rows_max), deadline_(deadline), refusal_(refusal) {}
 
   void add(const sqlite::Statement& row) {
     chunk.null_key = chunk.null_key || has_null_key(row);
-    if (const auto column = append_row(table_, row, &chunk.rows)) {
-      Row values = row.row();
-      values.resize(table_.columns.size());
-      std::string reason = misfit_reason(values[*column], table_.columns[*column].type);
-      chunk.misfits.push_back({std::move(values), table_.columns[*column].name, std::move(reason)});
+    if (refusal_ != nullptr) {
+      set_aside(row, std::nullopt);
+    } else if (const auto column = append_row(table_, row, &chunk.rows)) {
+      set_aside(row, column);
     }
     ++rows_;
   }
 
   [[nodiscard]] bool full() const {
-    return chunk.null_key || rows_ >= rows_max_ ||
-           chunk.rows.bytes.size() >= limits::kCopyBufferBytesMax ||
+    return chunk.null_key || rows_ >= rows_max_ || chunk.bytes() >= limits::kCopyBufferBytesMax ||
            // The clock is asked now and then only: it costs as much as a narrow row.
            (rows_ % 64 == 0 && deadline_.expired());
   }
@@ -58,6 +57,16 @@ class ChunkBuilder {
   CopyChunk chunk;
 
  private:
+  void set_aside(const sqlite::Statement& row, std::optional<size_t> column) {
+    Row values = row.row();
+    values.resize(table_.columns.size());
+    for (const Value& value : values) chunk.misfit_bytes += view(value).bytes.size();
+    const std::string reason =
+        column ? misfit_reason(values[*column], table_.columns[*column].type) : *refusal_;
+    chunk.misfits.push_back(
+        {std::move(values), column ? table_.columns[*column].name : "", reason});
+  }
+
   // Possible in every declared key but a WITHOUT ROWID table's (lang_createtable.html).
   [[nodiscard]] bool has_null_key(const sqlite::Statement& row) const {
     return table_.identity == Identity::kPrimaryKey &&
@@ -69,6 +78,7 @@ class ChunkBuilder {
   const Table& table_;
   const int64_t rows_max_;
   const Deadline deadline_;
+  const std::string* const refusal_;
   int64_t rows_ = 0;
 };
 
@@ -150,6 +160,12 @@ Result<CopyChunk> read_by_key(sqlite::Connection& source, const Table& table, Co
   return std::move(builder.chunk);
 }
 
+Result<CopyChunk> read_chunk(sqlite::Connection& source, const Table& table, CopyPosition position,
+                             ChunkBuilder builder) {
+  return by_rowid(table) ? read_by_rowid(source, table, std::move(position), std::move(builder))
+                         : read_by_key(source, table, std::move(position), std::move(builder));
+}
+
 }  // namespace
 
 std::string CopyPosition::to_text() const {
@@ -188,9 +204,15 @@ bool copy_order_is_stable(const Table& table) {
 
 Result<CopyChunk> read_copy_chunk(sqlite::Connection& source, const Table& table,
                                   CopyPosition position, int64_t rows_max, Deadline deadline) {
-  ChunkBuilder builder(table, rows_max, deadline);
-  return by_rowid(table) ? read_by_rowid(source, table, std::move(position), std::move(builder))
-                         : read_by_key(source, table, std::move(position), std::move(builder));
+  return read_chunk(source, table, std::move(position),
+                    ChunkBuilder(table, rows_max, deadline, nullptr));
+}
+
+Result<CopyChunk> read_refused_chunk(sqlite::Connection& source, const Table& table,
+                                     CopyPosition position, int64_t rows_max,
+                                     const std::string& reason) {
+  return read_chunk(source, table, std::move(position),
+                    ChunkBuilder(table, rows_max, Deadline::after(limits::kChunkReadMax), &reason));
 }
 
 }  // namespace crossfade::apply

@@ -42,11 +42,15 @@ struct CopyPosition {
 struct CopyChunk {
   EncodedRows rows;
   std::vector<Misfit> misfits;
+  size_t misfit_bytes = 0;
   CopyPosition position;  // after this chunk
   bool last = false;
   // A row has a NULL in its declared key: the table must be planned anew, with another identity.
   // The rows here are then of no use.
   bool null_key = false;
+
+  [[nodiscard]] size_t count() const { return rows.count() + misfits.size(); }
+  [[nodiscard]] size_t bytes() const { return rows.bytes.size() + misfit_bytes; }
 };
 
 // Whether a VACUUM may renumber what this table's copy goes by.
@@ -56,5 +60,10 @@ struct CopyChunk {
 // whichever comes first, with at least one row if there is one.
 Result<CopyChunk> read_copy_chunk(sqlite::Connection& source, const Table& table,
                                   CopyPosition position, int64_t rows_max, Deadline deadline);
+
+// The same with every row as a misfit for this reason: what the server said of it.
+Result<CopyChunk> read_refused_chunk(sqlite::Connection& source, const Table& table,
+                                     CopyPosition position, int64_t rows_max,
+                                     const std::string& reason);
 
 }  // namespace crossfade::apply

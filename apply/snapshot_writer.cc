@@ -20,7 +20,7 @@ Status write_in_transaction(postgres::Connection& target, const std::string& tar
     CROSSFADE_TRY(quarantine_row(target, table, misfit, watermark));
   }
   const std::string position = chunk.position.to_text();
-  const std::string rows = fmt::format("{}", chunk.rows.count() + chunk.misfits.size());
+  const std::string rows = fmt::format("{}", chunk.count());
   const std::string lsn = fmt::format("{}", watermark.value);
   CROSSFADE_TRY(target.query(
       fmt::format("UPDATE crossfade.tables SET copy_position=$2,rows_copied=rows_copied+$3::bigint,"
@@ -41,16 +41,8 @@ Status write_copy_chunk(postgres::Connection& target, const std::string& target_
                         LeaseToken token, const Table& table, const CopyChunk& chunk,
                         Lsn watermark) {
   auto written = write_in_transaction(target, target_schema, token, table, chunk, watermark);
-  if (written || written.error().remedy != Remedy::kQuarantine) return written;
-  target.rollback();
-  // The server refused a row for its size: no type tells that beforehand.
-  if (chunk.rows.count() <= 1) return written;
-  Error error = std::move(written).error();
-  error.object = fmt::format("table {}", table.name);
-  error.hint =
-      "a row of this table cannot be stored in PostgreSQL as it is; `crossfade inspect` "
-      "names such rows";
-  return fail(std::move(error));
+  if (!written && written.error().remedy == Remedy::kQuarantine) target.rollback();
+  return written;
 }
 
 Status add_primary_key(postgres::Connection& target, const std::string& target_schema,

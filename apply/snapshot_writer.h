@@ -16,7 +16,9 @@
 
 namespace crossfade::apply {
 
-// `watermark`: the newest position when the chunk was read.
+// `watermark`: the newest position when the chunk was read. An error whose remedy is kQuarantine is
+// the server's refusal of some row, for its size mostly, which no type tells beforehand: nothing
+// was written, and the caller finds the row (engine/run/copy_phase.cc).
 Status write_copy_chunk(postgres::Connection& target, const std::string& target_schema,
                         LeaseToken token, const Table& table, const CopyChunk& chunk,
                         Lsn watermark);

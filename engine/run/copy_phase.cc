@@ -2,105 +2,20 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
+#include <algorithm>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <variant>
-#include <vector>
 
 #include "apply/snapshot_reader.h"
 #include "apply/snapshot_writer.h"
-#include "capture/change_log.h"
 #include "engine/core/limits.h"
-#include "engine/flow/byte_queue.h"
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
-#include "engine/sqlite/transaction.h"
+#include "engine/run/copy_reader.h"
 
 namespace crossfade::run {
 namespace {
-
-struct Chunk {
-  size_t table = 0;  // into Move::tables
-  apply::CopyChunk chunk;
-  Lsn watermark;
-};
-struct Moved {          // the schema changed
-  std::string rebuild;  // or this table alone needs another identity
-};
-using CopyItem = std::variant<Chunk, Moved, Error>;
-
-// Reads the tables that are to be copied, one after another. Its own thread and connection.
-class CopyReader {
- public:
-  CopyReader(const Move& move, sqlite::Connection connection)
-      : tables_(move.tables),
-        schema_version_(move.schema_version),
-        connection_(std::move(connection)),
-        queue_(limits::kQueueBytesMax),
-        thread_([this] { run(); }) {}
-  ~CopyReader() {
-    queue_.close();
-    thread_.join();
-  }
-  CopyReader(const CopyReader&) = delete;
-  CopyReader& operator=(const CopyReader&) = delete;
-
-  std::optional<CopyItem> pop(Deadline deadline) { return queue_.pop(deadline); }
-
- private:
-  void run() {
-    for (size_t i = 0; i < tables_.size(); ++i) {
-      if (tables_[i].state != TableState::kCopying) continue;
-      apply::CopyPosition position = tables_[i].position;
-      bool last = false;
-      while (!last) {
-        auto chunk = read(i, position);
-        if (!chunk) {
-          if (chunk.error().remedy == Remedy::kRetry && !queue_.closed()) {
-            std::this_thread::yield();
-            continue;
-          }
-          queue_.push(std::move(chunk).error(), 0);
-          return;
-        }
-        if (!chunk.value()) {
-          queue_.push(Moved{}, 0);
-          return;
-        }
-        if (chunk.value()->chunk.null_key) {
-          queue_.push(Moved{tables_[i].table->name}, 0);
-          return;
-        }
-        position = chunk.value()->chunk.position;
-        last = chunk.value()->chunk.last;
-        const size_t bytes = chunk.value()->chunk.rows.bytes.size();
-        if (!queue_.push(std::move(*chunk.value()), bytes)) return;
-      }
-    }
-  }
-
-  // One short read transaction: the watermark, the schema's version and the rows belong together.
-  Result<std::optional<Chunk>> read(size_t table, const apply::CopyPosition& position) {
-    CROSSFADE_TRY(auto snapshot, sqlite::Transaction::begin(connection_, sqlite::Begin::kDeferred));
-    Chunk out;
-    out.table = table;
-    CROSSFADE_TRY(out.watermark, capture::newest_lsn(connection_));
-    CROSSFADE_TRY(const int64_t version, connection_.query_int("PRAGMA schema_version"));
-    if (version != schema_version_) return std::optional<Chunk>();
-    CROSSFADE_TRY(out.chunk, apply::read_copy_chunk(connection_, *tables_[table].table, position,
-                                                    limits::kChunkRowsMax,
-                                                    Deadline::after(limits::kChunkReadMax)));
-    return std::optional<Chunk>(std::move(out));
-  }
-
-  const std::vector<TargetTable> tables_;
-  const int64_t schema_version_;
-  sqlite::Connection connection_;
-  flow::ByteQueue<CopyItem> queue_;
-  std::thread thread_;
-};
 
 // Rows per second and the time left, from when this copy began.
 class CopyClock {
@@ -133,18 +48,63 @@ void show_tables(Move& move) {
   });
 }
 
-Status write_chunk(Move& move, const Chunk& chunk, CopyClock* clock) {
-  TargetTable& entry = move.tables[chunk.table];
+Status write_chunk(Move& move, const ReadChunk& read, CopyClock* clock) {
+  TargetTable& entry = move.tables[read.table];
   CROSSFADE_TRY(apply::write_copy_chunk(move.target.connection(), move.options.target_schema,
-                                        move.token, *entry.table, chunk.chunk, chunk.watermark));
-  const auto rows = static_cast<int64_t>(chunk.chunk.rows.count() + chunk.chunk.misfits.size());
+                                        move.token, *entry.table, read.chunk, read.watermark));
+  const auto rows = static_cast<int64_t>(read.chunk.count());
   entry.rows_copied += rows;
-  entry.position = chunk.chunk.position;
-  entry.consistent_lsn = std::max(entry.consistent_lsn, chunk.watermark);
-  if (chunk.chunk.last) entry.state = TableState::kCopied;
+  entry.position = read.chunk.position;
+  entry.consistent_lsn = std::max(entry.consistent_lsn, read.watermark);
+  if (read.chunk.last) entry.state = TableState::kCopied;
   clock->add(rows);
   show_tables(move);
   move.board.update([&](StatusReport& r) { clock->show(r); });
+  return ok();
+}
+
+Error cannot_be_kept(Error error, const Table& table) {
+  error.object = fmt::format("table {}", table.name);
+  error.hint =
+      "PostgreSQL keeps this row neither as a row nor as a quarantined document, most likely for "
+      "its "
+      "size; shorten it on the source. The copy goes on from there";
+  return error;
+}
+
+// As many rows as the chunk that the server refused had, in ever smaller parts, until the one that
+// it will not have stands alone and is set aside. What they hold by now is as good: the log is
+// replayed over it. The reader's place is of no use afterwards.
+Status write_refused(Move& move, const ReadChunk& refused, CopyClock* clock) {
+  TargetTable& entry = move.tables[refused.table];
+  CROSSFADE_TRY(auto source, move.source.connect(limits::kSourceBusyTimeout));
+  auto left = static_cast<int64_t>(refused.chunk.count());
+  int64_t size = std::max<int64_t>(1, left / 2);
+  std::optional<std::string> refusal;
+  while (left > 0 && entry.state == TableState::kCopying && !move.stop.requested()) {
+    CROSSFADE_TRY(
+        const auto part, read_consistently(source, refused.table, move.schema_version, [&] {
+          return refusal
+                     ? apply::read_refused_chunk(source, *entry.table, entry.position, 1, *refusal)
+                     : apply::read_copy_chunk(source, *entry.table, entry.position, size,
+                                              Deadline::after(limits::kChunkReadMax));
+        }));
+    if (!part || part->chunk.null_key) break;  // the next reader finds it
+    const auto rows = static_cast<int64_t>(part->chunk.count());
+    auto written = write_chunk(move, *part, clock);
+    if (written) {
+      if (refusal)
+        log::warn(fmt::format("a row of {} was set aside: {}", entry.table->name, *refusal));
+      refusal.reset();
+      left -= rows;
+      size = std::min(size * 2, std::max<int64_t>(1, left));
+      continue;
+    }
+    if (written.error().remedy != Remedy::kQuarantine) return written;
+    if (refusal) return fail(cannot_be_kept(std::move(written).error(), *entry.table));
+    if (rows == 1) refusal = written.error().native;
+    size = std::max<int64_t>(1, rows / 2);
+  }
   return ok();
 }
 
@@ -162,6 +122,34 @@ Status add_keys(Move& move) {
   return ok();
 }
 
+// From where the tables are to the end, or to a chunk that the server refused: nothing, then.
+Result<std::optional<CopyEnd>> copy_with_one_reader(Move& move, CopyClock* clock) {
+  size_t left = 0;
+  for (const TargetTable& t : move.tables) left += t.state == TableState::kCopying ? 1 : 0;
+  if (left == 0) return CopyEnd::kDone;
+  CROSSFADE_TRY(auto connection, move.source.connect(limits::kSourceBusyTimeout));
+  CopyReader reader(move, std::move(connection));
+  while (left > 0) {
+    if (move.stop.requested()) return CopyEnd::kStopped;
+    auto item = reader.pop(Deadline::after(limits::kPollInterval));
+    if (!item) continue;
+    if (const auto* moved = std::get_if<SourceMoved>(&*item)) {
+      if (!moved->rebuild.empty()) move.to_rebuild.insert(moved->rebuild);
+      return CopyEnd::kSchemaChanged;
+    }
+    if (auto* error = std::get_if<Error>(&*item)) return fail(std::move(*error));
+    const auto& chunk = std::get<ReadChunk>(*item);
+    auto written = write_chunk(move, chunk, clock);
+    if (!written && written.error().remedy == Remedy::kQuarantine) {
+      CROSSFADE_TRY(write_refused(move, chunk, clock));
+      return std::nullopt;
+    }
+    CROSSFADE_TRY(std::move(written));
+    if (chunk.chunk.last) --left;
+  }
+  return CopyEnd::kDone;
+}
+
 }  // namespace
 
 Result<CopyEnd> copy_tables(Move& move) {
@@ -171,24 +159,12 @@ Result<CopyEnd> copy_tables(Move& move) {
   if (any) {
     move.set_phase("copying");
     CROSSFADE_TRY(move.target.set_phase("copying"));
-    CROSSFADE_TRY(auto connection, move.source.connect(limits::kSourceBusyTimeout));
-    CopyReader reader(move, std::move(connection));
     CopyClock clock;
-    size_t left = 0;
-    for (const TargetTable& t : move.tables) left += t.state == TableState::kCopying ? 1 : 0;
-    while (left > 0) {
-      if (move.stop.requested()) return CopyEnd::kStopped;
-      auto item = reader.pop(Deadline::after(limits::kPollInterval));
-      if (!item) continue;
-      if (const auto* moved = std::get_if<Moved>(&*item)) {
-        if (!moved->rebuild.empty()) move.to_rebuild.insert(moved->rebuild);
-        return CopyEnd::kSchemaChanged;
-      }
-      if (auto* error = std::get_if<Error>(&*item)) return fail(std::move(*error));
-      const auto& chunk = std::get<Chunk>(*item);
-      CROSSFADE_TRY(write_chunk(move, chunk, &clock));
-      if (chunk.chunk.last) --left;
+    std::optional<CopyEnd> end;
+    while (!end) {
+      CROSSFADE_TRY(end, copy_with_one_reader(move, &clock));
     }
+    if (*end != CopyEnd::kDone) return *end;
     move.board.update([](StatusReport& r) { r.eta_s = -1; });
   }
   // Index builds may take long; only their own end or a stop request ends them.

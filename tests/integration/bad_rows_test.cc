@@ -1,5 +1,6 @@
 // Promise: rows that the target cannot hold are found before anything is touched, named, and
 // either refused or set aside exactly; inspect leaves no trace.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -129,6 +130,36 @@ TEST_F(BadRowsTest, CutoverRefusesWhileRowsAreSetAside) {
   EXPECT_EQ(done.code, 8) << done.out << done.err;
   EXPECT_THAT(done.err, HasSubstr("quarantine"));
   app("INSERT INTO journal VALUES(7,'still writable')");
+}
+
+// 1100 doubles are more than a page holds, and PostgreSQL keeps no row on two. With NULLs they fit.
+TEST_F(BadRowsTest, ARowTooLargeForAPageIsSetAsideDuringTheCopy) {
+  std::string columns;
+  for (int i = 0; i < 1100; ++i) columns += fmt::format(",c{} REAL", i);
+  std::string full;
+  for (int i = 0; i < 1100; ++i) full += fmt::format(",{}.5", i);
+  app("CREATE TABLE wide(id INTEGER PRIMARY KEY" + columns +
+      ");"
+      "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n WHERE i<1000) "
+      "INSERT INTO wide(id,c0,c1099) SELECT i,i+0.5,-i FROM n WHERE i NOT IN (1,477,1000);"
+      "INSERT INTO wide VALUES(1" +
+      full + "),(477" + full + "),(1000" + full + ")");
+  const Finished done = crossfade({"run", db_, "--target", url_, "--until", "verified", "--json"});
+  EXPECT_EQ(done.code, 3) << done.out << done.err;
+  EXPECT_THAT(done.out, AllOf(HasSubstr("id=1"), HasSubstr("id=477"), HasSubstr("id=1000")));
+  EXPECT_EQ(target_value("SELECT count(*) FROM public.wide WHERE c0=id+0.5"), "997");
+  EXPECT_EQ(target_value("SELECT string_agg(key||' '||(source_row->>'c1099'),',' ORDER BY lsn,key) "
+                         "FROM crossfade.quarantine"),
+            "id=1 1099.5,id=1000 1099.5,id=477 1099.5");
+  app("UPDATE wide SET c7=NULL,c8=NULL WHERE id=477; DELETE FROM wide WHERE id IN (1,1000)");
+  for (int i = 100; i < 1100; i += 100) {
+    std::string shorter;
+    for (int k = i; k < i + 100; ++k) shorter += fmt::format("{}c{}=NULL", k == i ? "" : ",", k);
+    app("UPDATE wide SET " + shorter + " WHERE id=477");
+  }
+  const Finished mended = run_until_verified();
+  EXPECT_EQ(mended.code, 0) << mended.out << mended.err;
+  EXPECT_EQ(compare_databases(db_, url_), "");
 }
 
 }  // namespace
