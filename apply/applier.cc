@@ -14,18 +14,6 @@
 namespace crossfade::apply {
 namespace {
 
-std::vector<TargetType> types_of(const Table& table) {
-  std::vector<TargetType> out;
-  for (const Column& column : table.columns) out.push_back(column.type);
-  return out;
-}
-
-std::vector<TargetType> key_types_of(const Table& table) {
-  std::vector<TargetType> out;
-  for (const size_t k : table.key) out.push_back(table.columns[k].type);
-  return out;
-}
-
 std::vector<const Value*> pointers(const Row& row) {
   std::vector<const Value*> out;
   out.reserve(row.size());
@@ -76,8 +64,8 @@ Status Applier::apply_pipelined(const ChangeBatch& batch, const std::vector<NetT
   std::vector<std::pair<size_t, const NetTable*>> deletes;
   steps.push_back({"BEGIN", {}, "apply.begin"});
   for (const NetTable& table : net) {
-    ArrayParams& keys = arrays.emplace_back(key_types_of(*table.table));
-    ArrayParams& rows = arrays.emplace_back(types_of(*table.table));
+    ArrayParams& keys = arrays.emplace_back(key_codecs_of(*table.table));
+    ArrayParams& rows = arrays.emplace_back(codecs_of(*table.table));
     for (const NetRow& row : table.rows) {
       if (row.was_there) (void)keys.add(pointers(row.key));
       if (row.final != nullptr && !rows.add(pointers(*row.final))) {
@@ -139,7 +127,8 @@ Status Applier::apply_sets(const ChangeBatch& batch, const std::vector<NetTable>
   }
   counts_.changes += static_cast<int64_t>(batch.changes.size());
   open_changes_ += static_cast<int64_t>(batch.changes.size());
-  if (batch.closes_watermark || open_changes_ >= limits::kApplyTransactionChangesMax) {
+  if (batch.closes_watermark ||
+      (batch.settled && open_changes_ >= limits::kApplyTransactionChangesMax)) {
     return commit(batch.through);
   }
   return ok();
@@ -188,10 +177,11 @@ Status Applier::apply_table_carefully(const NetTable& net, Lsn lsn) {
 
 Result<std::vector<const NetRow*>> Applier::encode_fitting(const NetTable& net, Lsn lsn,
                                                            EncodedRows* rows) {
+  const RowEncoder encoder(*net.table);
   std::vector<const NetRow*> origin;
   for (const NetRow& row : net.rows) {
     if (row.final == nullptr) continue;
-    if (const auto column = append_row(*net.table, *row.final, rows)) {
+    if (const auto column = encoder.append(*row.final, rows)) {
       const Column& misfit = net.table->columns[*column];
       CROSSFADE_TRY(set_aside(*net.table, *row.final, misfit.name,
                               misfit_reason((*row.final)[*column], misfit.type), lsn));

@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <bit>
-#include <charconv>
-#include <cmath>
 
 #include "apply/variant.h"
 #include "engine/core/limits.h"
@@ -34,27 +31,6 @@ bool append_measured(std::string* out, Body body) {
   append_be<int32_t>(static_cast<int32_t>(out->size() - start - 4), &length);
   out->replace(start, 4, length);
   return true;
-}
-
-bool append_numeric_field(const ValueView& value, std::string* out) {
-  std::array<char, 32> buffer{};
-  std::string_view text;
-  if (value.storage == StorageClass::kInteger) {
-    const auto [end, ec] =
-        std::to_chars(buffer.data(), buffer.data() + buffer.size(), value.integer);
-    text = {buffer.data(), static_cast<size_t>(end - buffer.data())};
-  } else if (value.storage == StorageClass::kReal) {
-    if (std::isinf(value.real)) {
-      text = value.real > 0 ? "Infinity" : "-Infinity";
-    } else {
-      const auto [end, ec] =
-          std::to_chars(buffer.data(), buffer.data() + buffer.size(), value.real);
-      text = {buffer.data(), static_cast<size_t>(end - buffer.data())};
-    }
-  } else {
-    return false;
-  }
-  return append_measured(out, [&] { return postgres::append_numeric(text, out); });
 }
 
 bool append_variant_field(const ValueView& value, std::string* out) {
@@ -125,12 +101,27 @@ ValueView view(const sqlite::Statement& statement, int column) {
   return out;
 }
 
-bool append_field(const ValueView& value, TargetType type, std::string* out) {
+std::vector<Codec> codecs_of(const Table& table) {
+  std::vector<Codec> out;
+  out.reserve(table.columns.size());
+  for (const Column& column : table.columns) out.emplace_back(column.type);
+  return out;
+}
+
+std::vector<Codec> key_codecs_of(const Table& table) {
+  std::vector<Codec> out;
+  out.reserve(table.key.size());
+  for (const size_t k : table.key) out.emplace_back(table.columns[k].type);
+  return out;
+}
+
+bool append_field(const ValueView& value, const Codec& codec, std::string* out) {
   if (value.storage == StorageClass::kNull) {
     append_be<int32_t>(-1, out);
     return true;
   }
-  switch (type) {
+  if (codec.type->form != SourceForm::kValue) return append_formed_field(value, codec, out);
+  switch (codec.type->base) {
     case TargetType::kBoolean:
       if (value.storage != StorageClass::kInteger || value.integer < 0 || value.integer > 1) {
         return false;
@@ -148,8 +139,6 @@ bool append_field(const ValueView& value, TargetType type, std::string* out) {
       append_be<int32_t>(8, out);
       append_be<uint64_t>(std::bit_cast<uint64_t>(value.real), out);
       return true;
-    case TargetType::kNumeric:
-      return append_numeric_field(value, out);
     case TargetType::kText:
       if (value.storage != StorageClass::kText || !is_target_text(value.bytes) ||
           value.bytes.size() > limits::kPgFieldBytesMax) {
@@ -165,13 +154,33 @@ bool append_field(const ValueView& value, TargetType type, std::string* out) {
       return true;
     case TargetType::kVariant:
       return append_variant_field(value, out);
+    case TargetType::kNumeric:
+    case TargetType::kJson:
+    case TargetType::kJsonb:
+      return append_formed_field(value, codec, out);
+    // Types without a plain form.
+    case TargetType::kTimestamp:
+    case TargetType::kTimestamptz:
+    case TargetType::kDate:
+    case TargetType::kUuid:
+    case TargetType::kReals:
+    case TargetType::kDoubles:
+    case TargetType::kVector:
+      break;
   }
   return false;
 }
 
-std::string misfit_reason(const Value& value, TargetType type) {
-  return fmt::format("{} {} does not fit {}", to_string(value.storage()), to_literal(value, 60),
-                     to_string(type));
+bool append_element(const ValueView& value, const Codec& codec, std::string* out) {
+  if (holds_floats(codec.type->base) && value.storage != StorageClass::kNull) {
+    return append_floats_text_field(value, *codec.type, out);
+  }
+  return append_field(value, codec, out);
+}
+
+std::string misfit_reason(const Value& value, const ColumnType& type) {
+  return fmt::format("{} {} does not fit {}{}", to_string(value.storage()), to_literal(value, 60),
+                     to_string(type), describe_form(type));
 }
 
 postgres::Oid array_oid(TargetType type) {
@@ -185,12 +194,26 @@ postgres::Oid array_oid(TargetType type) {
       return 1022;
     case TargetType::kNumeric:
       return 1231;
+    case TargetType::kReals:
+    case TargetType::kDoubles:
+    case TargetType::kVector:
     case TargetType::kText:
       return 1009;
     case TargetType::kBytea:
       return 1001;
+    case TargetType::kJsonb:
     case TargetType::kVariant:
       return 3807;
+    case TargetType::kJson:
+      return 199;
+    case TargetType::kTimestamp:
+      return 1115;
+    case TargetType::kTimestamptz:
+      return 1185;
+    case TargetType::kDate:
+      return 1182;
+    case TargetType::kUuid:
+      return 2951;
   }
   return 0;
 }
@@ -205,12 +228,26 @@ postgres::Oid element_oid(TargetType type) {
       return postgres::kFloat8Oid;
     case TargetType::kNumeric:
       return postgres::kNumericOid;
+    case TargetType::kReals:
+    case TargetType::kDoubles:
+    case TargetType::kVector:
     case TargetType::kText:
       return postgres::kTextOid;
     case TargetType::kBytea:
       return postgres::kByteaOid;
+    case TargetType::kJsonb:
     case TargetType::kVariant:
       return postgres::kJsonbOid;
+    case TargetType::kJson:
+      return postgres::kJsonOid;
+    case TargetType::kTimestamp:
+      return postgres::kTimestampOid;
+    case TargetType::kTimestamptz:
+      return postgres::kTimestamptzOid;
+    case TargetType::kDate:
+      return postgres::kDateOid;
+    case TargetType::kUuid:
+      return postgres::kUuidOid;
   }
   return 0;
 }
@@ -229,11 +266,11 @@ void EncodedRows::clear() {
 namespace {
 
 template <typename At>
-std::optional<size_t> append_row_of(const Table& table, EncodedRows* out, At at) {
+std::optional<size_t> append_row(const std::vector<Codec>& codecs, EncodedRows* out, At at) {
   const size_t start = out->bytes.size();
-  append_be<int16_t>(static_cast<int16_t>(table.columns.size()), &out->bytes);
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    if (!append_field(at(i), table.columns[i].type, &out->bytes)) {
+  append_be<int16_t>(static_cast<int16_t>(codecs.size()), &out->bytes);
+  for (size_t i = 0; i < codecs.size(); ++i) {
+    if (!append_field(at(i), codecs[i], &out->bytes)) {
       out->bytes.resize(start);
       return i;
     }
@@ -244,13 +281,13 @@ std::optional<size_t> append_row_of(const Table& table, EncodedRows* out, At at)
 
 }  // namespace
 
-std::optional<size_t> append_row(const Table& table, const Row& row, EncodedRows* out) {
-  return append_row_of(table, out, [&](size_t i) { return view(row[i]); });
+std::optional<size_t> RowEncoder::append(const Row& row, EncodedRows* out) const {
+  return append_row(codecs_, out, [&](size_t i) { return view(row[i]); });
 }
 
-std::optional<size_t> append_row(const Table& table, const sqlite::Statement& statement,
-                                 EncodedRows* out) {
-  return append_row_of(table, out, [&](size_t i) { return view(statement, static_cast<int>(i)); });
+std::optional<size_t> RowEncoder::append(const sqlite::Statement& statement,
+                                         EncodedRows* out) const {
+  return append_row(codecs_, out, [&](size_t i) { return view(statement, static_cast<int>(i)); });
 }
 
 }  // namespace crossfade::apply

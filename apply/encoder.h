@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apply/codec.h"
 #include "engine/core/schema.h"
 #include "engine/core/value.h"
 #include "engine/postgres/binary.h"
@@ -20,23 +21,24 @@ class Statement;
 
 namespace crossfade::apply {
 
-// A value looked at where it lies: in a Value, or in a statement's current row.
-struct ValueView {
-  StorageClass storage = StorageClass::kNull;
-  int64_t integer = 0;
-  double real = 0;
-  std::string_view bytes;
-};
 [[nodiscard]] ValueView view(const Value& value);
 [[nodiscard]] ValueView view(const sqlite::Statement& statement, int column);
 
-// Appends int32 length and the value's bytes (-1 and nothing for NULL), as COPY BINARY and array
-// elements have them. False: it does not fit, and `out` is as it was.
-[[nodiscard]] bool append_field(const ValueView& value, TargetType type, std::string* out);
+// Of all columns, and of the key's, in key order. They borrow the table.
+[[nodiscard]] std::vector<Codec> codecs_of(const Table& table);
+[[nodiscard]] std::vector<Codec> key_codecs_of(const Table& table);
+
+// Appends int32 length and the value's bytes (-1 and nothing for NULL), as COPY BINARY has them.
+// False: it does not fit, and `out` is as it was.
+[[nodiscard]] bool append_field(const ValueView& value, const Codec& codec, std::string* out);
+// The same as an element of array_oid()'s arrays.
+[[nodiscard]] bool append_element(const ValueView& value, const Codec& codec, std::string* out);
 
 // Why append_field() said no: "TEXT '12abc' does not fit bigint".
-[[nodiscard]] std::string misfit_reason(const Value& value, TargetType type);
+[[nodiscard]] std::string misfit_reason(const Value& value, const ColumnType& type);
 
+// Of the array that carries a column's values to unnest(). Values that are arrays themselves go as
+// text, because unnest() would take them apart; and so do vectors, whose OID differs per database.
 [[nodiscard]] postgres::Oid array_oid(TargetType type);
 [[nodiscard]] postgres::Oid element_oid(TargetType type);
 
@@ -49,11 +51,18 @@ struct EncodedRows {
   void clear();
 };
 
-// Appends one row; on a misfit `out` is as it was and the column's number is returned.
-[[nodiscard]] std::optional<size_t> append_row(const Table& table, const Row& row,
-                                               EncodedRows* out);
-[[nodiscard]] std::optional<size_t> append_row(const Table& table,
-                                               const sqlite::Statement& statement,
-                                               EncodedRows* out);
+// Encodes one table's rows. Borrows the table.
+class RowEncoder {
+ public:
+  explicit RowEncoder(const Table& table) : codecs_(codecs_of(table)) {}
+
+  // Appends one row; on a misfit `out` is as it was and the column's number is returned.
+  [[nodiscard]] std::optional<size_t> append(const Row& row, EncodedRows* out) const;
+  [[nodiscard]] std::optional<size_t> append(const sqlite::Statement& statement,
+                                             EncodedRows* out) const;
+
+ private:
+  std::vector<Codec> codecs_;
+};
 
 }  // namespace crossfade::apply

@@ -10,6 +10,13 @@
 namespace crossfade::apply {
 namespace {
 
+std::string hex(const std::string& bytes) {
+  std::string out;
+  out.reserve(2 * bytes.size());
+  for (const char c : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return out;
+}
+
 std::string key_id(const Row& key) {
   return to_hex(digest_bytes(identity_of(key)));
 }
@@ -49,14 +56,16 @@ Status quarantine_row(postgres::Connection& target, const Table& table, const Mi
   const std::string reason = schema::printable(misfit.reason);
   const std::string json = row_json(table, misfit.row);
   const std::string position = fmt::format("{}", lsn.value);
+  const std::string key_hex = hex(identity_of(key));
   CROSSFADE_TRY(target.query(
-      "INSERT INTO crossfade.quarantine(table_name,key_id,key,column_name,reason,lsn,source_row) "
-      "VALUES($1,$2,$3,$4,$5,$6::bigint,$7::jsonb) ON CONFLICT(table_name,key_id) DO UPDATE SET "
+      "INSERT INTO crossfade.quarantine(table_name,key_id,key,column_name,reason,lsn,source_row,"
+      "key_bytes) VALUES($1,$2,$3,$4,$5,$6::bigint,$7::jsonb,decode($8,'hex')) "
+      "ON CONFLICT(table_name,key_id) DO UPDATE SET "
       "column_name=excluded.column_name,reason=excluded.reason,lsn=excluded.lsn,"
       "source_row=excluded.source_row,accepted=false,at=clock_timestamp()",
       {postgres::text_param(table.name), postgres::text_param(id), postgres::text_param(literal),
        postgres::text_param(misfit.column), postgres::text_param(reason),
-       postgres::text_param(position), postgres::text_param(json)}));
+       postgres::text_param(position), postgres::text_param(json), postgres::text_param(key_hex)}));
   return ok();
 }
 

@@ -12,24 +12,16 @@ using postgres::quote;
 // Keys per DELETE: keeps one parameter well below libpq's and the server's message limits.
 constexpr size_t kKeysPerStatement = 10'000;
 
-const char* array_type(TargetType type) {
-  switch (type) {
-    case TargetType::kBoolean:
-      return "boolean[]";
-    case TargetType::kBigint:
-      return "bigint[]";
-    case TargetType::kDouble:
-      return "double precision[]";
-    case TargetType::kNumeric:
-      return "numeric[]";
-    case TargetType::kText:
-      return "text[]";
-    case TargetType::kBytea:
-      return "bytea[]";
-    case TargetType::kVariant:
-      return "jsonb[]";
-  }
-  return "";
+// The element type of the array that array_oid() names.
+const char* element_type(TargetType type) {
+  return holds_floats(type) ? "text" : to_string(type);
+}
+
+// What an array's text is cast to. A vector is assigned from real[], so that its type, which is in
+// whichever schema the extension is, need not be named.
+const char* array_cast(TargetType type) {
+  if (!holds_floats(type)) return "";
+  return type == TargetType::kDoubles ? "::double precision[]" : "::real[]";
 }
 
 std::string column_list(const Table& table) {
@@ -40,24 +32,15 @@ std::string column_list(const Table& table) {
   return out;
 }
 
-std::vector<TargetType> key_types(const Table& table) {
-  std::vector<TargetType> out;
-  for (const size_t k : table.key) out.push_back(table.columns[k].type);
-  return out;
-}
-
 }  // namespace
-
-ArrayParams::ArrayParams(std::vector<TargetType> types)
-    : types_(std::move(types)), elements_(types_.size()) {}
 
 bool ArrayParams::add(const std::vector<const Value*>& values) {
   for (size_t i = 0; i < values.size(); ++i) {
     const size_t before = elements_[i].size();
-    if (!append_field(view(*values[i]), types_[i], &elements_[i])) {
+    if (!append_element(view(*values[i]), codecs_[i], &elements_[i])) {
       for (size_t j = 0; j < i; ++j) {
         std::string undo;
-        (void)append_field(view(*values[j]), types_[j], &undo);
+        (void)append_element(view(*values[j]), codecs_[j], &undo);
         elements_[j].resize(elements_[j].size() - undo.size());
       }
       elements_[i].resize(before);
@@ -70,13 +53,14 @@ bool ArrayParams::add(const std::vector<const Value*>& values) {
 }
 
 std::vector<postgres::Param> ArrayParams::finish() {
-  arrays_.assign(types_.size(), {});
+  arrays_.assign(codecs_.size(), {});
   std::vector<postgres::Param> params;
-  for (size_t i = 0; i < types_.size(); ++i) {
-    postgres::append_array_header(element_oid(types_[i]), static_cast<int32_t>(rows_), has_nulls_,
+  for (size_t i = 0; i < codecs_.size(); ++i) {
+    const TargetType type = codecs_[i].type->base;
+    postgres::append_array_header(element_oid(type), static_cast<int32_t>(rows_), has_nulls_,
                                   &arrays_[i]);
     arrays_[i] += elements_[i];
-    params.push_back({array_oid(types_[i]), arrays_[i], false});
+    params.push_back({array_oid(type), arrays_[i], false});
   }
   return params;
 }
@@ -92,10 +76,10 @@ std::string delete_sql(const std::string& target_schema, const Table& table) {
   std::string where;
   for (size_t i = 0; i < table.key.size(); ++i) {
     const Column& column = table.columns[table.key[i]];
-    arrays += fmt::format("{}${}::{}", i == 0 ? "" : ",", i + 1, array_type(column.type));
+    arrays += fmt::format("{}${}::{}[]", i == 0 ? "" : ",", i + 1, element_type(column.type.base));
     names += fmt::format("{}k{}", i == 0 ? "" : ",", i);
     where += fmt::format("{}t.{}=k.k{}{}", i == 0 ? "" : " AND ", quote(column.target_name), i,
-                         column.type == TargetType::kText ? " COLLATE \"C\"" : "");
+                         column.type.base == TargetType::kText ? " COLLATE \"C\"" : "");
   }
   return fmt::format("DELETE FROM {} AS t USING unnest({}) AS k({}) WHERE {}",
                      quote(target_schema, table.target_name), arrays, names, where);
@@ -103,11 +87,18 @@ std::string delete_sql(const std::string& target_schema, const Table& table) {
 
 std::string insert_sql(const std::string& target_schema, const Table& table) {
   std::string arrays;
+  std::string names;
+  std::string values;
   for (size_t i = 0; i < table.columns.size(); ++i) {
-    arrays += fmt::format("{}${}::{}", i == 0 ? "" : ",", i + 1, array_type(table.columns[i].type));
+    const ColumnType& type = table.columns[i].type;
+    const char* comma = i == 0 ? "" : ",";
+    arrays += fmt::format("{}${}::{}[]", comma, i + 1, element_type(type.base));
+    names += fmt::format("{}v{}", comma, i);
+    values += fmt::format("{}v{}{}", comma, i, array_cast(type.base));
   }
-  return fmt::format("INSERT INTO {}({}) SELECT * FROM unnest({})",
-                     quote(target_schema, table.target_name), column_list(table), arrays);
+  return fmt::format("INSERT INTO {}({}) SELECT {} FROM unnest({}) AS r({})",
+                     quote(target_schema, table.target_name), column_list(table), values, arrays,
+                     names);
 }
 
 Status copy_rows(postgres::Connection& target, const std::string& target_schema, const Table& table,
@@ -126,7 +117,7 @@ Result<int64_t> delete_keys(postgres::Connection& target, const std::string& tar
   int64_t deleted = 0;
   const std::string sql = delete_sql(target_schema, table);
   for (size_t at = 0; at < keys.size(); at += kKeysPerStatement) {
-    ArrayParams params(key_types(table));
+    ArrayParams params(key_codecs_of(table));
     for (size_t i = at; i < std::min(keys.size(), at + kKeysPerStatement); ++i) {
       std::vector<const Value*> values;
       for (const Value& value : *keys[i]) values.push_back(&value);

@@ -17,7 +17,9 @@ namespace crossfade::apply {
 // Column-wise array parameters of some rows' columns, for unnest().
 class ArrayParams {
  public:
-  explicit ArrayParams(std::vector<TargetType> types);
+  // The codecs' types must outlive this object.
+  explicit ArrayParams(std::vector<Codec> codecs)
+      : codecs_(std::move(codecs)), elements_(codecs_.size()) {}
   // False: a value does not fit; nothing was added.
   [[nodiscard]] bool add(const std::vector<const Value*>& values);
   [[nodiscard]] size_t rows() const { return rows_; }
@@ -25,7 +27,7 @@ class ArrayParams {
   [[nodiscard]] std::vector<postgres::Param> finish();
 
  private:
-  std::vector<TargetType> types_;
+  std::vector<Codec> codecs_;
   std::vector<std::string> elements_;
   std::vector<std::string> arrays_;
   size_t rows_ = 0;

@@ -36,13 +36,17 @@ class ChunkBuilder {
  public:
   // `refusal`: why every row is a misfit; nullptr: only those are that do not fit.
   ChunkBuilder(const Table& table, int64_t rows_max, Deadline deadline, const std::string* refusal)
-      : table_(table), rows_max_(rows_max), deadline_(deadline), refusal_(refusal) {}
+      : table_(table),
+        encoder_(table),
+        rows_max_(rows_max),
+        deadline_(deadline),
+        refusal_(refusal) {}
 
   void add(const sqlite::Statement& row) {
     chunk.null_key = chunk.null_key || has_null_key(row);
     if (refusal_ != nullptr) {
       set_aside(row, std::nullopt);
-    } else if (const auto column = append_row(table_, row, &chunk.rows)) {
+    } else if (const auto column = encoder_.append(row, &chunk.rows)) {
       set_aside(row, column);
     }
     ++rows_;
@@ -76,6 +80,7 @@ class ChunkBuilder {
   }
 
   const Table& table_;
+  const RowEncoder encoder_;
   const int64_t rows_max_;
   const Deadline deadline_;
   const std::string* const refusal_;

@@ -36,6 +36,10 @@ void append_variant_real(double value, std::string* out) {
     *out += value > 0 ? R"({"$real":"Infinity"})" : R"({"$real":"-Infinity"})";
     return;
   }
+  if (value == 0 && std::signbit(value)) {
+    *out += R"({"$real":"-0.0"})";  // jsonb's numbers have no negative zero
+    return;
+  }
   // The longest is 5e-324 or so: 1 sign, 2 before, 767 after the point.
   std::array<char, 1100> buffer{};
   const auto [end, ec] =

@@ -2,7 +2,7 @@
 //
 // 1 is an INTEGER; 1.0 a REAL, always with a point and never an exponent, because jsonb keeps a
 // number's digits after the point; "x" a TEXT; {"$blob":"00ff"} a BLOB; {"$text":"6100"} a TEXT
-// that jsonb cannot hold (NUL, invalid UTF-8); {"$real":"Infinity"}.
+// that jsonb cannot hold (NUL, invalid UTF-8); {"$real":"Infinity"}, {"$real":"-0.0"}.
 #pragma once
 
 #include <string>

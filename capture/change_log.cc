@@ -10,6 +10,7 @@
 #include "engine/core/digest.h"
 #include "engine/core/limits.h"
 #include "engine/observe/fault.h"
+#include "engine/schema/utf8.h"
 #include "engine/sqlite/connection.h"
 #include "engine/sqlite/sqlite_error_map.h"
 #include "engine/sqlite/statement.h"
@@ -110,8 +111,12 @@ Status retire_shape(sqlite::Connection& source, CaptureId id) {
 }  // namespace
 
 Result<std::optional<SourceIdentity>> read_identity(sqlite::Connection& source) {
-  CROSSFADE_TRY(const bool present, has_table(source, kControlTable));
-  if (!present) return std::optional<SourceIdentity>();
+  // The application may have a table of that name; then it is not ours.
+  CROSSFADE_TRY(
+      const int64_t present,
+      source.query_int(fmt::format(
+          "SELECT count(*) FROM pragma_table_info('{}') WHERE name='source_id'", kControlTable)));
+  if (present == 0) return std::optional<SourceIdentity>();
   CROSSFADE_TRY(
       auto statement,
       sqlite::Statement::prepare(
@@ -229,9 +234,9 @@ bool triggers_intact(const Table& table, const Captured& captured,
   for (const TriggerRow& t : triggers) {
     const bool is_ours = t.name.starts_with(prefix) && t.name.find("_fence_") == std::string::npos;
     if (is_ours) ++named;
-    if (!t.name.starts_with(kPrefix) && t.table == table.name && t.schema_rowid > oldest_ours) {
-      return false;
-    }
+    // The application may spell the table's name another way.
+    const bool same_table = schema::same_name(t.table, table.name);
+    if (!t.name.starts_with(kPrefix) && same_table && t.schema_rowid > oldest_ours) return false;
   }
   return named == ours;
 }
@@ -292,7 +297,13 @@ Result<bool> fence_is_up(sqlite::Connection& source) {
 Result<std::vector<std::string>> uninstall(sqlite::Connection& source) {
   CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
   std::vector<std::string> removed;
-  CROSSFADE_TRY(drop_triggers(source, fmt::format("{}*", kPrefix), &removed));
+  // Ours are numbered. A fence may have been kept when the rest was removed.
+  CROSSFADE_TRY(drop_triggers(source, fmt::format("{}[0-9]*_*", kPrefix), &removed));
+  CROSSFADE_TRY(const auto identity, read_identity(source));
+  if (!identity) {
+    CROSSFADE_TRY(transaction.commit());
+    return removed;
+  }
   for (const char* table : {kLogTable, kShapesTable, kControlTable}) {
     CROSSFADE_TRY(const bool present, has_table(source, table));
     if (!present) continue;

@@ -18,7 +18,7 @@ constexpr int kFirstValueColumn = 3;  // after lsn, tbl, op
 std::string select_sql() {
   std::string sql = "SELECT lsn,tbl,op";
   for (size_t i = 0; i < limits::kLogValuesPerRow; ++i) sql += fmt::format(",c{}", i);
-  return sql + fmt::format(" FROM {} WHERE lsn>?1 AND lsn<=?2 ORDER BY lsn", kLogTable);
+  return sql + fmt::format(" FROM {} WHERE lsn>=?1 AND lsn<=?2 ORDER BY lsn", kLogTable);
 }
 
 size_t value_count(const Table& table, LogOp op) {
@@ -34,6 +34,10 @@ size_t value_count(const Table& table, LogOp op) {
       break;
   }
   return 0;
+}
+
+size_t log_rows(const Table& table, LogOp op) {
+  return (value_count(table, op) + limits::kLogValuesPerRow - 1) / limits::kLogValuesPerRow;
 }
 
 std::string key_identity(const Table& table, const Row& key) {
@@ -88,37 +92,59 @@ void LogReader::end_snapshot() {
   select_.reset();
   have_row_ = false;
   lookups_.clear();
-  refresh_.clear();
+  taken_out_.clear();
+  log_read_ = false;
   snapshot_.reset();
+}
+
+Status LogReader::walk(Lsn first, Lsn last) {
+  if (!select_) {
+    CROSSFADE_TRY(auto select, sqlite::Statement::prepare(source_, select_sql()));
+    select_.emplace(std::move(select));
+  }
+  select_->reset();
+  select_->bind(1, first.value);
+  select_->bind(2, last.value);
+  expected_ = first;
+  CROSSFADE_TRY(have_row_, select_->step());
+  return ok();
 }
 
 Result<ChangeBatch> LogReader::read(Lsn after, size_t bytes_max) {
   CROSSFADE_ASSERT(snapshot_.has_value(), "read() without a snapshot");
   ChangeBatch batch;
-  if (!select_) {
-    CROSSFADE_TRY(auto select, sqlite::Statement::prepare(source_, select_sql()));
-    select.bind(1, after.value);
-    select.bind(2, watermark_.newest.value);
-    select_.emplace(std::move(select));
-    expected_ = after.next();
-    one_part_ = true;
-    CROSSFADE_TRY(have_row_, select_->step());
-  }
   batch.through = after;
-  while (have_row_ && batch.bytes < bytes_max) {
+  if (!select_) {
+    one_part_ = true;
+    CROSSFADE_TRY(walk(after.next(), watermark_.newest));
+  }
+  if (!log_read_) {
+    CROSSFADE_TRY(read_log(bytes_max, &batch));
+  }
+  if (log_read_) {
+    CROSSFADE_TRY(put_back(bytes_max, &batch));
+  }
+  batch.settled = taken_out_.empty();
+  batch.closes_watermark = log_read_ && batch.settled;
+  if (batch.closes_watermark) batch.through = watermark_.newest;
+  return batch;
+}
+
+Status LogReader::read_log(size_t bytes_max, ChangeBatch* batch) {
+  while (have_row_ && batch->bytes < bytes_max) {
     RawEntry entry;
     CROSSFADE_TRY(have_row_, next_entry(*select_, &entry));
-    batch.through = entry.last;
-    CROSSFADE_TRY(decode(std::move(entry), &batch));
+    // Below the watermark until all is put back: the caller goes on until it is reached.
+    batch->through = have_row_ ? entry.last : Lsn{entry.first.value - 1};
+    CROSSFADE_TRY(decode(std::move(entry), batch));
   }
-  batch.closes_watermark = !have_row_;
-  if (!batch.closes_watermark) one_part_ = false;
-  if (batch.closes_watermark && expected_ != watermark_.newest.next()) {
+  log_read_ = !have_row_;
+  if (!log_read_) one_part_ = false;
+  if (log_read_ && expected_ != watermark_.newest.next()) {
     return fail(tampered(expected_, fmt::format("the log ends at {} but its newest position is {}",
                                                 expected_.value - 1, watermark_.newest.value)));
   }
-  CROSSFADE_TRY(settle_rechecks(&batch));
-  return batch;
+  return resolve_vanished(batch);
 }
 
 // Reads the entry that `rows` stands on, with its continuations, and moves to the next one.
@@ -128,7 +154,7 @@ Result<bool> LogReader::next_entry(sqlite::Statement& rows, RawEntry* entry) {
   entry->op = static_cast<LogOp>(rows.integer(2));
   const auto shape = shapes_.find(entry->id);
   const size_t wanted = shape == shapes_.end() ? 0 : value_count(*shape->second.table, entry->op);
-  const size_t rows_wanted = (wanted + limits::kLogValuesPerRow - 1) / limits::kLogValuesPerRow;
+  const size_t rows_wanted = shape == shapes_.end() ? 0 : log_rows(*shape->second.table, entry->op);
   size_t rows_read = 0;
   bool more = true;
   do {
@@ -229,74 +255,78 @@ Result<std::optional<Row>> LogReader::current_row(const std::shared_ptr<const Ta
   return row;
 }
 
-// A noted key stands for a removed row only if a REPLACE did remove it. What the snapshot and the
-// later entries say decides:
-// - the key is gone at the watermark: removed here or later; either way it ends up gone;
-// - an INSERT of the same key follows: it was gone before that, so it vanished here;
-// - it exists and nothing inserts it again: it never went (OR IGNORE, upsert).
+// A noted key stands for a removed row only if a REPLACE did remove it. It existed when it was
+// noted, so the next entry that touches it decides:
+// - it brings the key into being: the row was gone by then, and it vanished here;
+// - it changes or deletes the row, or notes it again: the row was still there, nothing vanished;
+// - there is none, and the key is gone at the watermark: it vanished here;
+// - there is none, and the row exists: it never went (OR IGNORE, upsert).
 // When the batch has several parts, the later entries are not in memory: the row is then taken out
-// here and put back from the snapshot at the end, which is right in each of the three cases.
-Status LogReader::settle_rechecks(ChangeBatch* batch) {
-  const bool any = std::any_of(batch->changes.begin(), batch->changes.end(),
-                               [](const Change& c) { return c.op == ChangeOp::kVanish; });
-  if (any) {
-    CROSSFADE_TRY(resolve_vanished(batch));
-  }
-  if (batch->closes_watermark) append_refreshed(batch);
-  return ok();
-}
-
+// here and put back from the snapshot at the end, which is right in each of the four cases.
 Status LogReader::resolve_vanished(ChangeBatch* batch) {
-  std::map<std::string, bool> inserted_later;
+  std::map<std::string, bool> brought_later;  // what the next entry of a key does
   std::vector<Change> kept;
+  Stretch taken_out{Lsn{0}, Lsn{0}};
   for (size_t i = batch->changes.size(); i-- > 0;) {
     Change& change = batch->changes[i];
     const Table& table = *change.table;
     if (change.op == ChangeOp::kVanish) {
       const Row key = key_of(table, change.before);
-      const std::string identity = key_identity(table, key);
-      const auto later = inserted_later.find(identity);
-      // An earlier note of the same key was not followed by its removal: it existed until here.
-      const bool vanished_before_insert = later != inserted_later.end() && later->second;
-      inserted_later[identity] = false;
-      if (!vanished_before_insert) {
-        CROSSFADE_TRY(auto row, current_row(change.table, key));
+      const auto [next, last_of_key] = brought_later.try_emplace(key_identity(table, key), false);
+      if (!last_of_key && !std::exchange(next->second, false)) continue;
+      if (last_of_key) {
+        CROSSFADE_TRY(const auto row, current_row(change.table, key));
         if (row && one_part_) continue;
-        if (row) refresh_[identity] = {change.table, std::move(*row)};
+        if (row) {
+          taken_out.first =
+              Lsn{change.lsn.value + 1 - static_cast<int64_t>(log_rows(table, LogOp::kRecheck))};
+          taken_out.last = std::max(taken_out.last, change.lsn);
+        }
       }
-    } else if (change.op == ChangeOp::kInsert) {
-      inserted_later[key_identity(table, key_of(table, change.after))] = true;
     } else {
       // An update that moves a row onto a key brings that key into being, as an insert does.
-      if (change.op == ChangeOp::kUpdate) {
-        inserted_later[key_identity(table, key_of(table, change.after))] = true;
+      if (change.op != ChangeOp::kDelete) {
+        brought_later[key_identity(table, key_of(table, change.after))] = true;
       }
-      inserted_later[key_identity(table, key_of(table, change.before))] = false;
+      if (change.op != ChangeOp::kInsert) {
+        brought_later[key_identity(table, key_of(table, change.before))] = false;
+      }
     }
     kept.push_back(std::move(change));
   }
   batch->changes.assign(std::make_move_iterator(kept.rbegin()),
                         std::make_move_iterator(kept.rend()));
+  if (taken_out.last.value != 0) taken_out_.push_back(taken_out);
   return ok();
 }
 
-void LogReader::append_refreshed(ChangeBatch* batch) {
-  for (auto& [identity, refreshed] : refresh_) {
-    // The row as the snapshot has it. A vanish and not an update: it may not be on the target.
-    Change vanish;
-    vanish.lsn = batch->through;
-    vanish.table = refreshed.first;
-    vanish.op = ChangeOp::kVanish;
-    vanish.before = refreshed.second;
-    Change insert;
-    insert.lsn = batch->through;
-    insert.table = std::move(refreshed.first);
-    insert.op = ChangeOp::kInsert;
-    insert.after = std::move(refreshed.second);
-    batch->changes.push_back(std::move(vanish));
-    batch->changes.push_back(std::move(insert));
+Status LogReader::put_back(size_t bytes_max, ChangeBatch* batch) {
+  while (!taken_out_.empty() && batch->bytes < bytes_max) {
+    Stretch& stretch = taken_out_.front();
+    CROSSFADE_TRY(walk(stretch.first, stretch.last));
+    while (have_row_ && batch->bytes < bytes_max) {
+      RawEntry entry;
+      CROSSFADE_TRY(have_row_, next_entry(*select_, &entry));
+      stretch.first = entry.last.next();
+      CROSSFADE_TRY(put_back_row(std::move(entry), batch));
+    }
+    if (!have_row_) taken_out_.pop_front();
   }
-  refresh_.clear();
+  return ok();
+}
+
+// The row as the snapshot has it. A vanish and not an update: it may not be on the target.
+Status LogReader::put_back_row(RawEntry entry, ChangeBatch* batch) {
+  const auto shape = shapes_.find(entry.id);
+  if (entry.op != LogOp::kRecheck || shape == shapes_.end()) return ok();
+  CROSSFADE_TRY(auto row, current_row(shape->second.table, entry.values));
+  if (!row) return ok();
+  Change vanish{watermark_.newest, shape->second.table, ChangeOp::kVanish, *row, {}};
+  Change insert{watermark_.newest, shape->second.table, ChangeOp::kInsert, {}, std::move(*row)};
+  batch->bytes += 2 * (sizeof(Change) + size_bytes(insert.after));
+  batch->changes.push_back(std::move(vanish));
+  batch->changes.push_back(std::move(insert));
+  return ok();
 }
 
 }  // namespace crossfade::capture

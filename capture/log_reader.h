@@ -6,6 +6,7 @@
 // Threads: its connection's. Borrows the connection, which must outlive it.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -66,13 +67,20 @@ class LogReader {
   struct Lookup {
     std::optional<sqlite::Statement> by_key;  // all carried columns
   };
+  struct Stretch {
+    Lsn first;
+    Lsn last;
+  };
 
+  // Lets select_ walk the log from `first` to `last`.
+  Status walk(Lsn first, Lsn last);
   Result<bool> next_entry(sqlite::Statement& rows, RawEntry* entry);
   Status decode(RawEntry entry, ChangeBatch* batch);
+  Status read_log(size_t bytes_max, ChangeBatch* batch);
   Result<std::optional<Row>> current_row(const std::shared_ptr<const Table>& table, const Row& key);
-  Status settle_rechecks(ChangeBatch* batch);
   Status resolve_vanished(ChangeBatch* batch);
-  void append_refreshed(ChangeBatch* batch);
+  Status put_back(size_t bytes_max, ChangeBatch* batch);
+  Status put_back_row(RawEntry entry, ChangeBatch* batch);
   void note_null_key(const Table& table, const Row& row);
   [[nodiscard]] Error tampered(Lsn lsn, std::string what) const;
 
@@ -84,10 +92,13 @@ class LogReader {
   Lsn expected_;          // the next position, to notice holes
   bool one_part_ = true;  // the whole way to the watermark fits one part
   std::map<std::string, Lookup> lookups_;
-  // Rows that a REPLACE may have removed and that exist at the watermark: written again at its end.
-  std::map<std::string, std::pair<std::shared_ptr<const Table>, Row>> refresh_;
+  // Where rows were noted that a REPLACE may have removed, and that exist at the watermark: they
+  // were taken out and are written again at its end. One stretch per part: the log remembers the
+  // keys, so that a statement of any size costs no memory.
+  std::deque<Stretch> taken_out_;
   std::optional<std::string> null_key_table_;
   bool have_row_ = false;  // select_ stands on a row that begins the next entry
+  bool log_read_ = false;  // up to the watermark; what remains is taken_out_
 };
 
 }  // namespace crossfade::capture

@@ -59,6 +59,16 @@ std::vector<std::string> key_image(const Table& table, std::string_view alias) {
   return out;
 }
 
+// All of them, as a balanced tree: an application may have lowered SQLite's limit on the depth of
+// expressions, and a trigger that exceeds it would make the whole schema unreadable to it.
+std::string all_of(const std::vector<std::string>& conditions, size_t from, size_t to) {
+  if (to - from == 1) return conditions[from];
+  const size_t middle = from + (to - from + 1) / 2;
+  const std::string left = all_of(conditions, from, middle);
+  const std::string right = all_of(conditions, middle, to);
+  return to - middle == 1 ? left + " AND " + right : fmt::format("{} AND ({})", left, right);
+}
+
 std::string collate(const std::string& collation) {
   return " COLLATE " + quote(collation);
 }
@@ -110,12 +120,13 @@ std::string new_value(const Column& column) {
 
 // Rows that hold the value NEW brings to one unique key.
 std::string same_key(const Table& table, const UniqueKey& key) {
-  std::string out;
+  std::vector<std::string> parts;
   for (const UniqueKey::Part& part : key.parts) {
     const Column& column = table.columns[part.column];
-    out += fmt::format("{}t.{}={}{}", out.empty() ? "" : " AND ", column.source_sql,
-                       new_value(column), collate(part.collation));
+    parts.push_back(
+        fmt::format("t.{}={}{}", column.source_sql, new_value(column), collate(part.collation)));
   }
+  std::string out = all_of(parts, 0, parts.size());
   // Only rows that the partial index holds can be replaced through it; and without its predicate
   // SQLite may not use it, and would scan the table at each write.
   if (!key.where_sql.empty()) out += " AND (" + key.where_sql + ")";
@@ -127,13 +138,12 @@ std::string not_old(const Table& table) {
   if (!table.without_rowid && !table.rowid_name.empty()) {
     return fmt::format("t.{0}<>OLD.{0}", table.rowid_name);
   }
-  std::string out;
+  std::vector<std::string> parts;
   for (const size_t k : table.key) {
     const std::string& column = table.columns[k].source_sql;
-    out += fmt::format("{}t.{} IS OLD.{}{}", out.empty() ? "" : " AND ", column, column,
-                       collate("BINARY"));
+    parts.push_back(fmt::format("t.{} IS OLD.{}{}", column, column, collate("BINARY")));
   }
-  return "NOT(" + out + ")";
+  return "NOT(" + all_of(parts, 0, parts.size()) + ")";
 }
 
 bool is_rowid_key(const Table& table, const UniqueKey& key) {

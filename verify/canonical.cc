@@ -3,10 +3,13 @@
 #include <fmt/core.h>
 
 #include <bit>
+#include <cmath>
+#include <optional>
 
 #include "engine/postgres/binary.h"
 #include "verify/canonical_form.h"
 #include "verify/decimal.h"
+#include "verify/formed.h"
 #include "verify/utf8.h"
 #include "verify/variant.h"
 
@@ -36,9 +39,30 @@ bool append_source_variant(const ValueView& value, std::string* out) {
   return true;
 }
 
-bool append_source_numeric(const ValueView& value, std::string* out) {
-  if (value.storage == StorageClass::kInteger) return append_decimal(value.integer, out), true;
-  if (value.storage == StorageClass::kReal) return append_decimal(value.real, out), true;
+// numeric(p,s) rounds what has more digits after the point, and refuses what has more before it.
+bool within_limits(std::string_view decimal, const ColumnType& type) {
+  if (type.precision == 0 || decimal.substr(0, 2) == "#0") return true;
+  const auto whole = postgres::read_be<int32_t>(decimal, 2);
+  const auto digits = static_cast<int32_t>(postgres::read_be<uint32_t>(decimal, 6));
+  return whole <= type.precision - type.scale && digits - whole <= type.scale;
+}
+
+bool append_source_numeric(const ValueView& value, const ColumnType& type, std::string* out) {
+  const size_t start = out->size();
+  if (value.storage == StorageClass::kInteger) {
+    append_decimal(value.integer, out);
+  } else if (value.storage == StorageClass::kReal) {
+    // Numeric has no -0, and whole numbers come back INTEGER, digit by digit of the shortest form.
+    if (value.real == 0 && std::signbit(value.real)) return false;
+    const bool long_integer = value.real > -0x1p63 && value.real < 0x1p63;
+    if (long_integer && (value.real >= 0x1p53 || value.real <= -0x1p53)) return false;
+    if (std::isinf(value.real) && type.precision > 0) return false;
+    append_decimal(value.real, out);
+  } else {
+    return false;
+  }
+  if (within_limits(std::string_view(*out).substr(start), type)) return true;
+  out->resize(start);
   return false;
 }
 
@@ -51,11 +75,34 @@ Status not_of_type(std::string_view field) {
   return fail(std::move(error));
 }
 
+std::optional<Value> value_of_form(std::string_view form) {
+  const std::string_view body = form.substr(1);
+  switch (form.front()) {
+    case form::kNull:
+      return Value();
+    case form::kInteger:
+      return Value(postgres::read_be<int64_t>(body));
+    case form::kReal: {
+      const auto real = std::bit_cast<double>(postgres::read_be<uint64_t>(body));
+      return std::isnan(real) ? std::nullopt : std::optional(Value(real));
+    }
+    case form::kDecimal:
+      return decimal_value(form);
+    case form::kText:
+      return Value(Text{std::string(body.substr(sizeof(uint32_t)))});
+    case form::kBytes:
+      return Value(Blob{std::string(body.substr(sizeof(uint32_t)))});
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
-bool append_canonical_source(const ValueView& value, TargetType type, std::string* out) {
+bool append_canonical_source(const ValueView& value, const ColumnType& type, std::string* out) {
   if (value.storage == StorageClass::kNull) return out->push_back(form::kNull), true;
-  switch (type) {
+  if (is_formed(type)) return append_formed_source(value, type, out);
+  switch (type.base) {
     case TargetType::kBoolean:
       if (value.storage != StorageClass::kInteger || value.integer < 0 || value.integer > 1) {
         return false;
@@ -68,7 +115,7 @@ bool append_canonical_source(const ValueView& value, TargetType type, std::strin
       if (value.storage != StorageClass::kReal) return false;
       return form::append_real(value.real, out), true;
     case TargetType::kNumeric:
-      return append_source_numeric(value, out);
+      return append_source_numeric(value, type, out);
     case TargetType::kText:
       if (value.storage != StorageClass::kText || !is_storable_text(value.bytes)) return false;
       return form::append_sized(form::kText, value.bytes, out), true;
@@ -77,11 +124,25 @@ bool append_canonical_source(const ValueView& value, TargetType type, std::strin
       return form::append_sized(form::kBytes, value.bytes, out), true;
     case TargetType::kVariant:
       return append_source_variant(value, out);
+    case TargetType::kTimestamp:
+    case TargetType::kTimestamptz:
+    case TargetType::kDate:
+    case TargetType::kUuid:
+    case TargetType::kJson:
+    case TargetType::kJsonb:
+    case TargetType::kReals:
+    case TargetType::kDoubles:
+    case TargetType::kVector:
+      break;  // formed
   }
   return false;
 }
 
-bool append_canonical_source(const Value& value, TargetType type, std::string* out) {
+bool append_canonical_source(const Value& value, const ColumnType& type, std::string* out) {
+  return append_canonical_source(view_of(value), type, out);
+}
+
+ValueView view_of(const Value& value) {
   ValueView view{value.storage()};
   switch (value.storage()) {
     case StorageClass::kNull:
@@ -99,16 +160,20 @@ bool append_canonical_source(const Value& value, TargetType type, std::string* o
       view.bytes = value.blob();
       break;
   }
-  return append_canonical_source(view, type, out);
+  return view;
 }
 
-Status append_canonical_target(std::string_view field, bool null, TargetType type,
+Status append_canonical_target(std::string_view field, bool null, const ColumnType& type,
                                std::string* out) {
   if (null) {
     out->push_back(form::kNull);
     return ok();
   }
-  switch (type) {
+  if (is_formed(type)) {
+    if (!append_formed_target(field, type, out)) return not_of_type(field);
+    return ok();
+  }
+  switch (type.base) {
     case TargetType::kBoolean:
       if (field.size() != 1) return not_of_type(field);
       form::append_integer(field[0] == 0 ? 0 : 1, out);
@@ -134,8 +199,32 @@ Status append_canonical_target(std::string_view field, bool null, TargetType typ
       if (field.empty() || field[0] != kJsonbVersion) return not_of_type(field);
       append_variant(field.substr(1), out);
       return ok();
+    case TargetType::kTimestamp:
+    case TargetType::kTimestamptz:
+    case TargetType::kDate:
+    case TargetType::kUuid:
+    case TargetType::kJson:
+    case TargetType::kJsonb:
+    case TargetType::kReals:
+    case TargetType::kDoubles:
+    case TargetType::kVector:
+      break;  // formed
   }
   return not_of_type(field);
+}
+
+Result<Value> value_from_target(std::string_view field, bool null, const ColumnType& type) {
+  std::string form;
+  CROSSFADE_TRY(append_canonical_target(field, null, type, &form));
+  if (auto value = value_of_form(form)) return *std::move(value);
+  Error error;
+  error.code = ErrorCode::kMisfit;
+  error.remedy = Remedy::kQuarantine;
+  error.op = "verify.decode";
+  error.native = fmt::format("a {} on the target stands for no value of the source{}",
+                             to_string(type), describe_form(type));
+  error.hint = "change it to a value that the source can write, or the column's type by a rule";
+  return fail(std::move(error));
 }
 
 }  // namespace crossfade::verify

@@ -26,7 +26,7 @@ inline void append_integer(int64_t value, std::string* out) {
 
 inline void append_real(double value, std::string* out) {
   out->push_back(kReal);
-  postgres::append_be(std::bit_cast<uint64_t>(value == 0.0 ? 0.0 : value), out);
+  postgres::append_be(std::bit_cast<uint64_t>(value), out);
 }
 
 inline void append_sized(char tag, std::string_view bytes, std::string* out) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/core/deadline.h"
@@ -64,6 +65,7 @@ struct ChunkVerdict {
   int64_t missing = 0;
   int64_t extra = 0;
   int64_t changed = 0;
+  int64_t left_out = 0;             // by leave_out(), set by the caller; not in rows_source
   std::vector<Difference> samples;  // at most limits::kSamplesMax of each kind
 
   [[nodiscard]] bool equal() const { return missing == 0 && extra == 0 && changed == 0; }
@@ -88,6 +90,17 @@ Result<SourceChunk> read_source_chunk(sqlite::Connection& source,
 Result<SourceKeys> read_source_keys(sqlite::Connection& source,
                                     const std::shared_ptr<const Table>& table,
                                     std::vector<Row> keys);
+
+// Canonical forms of keys, as RowDigest::key has them.
+using KeySet = std::unordered_set<std::string>;
+
+// A key of the source as its RowDigest has it, whether or not the target can hold it.
+[[nodiscard]] std::string key_form(const Table& table, const Row& key);
+
+// Takes the source's rows of these keys out of the comparison: somebody accepted that the target
+// does not have them. One that is there all the same is then extra. Returns how many it took.
+int64_t leave_out(const KeySet& keys, SourceChunk* chunk);
+int64_t leave_out(const KeySet& keys, SourceKeys* keys_found);
 
 // Reads the same stretch from the target, as COPY BINARY, and compares: first by sum and count;
 // only when these differ, once more by key. Names at most limits::kSamplesMax differing keys of

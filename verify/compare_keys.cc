@@ -32,7 +32,7 @@ bool can_be_asked(const Table& table, const Row& key, int server_version) {
   constexpr int kNumericInfinityVersion = 140000;
   if (server_version >= kNumericInfinityVersion) return true;
   for (size_t i = 0; i < key.size(); ++i) {
-    if (table.columns[table.key[i]].type == TargetType::kNumeric &&
+    if (table.columns[table.key[i]].type.base == TargetType::kNumeric &&
         key[i].storage() == StorageClass::kReal && std::isinf(key[i].real())) {
       return false;
     }
@@ -72,7 +72,7 @@ std::string lookup_sql(const Table& table, const std::string& schema, const Want
     columns.append(comma).append("t.").append(postgres::quote(column.target_name));
     names.append(comma).append(name);
     picked.append(comma).append("k.").append(name);
-    if (column.type == TargetType::kText) picked += " COLLATE \"C\"";
+    if (column.type.base == TargetType::kText) picked += " COLLATE \"C\"";
     arrays.append(comma).append("ARRAY[");
     for (const Wanted* at = begin; at != end; ++at) {
       arrays.append(at == begin ? "" : ",").append(key_literal((*at->key)[i], column.type));

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "engine/postgres/binary.h"
 #include "verify/canonical_form.h"
@@ -96,6 +97,31 @@ bool append_decimal_numeric(std::string_view field, std::string* out) {
   }
   append_normalized(sign == kWireNegative, (weight + 1) * kDigitsPerGroup, digits, out);
   return true;
+}
+
+std::optional<Value> decimal_value(std::string_view form) {
+  const char sign = form[1];
+  const double infinity = std::numeric_limits<double>::infinity();
+  if (sign == kZero) return Value(int64_t{0});
+  if (sign == kPositiveInfinity) return Value(infinity);
+  if (sign == kNegativeInfinity) return Value(-infinity);
+  if (sign == kNan) return std::nullopt;
+  const auto exponent = postgres::read_be<int32_t>(form, 2);
+  const std::string_view digits = form.substr(10);
+  std::string text = sign == kMinus ? "-" : "";
+  constexpr int32_t kIntegerDigitsMax = 19;
+  if (exponent <= kIntegerDigitsMax && static_cast<int32_t>(digits.size()) <= exponent) {
+    std::string whole = text + std::string(digits);
+    whole.append(static_cast<size_t>(exponent) - digits.size(), '0');
+    int64_t integer = 0;
+    const auto [at, ec] = std::from_chars(whole.data(), whole.data() + whole.size(), integer);
+    if (ec == std::errc()) return Value(integer);
+  }
+  text.append("0.").append(digits).append("e").append(std::to_string(exponent));
+  double real = 0;
+  const auto [at, ec] = std::from_chars(text.data(), text.data() + text.size(), real);
+  if (ec != std::errc()) return std::nullopt;  // out of a double's range
+  return Value(real);
 }
 
 std::string take_decimal_text(std::string_view* form) {

@@ -6,8 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "engine/core/value.h"
 
 namespace crossfade::verify {
 
@@ -15,6 +18,10 @@ void append_decimal(int64_t value, std::string* out);
 void append_decimal(double value, std::string* out);
 // `field` is PostgreSQL's binary numeric. False, and nothing appended, when it is none.
 [[nodiscard]] bool append_decimal_numeric(std::string_view field, std::string* out);
+
+// The value of a whole form: INTEGER if it is one that 64 bits hold, else the nearest REAL. Nothing
+// for a NaN.
+[[nodiscard]] std::optional<Value> decimal_value(std::string_view form);
 
 // For people: the text of the decimal at the start of `form`, which is moved behind it.
 std::string take_decimal_text(std::string_view* form);

@@ -57,7 +57,8 @@ std::string take_literal(std::string_view* form) {
     case form::kBytes:
       return to_literal(Value(Blob{std::string(take_sized(form))}));
     case form::kForeign:
-      return fmt::format("jsonb {}", take_sized(form).substr(0, kForeignBytesShown));
+      return "(foreign) " +
+             to_literal(Value(Blob{std::string(take_sized(form))}), kForeignBytesShown);
     default:
       break;
   }

@@ -9,6 +9,7 @@
 #include "engine/sqlite/connection.h"
 #include "engine/sqlite/statement.h"
 #include "verify/source_rows.h"
+#include "verify/time_form.h"
 
 namespace crossfade::verify {
 namespace {
@@ -25,20 +26,48 @@ void add_sums(SourceChunk* chunk) {
   }
 }
 
+// Texts and their meaning sort alike.
+bool words_in_order(const std::string& words) {
+  const size_t slash = words.find('/');
+  return slash != std::string::npos && words.substr(slash + 1) < words.substr(0, slash);
+}
+
+bool same_order_of_text(const ColumnType& type) {
+  if (type.form == SourceForm::kWords) return words_in_order(type.words);
+  if (type.form == SourceForm::kPattern) return text_sorts_by_time(type);
+  return true;  // UUIDs, whose digits sort as their bytes do
+}
+
 bool same_order(const Column& column, bool utf8_source) {
-  switch (column.type) {
+  const bool bytes_compared = utf8_source && column.collation == "BINARY";
+  const bool is_text =
+      column.type.form == SourceForm::kWords || column.type.form == SourceForm::kPattern ||
+      column.type.form == SourceForm::kUuidLower || column.type.form == SourceForm::kUuidUpper ||
+      column.type.form == SourceForm::kUuidHex;
+  if (is_text && !(bytes_compared && same_order_of_text(column.type))) return false;
+  switch (column.type.base) {
     case TargetType::kBoolean:
     case TargetType::kBigint:
     case TargetType::kDouble:
     case TargetType::kBytea:
+    case TargetType::kTimestamp:
+    case TargetType::kTimestamptz:
+    case TargetType::kDate:
+    case TargetType::kUuid:
       return true;
     // Both compare bytes, but SQLite compares those of its own encoding.
     case TargetType::kText:
-      return utf8_source && column.collation == "BINARY";
+      return bytes_compared;
     // SQLite compares a REAL exactly, PostgreSQL by the shortest digits it was written with: beyond
     // 2^53 an INTEGER between the two sorts differently.
     case TargetType::kNumeric:
     case TargetType::kVariant:
+    // jsonb compares what the text says; the others are no keys.
+    case TargetType::kJson:
+    case TargetType::kJsonb:
+    case TargetType::kReals:
+    case TargetType::kDoubles:
+    case TargetType::kVector:
       return false;
   }
   return false;

@@ -8,6 +8,7 @@
 #include "engine/core/assert.h"
 #include "engine/postgres/quote.h"
 #include "verify/canonical.h"
+#include "verify/formed.h"
 #include "verify/variant.h"
 
 namespace crossfade::verify {
@@ -17,7 +18,10 @@ std::string number_text(const Value& value) {
   if (value.storage() == StorageClass::kInteger) return std::to_string(value.integer());
   if (std::isinf(value.real())) return value.real() > 0 ? "Infinity" : "-Infinity";
   std::array<char, 32> text{};
-  char* const end = std::to_chars(text.data(), text.data() + text.size(), value.real()).ptr;
+  // The shortest digits, as numeric columns have them: the plain form may write a whole number out.
+  char* const end = std::to_chars(text.data(), text.data() + text.size(), value.real(),
+                                  std::chars_format::scientific)
+                        .ptr;
   return {text.data(), end};
 }
 
@@ -37,9 +41,9 @@ std::string key_column(const Table& table, size_t part) {
 }
 
 std::string typed_literal(const Table& table, size_t part, const Value& value) {
-  const TargetType type = table.columns[table.key[part]].type;
+  const ColumnType& type = table.columns[table.key[part]].type;
   std::string sql = key_literal(value, type) + "::" + key_cast(type);
-  if (type == TargetType::kText) sql += " COLLATE \"C\"";
+  if (type.base == TargetType::kText) sql += " COLLATE \"C\"";
   return sql;
 }
 
@@ -101,8 +105,9 @@ std::string where_in_range(const SourceChunk& chunk) {
   return sql;
 }
 
-std::string key_literal(const Value& value, TargetType type) {
-  switch (type) {
+std::string key_literal(const Value& value, const ColumnType& type) {
+  if (is_formed(type)) return postgres::quote_literal(formed_text(value, type));
+  switch (type.base) {
     case TargetType::kBoolean:
       return value.integer() == 0 ? "'f'" : "'t'";
     case TargetType::kBigint:
@@ -115,30 +120,23 @@ std::string key_literal(const Value& value, TargetType type) {
       return postgres::quote_literal(bytea_text(value.blob()));
     case TargetType::kVariant:
       return postgres::quote_literal(variant_json(value));
+    case TargetType::kTimestamp:
+    case TargetType::kTimestamptz:
+    case TargetType::kDate:
+    case TargetType::kUuid:
+    case TargetType::kJson:
+    case TargetType::kJsonb:
+    case TargetType::kReals:
+    case TargetType::kDoubles:
+    case TargetType::kVector:
+      break;  // formed
   }
-  CROSSFADE_ASSERT(false, "no target type {}", static_cast<int>(type));
+  CROSSFADE_ASSERT(false, "no key has target type {}", static_cast<int>(type.base));
   return {};
 }
 
-const char* key_cast(TargetType type) {
-  switch (type) {
-    case TargetType::kBoolean:
-      return "boolean";
-    case TargetType::kBigint:
-      return "bigint";
-    case TargetType::kDouble:
-      return "double precision";
-    case TargetType::kNumeric:
-      return "numeric";
-    case TargetType::kText:
-      return "text";
-    case TargetType::kBytea:
-      return "bytea";
-    case TargetType::kVariant:
-      return "jsonb";
-  }
-  CROSSFADE_ASSERT(false, "no target type {}", static_cast<int>(type));
-  return "";
+const char* key_cast(const ColumnType& type) {
+  return to_string(type.base);
 }
 
 }  // namespace crossfade::verify

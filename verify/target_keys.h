@@ -20,8 +20,8 @@ namespace crossfade::verify {
 [[nodiscard]] std::string where_in_range(const SourceChunk& chunk);
 
 // The value as a quoted literal without its cast. It must be representable in `type`, not NULL.
-[[nodiscard]] std::string key_literal(const Value& value, TargetType type);
+[[nodiscard]] std::string key_literal(const Value& value, const ColumnType& type);
 // "bigint", "jsonb": what key_literal() is to be cast to.
-[[nodiscard]] const char* key_cast(TargetType type);
+[[nodiscard]] const char* key_cast(const ColumnType& type);
 
 }  // namespace crossfade::verify

@@ -108,7 +108,7 @@ bool take_string(std::string_view* json, std::string* out) {
   }
 }
 
-// {"$blob": "00ff"}, {"$text": "6100"}, {"$real": "-Infinity"}
+// {"$blob": "00ff"}, {"$text": "6100"}, {"$real": "-Infinity"}, {"$real": "-0.0"}
 bool append_object(std::string_view json, std::string* out) {
   std::string name;
   std::string value;
@@ -117,6 +117,7 @@ bool append_object(std::string_view json, std::string* out) {
   json.remove_prefix(2);
   if (!take_string(&json, &value) || json != "}") return false;
   if (name == "$real") {
+    if (value == "-0.0") return form::append_real(-0.0, out), true;
     if (value != "Infinity" && value != "-Infinity") return false;
     const double infinity = std::numeric_limits<double>::infinity();
     form::append_real(value.front() == '-' ? -infinity : infinity, out);
@@ -157,6 +158,7 @@ std::string real_json(double value) {
   if (std::isinf(value)) {
     return value > 0 ? R"({"$real": "Infinity"})" : R"({"$real": "-Infinity"})";
   }
+  if (value == 0 && std::signbit(value)) return R"({"$real": "-0.0"})";
   std::array<char, 512> text{};  // 1.8e308 has 309 digits, 5e-324 has 326
   char* const end =
       std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed).ptr;

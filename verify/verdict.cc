@@ -37,6 +37,7 @@ void ChunkVerdict::merge(const ChunkVerdict& other) {
   missing += other.missing;
   extra += other.extra;
   changed += other.changed;
+  left_out += other.left_out;
   for (const Difference& difference : other.samples) {
     add_sample(this, difference.kind, difference.key);
   }

@@ -33,6 +33,9 @@ struct ChangeBatch {
   std::vector<Change> changes;
   Lsn through;                   // every change at or below it, and above the last batch's, is here
   bool closes_watermark = true;  // false: more parts follow before the target may commit
+  // False: rows were taken out that a later part of this watermark puts back. A commit here would
+  // lose them if that part never came.
+  bool settled = true;
   size_t bytes = 0;
   int64_t oldest_captured_us =
       0;  // monotonic clock, when the tail first saw this batch; for lag_ms

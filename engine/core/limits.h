@@ -22,12 +22,24 @@ inline constexpr size_t kSqliteCacheKiB =
 inline constexpr int64_t kChunkRowsMax = 50'000;
 inline constexpr std::chrono::milliseconds kChunkReadMax{250};
 
+// Inspection, beside the evidence. A size read pins the WAL like a chunk does; twice as long, as it
+// cannot be resumed.
+inline constexpr std::chrono::milliseconds kSizeReadMax{500};    // per table or index
+inline constexpr std::chrono::milliseconds kSizesMax{5'000};     // in all
+inline constexpr std::chrono::milliseconds kWriteWatchMin{300};  // between the looks at the writers
+inline constexpr std::chrono::milliseconds kInspectTargetMax{5'000};  // per answer of the target
+
 // Verification. Keys and digests of one chunk are held: 4096 x (16 B digest + key).
 inline constexpr int64_t kVerifyChunkRows = 4096;
 inline constexpr int64_t kVerifyUnorderedRowsMax =
     200'000;                                     // tables whose order the sides disagree on
 inline constexpr size_t kDirtyKeysMax = 20'000;  // checked inside the cutover pause
 inline constexpr size_t kSamplesMax = 10;        // keys named per table and kind
+
+// How long a verb waits for an engine that is starting or ending on this machine.
+inline constexpr std::chrono::seconds kEngineHandover{3};
+// How long an engine that was told to stop waits for its embedded server to go down.
+inline constexpr std::chrono::milliseconds kClusterStopPatience{300};
 
 // Following.
 inline constexpr std::chrono::milliseconds kPollInterval{
@@ -58,5 +70,10 @@ inline constexpr size_t kPgFieldBytesMax = 0x3FFFFFFF;        // 1 GB - 1, memut
 
 // The change log's row holds this many values; a longer image continues in further rows.
 inline constexpr size_t kLogValuesPerRow = 32;
+
+// The schema's SQL. SQLite's own bound on an expression's height is 1000; ours keeps recursion over
+// a tree below 1 MiB of stack, also under sanitizers.
+inline constexpr int kExpressionHeightMax = 200;
+inline constexpr size_t kTranslationBytesMax = 64 * 1024;  // of one expression: operands may double
 
 }  // namespace crossfade::limits

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/column_type.h"
 #include "engine/core/strong.h"
 
 namespace crossfade {
@@ -14,13 +15,13 @@ namespace crossfade {
 // SQLite's column affinity (datatype3.html section 3.1).
 enum class Affinity : uint8_t { kInteger, kText, kBlob, kReal, kNumeric };
 
-// The PostgreSQL types crossfade writes. kVariant is jsonb holding one SQLite value with its class:
-// 1 is an INTEGER, 1.0 a REAL, "x" a TEXT, {"$blob":"00ff"} a BLOB, {"$text":"6100"} a TEXT that
-// jsonb cannot hold (NUL, invalid UTF-8), {"$real":"Infinity"}.
-enum class TargetType : uint8_t { kBoolean, kBigint, kDouble, kNumeric, kText, kBytea, kVariant };
-
-// "bigint", "double precision", "jsonb": as written in DDL, without collation.
-[[nodiscard]] const char* to_string(TargetType type);
+// What is done when a later value does not fit a column's type. The row is set aside first in any
+// case: nothing else can be committed with the rest of its transaction.
+enum class OnMisfit : uint8_t {
+  kQuarantine,  // and stays there until somebody decides
+  kWiden,       // the table is copied anew with a type that holds what is stored now
+  kStop,        // the engine ends (exit 3)
+};
 
 struct Column {
   std::string name;         // as the source spells it
@@ -28,7 +29,8 @@ struct Column {
   std::string target_name;  // unquoted
   std::string declared_type;
   Affinity affinity = Affinity::kBlob;
-  TargetType type = TargetType::kVariant;
+  ColumnType type;
+  OnMisfit on_misfit = OnMisfit::kQuarantine;
   std::string reason;      // why this type, one sentence
   bool not_null = false;   // to be declared NOT NULL on the target
   bool synthetic = false;  // the rowid that stands in for a key the table has not got

@@ -15,8 +15,14 @@ inline constexpr Oid kBoolOid = 16;
 inline constexpr Oid kByteaOid = 17;
 inline constexpr Oid kInt8Oid = 20;
 inline constexpr Oid kTextOid = 25;
+inline constexpr Oid kJsonOid = 114;
+inline constexpr Oid kFloat4Oid = 700;
 inline constexpr Oid kFloat8Oid = 701;
+inline constexpr Oid kDateOid = 1082;
+inline constexpr Oid kTimestampOid = 1114;
+inline constexpr Oid kTimestamptzOid = 1184;
 inline constexpr Oid kNumericOid = 1700;
+inline constexpr Oid kUuidOid = 2950;
 inline constexpr Oid kJsonbOid = 3802;
 
 template <typename T>

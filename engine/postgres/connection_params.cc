@@ -28,6 +28,18 @@ bool is_secret(std::string_view keyword) {
   return keyword == "password" || keyword == "sslpassword" || keyword == "passfile";
 }
 
+// A password with a bare '@' or '/' in it: libpq reads the rest as host or database, which are
+// shown.
+bool may_split_a_password(std::string_view text) {
+  const size_t scheme = text.find("://");
+  if (!text.starts_with("postgres") || scheme == std::string_view::npos) return false;
+  text.remove_prefix(scheme + 3);
+  const std::string_view authority = text.substr(0, text.find('/'));
+  std::string_view path = text.substr(authority.size());
+  path = path.substr(0, path.find('?'));
+  return authority.find('@') != authority.rfind('@') || path.find('@') != std::string_view::npos;
+}
+
 struct FreeOptions {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
@@ -38,7 +50,7 @@ Result<ConnectionParams> ConnectionParams::parse(const std::string& text) {
   char* message = nullptr;
   const std::unique_ptr<PQconninfoOption, FreeOptions> options(
       PQconninfoParse(text.c_str(), &message));
-  if (!options) {
+  if (!options || may_split_a_password(text)) {
     // libpq's message can quote the text, and with it a password: say only that it is wrong.
     PQfreemem(message);
     Error error;

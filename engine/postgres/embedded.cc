@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 
 #include "engine/core/deadline.h"
 #include "engine/core/digest.h"
+#include "engine/postgres/cluster_locks.h"
 #include "engine/postgres/connection.h"
 #include "engine/postgres/quote.h"
 #include "engine/postgres/server_process.h"
@@ -28,7 +28,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kStartTimeout{60};
-constexpr std::chrono::seconds kStopTimeout{60};
 constexpr std::chrono::milliseconds kPollInterval{20};
 constexpr std::chrono::milliseconds kStartRetryPause{500};
 constexpr int kStartRetries = 2;
@@ -37,21 +36,6 @@ constexpr const char* kSocketName = "/.s.PGSQL.5432";
 constexpr const char* kRelocatedRoot = "/var/lib/crossfade";
 constexpr uintmax_t kLogBytesMax = uintmax_t{8} << 20;  // then it becomes server.log.1
 constexpr size_t kLogTailBytes = 1500;
-
-Error cluster_error(const std::string& folder, std::string native, std::string hint) {
-  Error error;
-  error.code = ErrorCode::kTarget;
-  error.op = "target.embedded";
-  error.object = folder;
-  error.native = std::move(native);
-  error.hint = std::move(hint);
-  return error;
-}
-
-Error system_error(const std::string& path, const char* what, int number) {
-  return cluster_error(path, fmt::format("{}: {}", what, std::generic_category().message(number)),
-                       "check the rights and the free space of this folder");
-}
 
 std::string read_file(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -141,44 +125,6 @@ Status make_private_folder(const std::string& path, const std::optional<ServerUs
   if (::chmod(path.c_str(), 0700) != 0) return fail(system_error(path, "chmod", errno));
   return ok();
 }
-
-// One start, stop or destroy at a time per wanted folder, in any process.
-class FolderLock {
- public:
-  static Result<FolderLock> take(const std::string& folder, Deadline deadline) {
-    const std::string path = folder + "/lock";
-    while (true) {
-      FolderLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-      if (lock.fd_ < 0) return fail(system_error(path, "open", errno));
-      while (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
-        if (deadline.expired()) {
-          return fail(cluster_error(folder, "another process is starting or stopping this cluster",
-                                    "wait for it to end, and run the command again"));
-        }
-        std::this_thread::sleep_for(kPollInterval);
-      }
-      struct stat held {};
-      struct stat named {};
-      // destroy() may have removed the file while we waited for it.
-      if (::fstat(lock.fd_, &held) == 0 && ::stat(path.c_str(), &named) == 0 &&
-          held.st_ino == named.st_ino) {
-        return lock;
-      }
-      if (deadline.expired()) return fail(system_error(path, "lock", ESTALE));
-    }
-  }
-  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  FolderLock& operator=(FolderLock&&) = delete;
-  ~FolderLock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-
- private:
-  explicit FolderLock(int fd) : fd_(fd) {}
-  int fd_;
-};
 
 // The postmaster's pid, if it runs: a pid in a stale file may be anybody's by now, but only our
 // postmaster stands in our data folder.
@@ -392,6 +338,8 @@ Result<EmbeddedCluster> EmbeddedCluster::start(const EmbeddedOptions& options) {
   EmbeddedCluster cluster;
   cluster.options_ = options;
   CROSSFADE_TRY(cluster.started_here_, ensure_running(place, user, deadline));
+  CROSSFADE_TRY(auto use, ClusterUse::take(place.wanted));
+  cluster.use_ = std::make_shared<ClusterUse>(std::move(use));
   CROSSFADE_TRY(create_database(place, options.database));
   cluster.url_ = make_url(place, options.database);
   return cluster;
@@ -404,38 +352,41 @@ std::string EmbeddedCluster::url_of(const EmbeddedOptions& options) {
 
 namespace {
 
-Status stop_server(const Place& place, Deadline deadline) {
+// True: it is down. False: it was told to stop, and the deadline came first.
+Result<bool> stop_server(const Place& place, Deadline deadline) {
   const pid_t pid = running_pid(place);
-  if (pid == 0) return ok();
+  if (pid == 0) return true;
   if (::kill(pid, SIGINT) != 0 && errno != ESRCH) {  // PostgreSQL's word for a fast shutdown
     return fail(system_error(place.folder, "kill", errno));
   }
   while (running_pid(place) == pid) {
-    if (deadline.expired()) {
-      return fail(
-          cluster_error(place.folder, "the server did not stop in time", "look at " + place.log));
-    }
+    if (deadline.expired()) return false;
     std::this_thread::sleep_for(kPollInterval);
   }
-  return ok();
+  return true;
 }
 
 }  // namespace
 
-Status EmbeddedCluster::stop() {
-  const Deadline deadline = Deadline::after(kStopTimeout);
+Status EmbeddedCluster::stop(std::chrono::milliseconds patience) {
   const Place place = resolve(options_.folder);
   if (::access(place.wanted.c_str(), F_OK) != 0) return ok();
-  CROSSFADE_TRY(const auto lock, FolderLock::take(place.wanted, deadline));
-  return stop_server(place, deadline);
+  CROSSFADE_TRY(const auto lock, FolderLock::take(place.wanted, Deadline::after(kStopPatience)));
+  if (use_ && !use_->end_and_see_if_last()) return ok();
+  CROSSFADE_TRY(stop_server(place, Deadline::after(patience)));
+  return ok();
 }
 
 Status EmbeddedCluster::destroy() {
-  const Deadline deadline = Deadline::after(kStopTimeout);
+  const Deadline deadline = Deadline::after(kStopPatience);
   const Place place = resolve(options_.folder);
   if (::access(place.wanted.c_str(), F_OK) != 0) return ok();
   CROSSFADE_TRY(const auto lock, FolderLock::take(place.wanted, deadline));
-  CROSSFADE_TRY(stop_server(place, deadline));
+  CROSSFADE_TRY(const bool down, stop_server(place, deadline));
+  if (!down) {
+    return fail(
+        cluster_error(place.folder, "the server did not stop in time", "look at " + place.log));
+  }
   for (const std::string& path : {place.socket, place.folder, place.wanted}) {
     std::error_code error;
     fs::remove_all(path, error);

@@ -3,7 +3,7 @@
 //
 // Each line holds the digest (XXH3-128) of the line before it, so a line that is changed or
 // taken out by accident shows. It is no protection against somebody who can write the file.
-// Threads: any; appending takes a lock.
+// Threads and processes: any; appending takes a lock on the file.
 #pragma once
 
 #include <mutex>
@@ -21,7 +21,6 @@ class AuditLog {
  private:
   const std::string path_;
   std::mutex mutex_;
-  std::string last_;  // guarded by mutex_; digest of the last line
 };
 
 }  // namespace crossfade::run

@@ -11,9 +11,12 @@
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
 #include <csignal>
+#include <future>
 #include <istream>
+#include <set>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include "engine/observe/log.h"
@@ -26,18 +29,72 @@ using asio::local::stream_protocol;
 namespace {
 
 constexpr size_t kRequestBytesMax = 64UL * 1024;
+// How long an ending engine waits for a client to take its answer.
+constexpr std::chrono::seconds kLastAnswer{1};
 
-// One connection: a request, its answer, the end. Lives as long as its callbacks.
+// A field of a request that anybody may have written; another type counts as absent.
+template <typename T>
+T field(const nlohmann::json& request, const char* name, T otherwise) {
+  const auto found = request.find(name);
+  if (found == request.end()) return otherwise;
+  if constexpr (std::is_same_v<T, bool>) {
+    if (!found->is_boolean()) return otherwise;
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    if (!found->is_string()) return otherwise;
+  } else if (!found->is_number_integer()) {
+    return otherwise;
+  }
+  return found->get<T>();
+}
+
+// What a client learns whose task the engine did not come to.
+TaskResult never_done(const StatusReport& status) {
+  if (status.primary == Primary::kPostgres) {
+    CutoverReport report;
+    report.primary = status.primary;
+    report.epoch = status.epoch;
+    return {0, to_json(report), "PostgreSQL is primary already; nothing to do\n"};
+  }
+  Error error;
+  error.code = ErrorCode::kInterrupted;
+  error.op = "control.ask";
+  error.native = "the engine was stopped before it was done; SQLite is primary";
+  error.hint = "run the same command again";
+  return to_result(error);
+}
+
+class Conversation;
+using Conversations = std::set<std::shared_ptr<Conversation>>;
+
+// One connection: a request, its answer, the end. All of it on the loop's thread. The server owns
+// it: a task that is never done must not keep the socket beyond its loop.
 class Conversation : public std::enable_shared_from_this<Conversation> {
  public:
-  Conversation(stream_protocol::socket socket, Engine& engine, StopSource& stop)
-      : socket_(std::move(socket)), buffer_(kRequestBytesMax), engine_(engine), stop_(stop) {}
+  Conversation(stream_protocol::socket socket, Engine& engine, StopSource& stop,
+               Conversations& open)
+      : socket_(std::move(socket)),
+        buffer_(kRequestBytesMax),
+        engine_(engine),
+        stop_(stop),
+        open_(open) {}
 
   void begin() {
     asio::async_read_until(socket_, buffer_, '\n',
                            [self = shared_from_this()](boost::system::error_code code, size_t) {
-                             if (!code) self->handle();
+                             code ? self->end() : self->handle();
                            });
+  }
+
+  // The engine ends: a client that waits gets an answer, one that has not asked gets none.
+  void hurry() {
+    if (waiting_) return answer(never_done(engine_.board().get()));
+    if (out_.empty()) end();
+  }
+
+  void end() {
+    boost::system::error_code code;
+    socket_.close(code);
+    open_.erase(shared_from_this());
   }
 
  private:
@@ -46,14 +103,15 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     std::string line;
     std::getline(in, line);
     const auto request = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    const std::string command = request.is_object() ? request.value("command", "") : "";
+    const std::string command =
+        request.is_object() ? field(request, "command", std::string()) : std::string();
     if (command == "status") {
       const StatusReport status = engine_.board().get();
       answer({0, to_json(status), to_text(status)});
     } else if (command == "stop") {
       stop_.request();
       answer({0, nlohmann::json::object(), "stopping\n"});
-    } else if (command == "verify" || command == "cutover") {
+    } else if (command == "verify" || command == "cutover" || command == "settle") {
       post_task(command, request);
     } else {
       answer({2, {{"error", "unknown command"}}, "unknown command\n"});
@@ -62,30 +120,42 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
 
   void post_task(const std::string& command, const nlohmann::json& request) {
     Task task;
-    task.kind = command == "verify" ? TaskKind::kVerify : TaskKind::kCutover;
-    task.cutover.dry_run = request.value("dry_run", false);
-    task.cutover.no_rollback = request.value("no_rollback", false);
+    task.kind = command == "verify"   ? TaskKind::kVerify
+                : command == "settle" ? TaskKind::kSettle
+                                      : TaskKind::kCutover;
+    task.settle_at = Lsn{field(request, "lsn", int64_t{0})};
+    task.cutover.dry_run = field(request, "dry_run", false);
+    task.cutover.no_rollback = field(request, "no_rollback", false);
     task.cutover.max_pause = std::chrono::milliseconds(
-        request.value("max_pause_ms", static_cast<int64_t>(limits::kMaxPauseDefault.count())));
+        field(request, "max_pause_ms", static_cast<int64_t>(limits::kMaxPauseDefault.count())));
+    waiting_ = true;
     // Called on the engine's thread, which must not touch the socket.
-    task.done = [self = shared_from_this()](const TaskResult& result) {
-      asio::post(self->socket_.get_executor(), [self, result] { self->answer(result); });
+    task.done = [weak = weak_from_this()](const TaskResult& result) {
+      const auto self = weak.lock();
+      if (!self) return;
+      asio::post(self->socket_.get_executor(), [self, result] {
+        if (self->waiting_) self->answer(result);
+      });
     };
     engine_.post(std::move(task));
   }
 
   void answer(const TaskResult& result) {
+    waiting_ = false;
     const nlohmann::json json = {
         {"exit_code", result.exit_code}, {"document", result.document}, {"text", result.text}};
     out_ = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-    asio::async_write(socket_, asio::buffer(out_),
-                      [self = shared_from_this()](boost::system::error_code, size_t) {});
+    asio::async_write(
+        socket_, asio::buffer(out_),
+        [self = shared_from_this()](boost::system::error_code, size_t) { self->end(); });
   }
 
   stream_protocol::socket socket_;
   asio::streambuf buffer_;
   Engine& engine_;
   StopSource& stop_;
+  Conversations& open_;
+  bool waiting_ = false;  // for the engine to do its task
   std::string out_;
 };
 
@@ -98,9 +168,19 @@ struct ControlServer::Impl {
   void accept() {
     acceptor.async_accept([this](boost::system::error_code code, stream_protocol::socket socket) {
       if (code) return;
-      std::make_shared<Conversation>(std::move(socket), engine, stop)->begin();
+      auto talk = std::make_shared<Conversation>(std::move(socket), engine, stop, open);
+      open.insert(talk);
+      talk->begin();
       accept();
     });
+  }
+
+  // Answers that were just posted still go out; the loop ends when all have been taken.
+  void close() {
+    boost::system::error_code code;
+    acceptor.close(code);
+    signals.cancel(code);
+    for (const auto& talk : Conversations(open)) talk->hurry();
   }
 
   void watch_signals() {
@@ -115,10 +195,12 @@ struct ControlServer::Impl {
   Engine& engine;
   StopSource& stop;
   asio::io_context loop{1};
+  Conversations open;  // goes before the loop that its sockets belong to
   stream_protocol::acceptor acceptor;
   asio::signal_set signals;
   std::string socket_path;
   std::thread thread;
+  std::future<void> ended;
 };
 
 ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -146,17 +228,16 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(const std::string& f
   }
   ::chmod(impl->socket_path.c_str(), 0600);
   impl->accept();
-  impl->thread = std::thread([raw = impl.get()] { raw->loop.run(); });
+  std::packaged_task<void()> serve([raw = impl.get()] { raw->loop.run(); });
+  impl->ended = serve.get_future();
+  impl->thread = std::thread(std::move(serve));
   return std::unique_ptr<ControlServer>(new ControlServer(std::move(impl)));
 }
 
 ControlServer::~ControlServer() {
-  // Answers that were just posted still go out: the loop ends when only the waits are left.
-  asio::post(impl_->loop, [this] {
-    boost::system::error_code code;
-    impl_->acceptor.close(code);
-    impl_->signals.cancel(code);
-  });
+  asio::post(impl_->loop, [this] { impl_->close(); });
+  impl_->ended.wait_for(kLastAnswer);
+  impl_->loop.stop();  // a client that takes no answer
   impl_->thread.join();
   ::unlink(impl_->socket_path.c_str());
 }

@@ -11,6 +11,7 @@
 #include "engine/observe/log.h"
 #include "engine/run/copy_phase.h"
 #include "engine/run/live_tables.h"
+#include "engine/run/misfit_policy.h"
 #include "engine/run/reconcile.h"
 
 namespace crossfade::run {
@@ -51,19 +52,6 @@ Error not_begun(const std::string& path) {
 
 }  // namespace
 
-TaskResult to_result(const Error& error) {
-  TaskResult out;
-  out.exit_code = exit_code(error.code);
-  out.text = describe(error) + "\n";
-  out.document = {{"error",
-                   {{"code", std::string(to_string(error.code))},
-                    {"op", error.op},
-                    {"object", error.object},
-                    {"cause", error.native},
-                    {"remedy", error.hint}}}};
-  return out;
-}
-
 void Move::set_phase(const std::string& phase) {
   bool changed = false;
   board.update([&](StatusReport& r) {
@@ -80,38 +68,13 @@ Engine::Engine(EngineOptions options, StopSource& stop)
 
 Engine::~Engine() = default;
 
-void Engine::post(Task task) {
-  const std::lock_guard lock(mutex_);
-  tasks_.push_back(std::move(task));
-}
-
-std::optional<Task> Engine::current_task() {
-  const std::lock_guard lock(mutex_);
-  if (tasks_.empty()) return std::nullopt;
-  return tasks_.front();
-}
-
-void Engine::answer(const TaskResult& result) {
-  Task task;
-  {
-    const std::lock_guard lock(mutex_);
-    task = std::move(tasks_.front());
-    tasks_.pop_front();
-  }
-  if (task.done) task.done(result);
-}
-
-void Engine::answer_all(const Error& error) {
-  while (current_task()) answer(to_result(error));
-}
-
 Result<postgres::ConnectionParams> Engine::resolve_target() {
   std::string target = options_.target.empty() ? state_->remembered_target() : options_.target;
   if (target.empty()) target = "embedded";
   if (target != "embedded") return postgres::ConnectionParams::parse(target);
   CROSSFADE_TRY(auto cluster,
                 postgres::EmbeddedCluster::start({state_->cluster(), "crossfade", {}}));
-  cluster_.emplace(std::move(cluster));
+  cluster_ = std::move(cluster);
   return postgres::ConnectionParams::parse(cluster_->url());
 }
 
@@ -144,6 +107,10 @@ Status Engine::open() {
 
 Status Engine::connect() {
   target_.reset();
+  if (cluster_) {  // it may have died
+    CROSSFADE_TRY(auto params, resolve_target());
+    params_.emplace(std::move(params));
+  }
   postgres::ConnectOptions options;
   options.params = *params_;
   options.connect_timeout = limits::kConnectTimeout;
@@ -270,11 +237,14 @@ Status Engine::run(bool until_idle) {
   return status;
 }
 
-// A cluster that this process started serves nobody once it ends, unless it is the primary.
+// The cluster serves nobody once the engine ends, unless it is the primary. Whoever told the engine
+// to stop is not kept waiting for the server's last checkpoint.
 void Engine::close_cluster() {
   target_.reset();
-  if (!cluster_ || cut_over_ || !cluster_->started_here()) return;
-  if (auto stopped = cluster_->stop(); !stopped) log::warn(describe(stopped.error()));
+  if (!cluster_ || cut_over_) return;
+  const std::chrono::milliseconds patience =
+      stop_.requested() ? limits::kClusterStopPatience : postgres::EmbeddedCluster::kStopPatience;
+  if (auto stopped = cluster_->stop(patience); !stopped) log::warn(describe(stopped.error()));
 }
 
 // One pass from connecting to the end or to the next reason to begin again.
@@ -298,16 +268,12 @@ Status Engine::session(bool until_idle, Next* next) {
             true,
             {},
             std::move(prepared_),
-            std::move(to_rebuild_)};
+            std::move(to_rebuild_),
+            std::move(plain_columns_)};
   CROSSFADE_TRY(const auto route, target_->route());
   CROSSFADE_TRY(recover_route(move, route));
   if (cut_over_) {
-    CutoverReport report;
-    report.primary = route.primary;
-    report.epoch = route.epoch;
-    while (current_task()) {
-      answer({0, to_json(report), "PostgreSQL is primary already; nothing to do\n"});
-    }
+    answer_after_cutover(route);
     return ok();
   }
   auto done = [&]() -> Status {
@@ -322,6 +288,7 @@ Status Engine::session(bool until_idle, Next* next) {
   }();
   for (schema::Finding& finding : move.findings) findings_.push_back(std::move(finding));
   to_rebuild_ = std::move(move.to_rebuild);
+  plain_columns_ = std::move(move.plain_columns);
   return done;
 }
 
@@ -329,6 +296,11 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
   CROSSFADE_TRY(const auto progress, move.target.progress());
   CROSSFADE_TRY(const auto quarantined, move.target.quarantined_tables());
   CROSSFADE_TRY(const int64_t waiting, move.target.quarantined());
+  CROSSFADE_TRY(const bool widened, follow_misfit_policy(move));
+  if (widened) {
+    *next = Next::kAgain;
+    return ok();
+  }
   capture::Shapes shapes;
   for (const TargetTable& t : move.tables) shapes[t.capture_id] = {t.table, t.base_lsn};
   board_.update([&](StatusReport& r) {
@@ -389,80 +361,6 @@ void Engine::remember_digest(Move& move, Lsn applied) {
       !move.target.connection().in_transaction()) {
     (void)move.target.set_digest(applied, *digest.value());
   }
-}
-
-// Works on the first task: a verification round, and for a cutover what follows it.
-Status Engine::serve(Move& move, Follower& follower, bool* ended) {
-  const auto task = current_task();
-  if (!task || !all_live(move) || follower.round_running()) return ok();
-  auto report = follower.take_report();
-  if (!report) {
-    follower.start_round();
-    return ok();
-  }
-  CROSSFADE_TRY(report->quarantined,
-                move.target.quarantine_list(static_cast<int64_t>(limits::kSamplesMax)));
-  audit_->record(
-      "verified",
-      {{"equal", report->equal()}, {"rows", report->rows}, {"through_lsn", report->through.value}});
-  if (report->equal()) {
-    CROSSFADE_TRY(move.target.set_verified(report->through));
-    board_.update([&](StatusReport& r) { r.verified_lsn = report->through; });
-  }
-  if (task->kind == TaskKind::kCutover) return serve_cutover(move, follower, *report, ended);
-  return finish_verify(*report);
-}
-
-Status Engine::finish_verify(const VerifyReport& report) {
-  TaskResult result;
-  result.document = to_json(report);
-  result.text = to_text(report);
-  if (!report.quarantined.empty()) {
-    result.exit_code = exit_code(ErrorCode::kBlocked);
-  } else if (!report.equal()) {
-    result.exit_code = exit_code(ErrorCode::kDifferent);
-  }
-  answer(result);
-  return ok();
-}
-
-Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport& report,
-                             bool* ended) {
-  const auto task = current_task();
-  if (!task->cutover.dry_run) {
-    audit_->record("cutover_begun", {{"max_pause_ms", task->cutover.max_pause.count()}});
-    move.set_phase("cutting_over");
-  }
-  auto done = cut_over(move, follower, report, task->cutover);
-  if (!done) {
-    audit_->record("cutover_stepped_back", {{"cause", done.error().native}});
-    if (!task->cutover.dry_run) move.set_phase("following");
-    answer(to_result(done.error()));
-    return ok();
-  }
-  const CutoverReport& cut = done.value();
-  audit_->record(cut.dry_run ? "cutover_rehearsed" : "cut_over", to_json(cut));
-  const std::string text =
-      cut.dry_run
-          ? fmt::format("dry run: the cutover would succeed; writers waited {:.1f} ms\n",
-                        static_cast<double>(cut.write_pause.count()) / 1000)
-          : fmt::format("PostgreSQL is primary (epoch {}); writers waited {:.1f} ms\n",
-                        cut.epoch.value, static_cast<double>(cut.write_pause.count()) / 1000);
-  if (!cut.dry_run) {
-    cut_over_ = true;
-    *ended = true;
-    board_.update([&](StatusReport& r) {
-      r.primary = cut.primary;
-      r.epoch = cut.epoch;
-    });
-    move.set_phase("finished");
-    CROSSFADE_TRY(move.target.set_phase("finished"));
-  }
-  answer({0, to_json(cut), text});
-  if (!cut.dry_run && !move.target.replica_role()) {
-    CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));
-  }
-  return ok();
 }
 
 }  // namespace crossfade::run

@@ -22,7 +22,11 @@
 
 namespace crossfade::run {
 
-enum class TaskKind : uint8_t { kVerify, kCutover };
+enum class TaskKind : uint8_t {
+  kVerify,
+  kCutover,
+  kSettle,  // done once the target has applied Task::settle_at
+};
 
 // What came of a task, ready to be shown: the JSON document of the verb, or its error.
 struct TaskResult {
@@ -34,6 +38,7 @@ struct TaskResult {
 struct Task {
   TaskKind kind = TaskKind::kVerify;
   CutoverOptions cutover;
+  Lsn settle_at;
   std::function<void(const TaskResult&)> done;  // called once, on the engine's thread
 };
 
@@ -74,6 +79,7 @@ class Engine {
   void remember_digest(Move& move, Lsn applied);
   void answer(const TaskResult& result);
   void answer_all(const Error& error);
+  void answer_after_cutover(const Route& route);
   std::optional<Task> current_task();
   void close_cluster();
 
@@ -91,6 +97,7 @@ class Engine {
   std::vector<schema::TablePlan> prepared_;
   std::vector<schema::Finding> findings_;
   std::set<std::string> to_rebuild_;
+  std::set<std::pair<std::string, std::string>> plain_columns_;
   Deadline::Clock::time_point next_digest_{};
   bool cut_over_ = false;
   std::mutex mutex_;

@@ -10,7 +10,7 @@
 
 #include "capture/change_log.h"
 #include "engine/core/limits.h"
-#include "engine/postgres/embedded.h"
+#include "engine/run/reachable_target.h"
 #include "engine/schema/catalog.h"
 #include "engine/sqlite/transaction.h"
 
@@ -30,39 +30,70 @@ class Finisher {
     }
     CROSSFADE_TRY(auto source, SourceFile::open(state.database()));
     CROSSFADE_TRY(open_target(state));
-    Route route;
+    bool present = false;
     if (target_) {
-      CROSSFADE_TRY(const bool present, target_->exists());
-      if (present) {
-        CROSSFADE_TRY(route, target_->route());
-        CROSSFADE_TRY(report_.target, target_->remove());
-      }
+      CROSSFADE_TRY(present, target_->exists());
     }
-    CROSSFADE_TRY(clean_source(source, route.primary == Primary::kPostgres));
+    const bool noted = is_cut_over(state);
+    bool row_says_so = false;
+    if (present) {
+      CROSSFADE_TRY(check_whose(state, source));
+      CROSSFADE_TRY(const auto route, target_->route());
+      row_says_so = route.primary == Primary::kPostgres;
+      // The row is about to go; the file is what a repeated finish goes by.
+      if (row_says_so && had_folder) {
+        CROSSFADE_TRY(keep_route(state, route));
+      }
+      CROSSFADE_TRY(report_.target, target_->remove());
+    }
+    const bool is_primary = present ? row_says_so : noted;
+    CROSSFADE_TRY(clean_source(source, is_primary));
     if (had_folder) {
-      CROSSFADE_TRY(clean_state(state, route.primary == Primary::kPostgres));
+      CROSSFADE_TRY(clean_state(state, is_primary));
     }
     return report_;
   }
 
  private:
   Status open_target(const StateFolder& state) {
-    std::string target = options_.target.empty() ? state.remembered_target() : options_.target;
-    if (target.empty()) return ok();
-    if (target == "embedded") {
-      const postgres::EmbeddedOptions embedded{state.cluster(), "crossfade", {}};
-      if (postgres::EmbeddedCluster::url_of(embedded).empty()) return ok();
-      CROSSFADE_TRY(auto cluster, postgres::EmbeddedCluster::start(embedded));
-      target = cluster.url();
-      cluster_.emplace(std::move(cluster));
-    }
+    CROSSFADE_TRY(auto target, ReachableTarget::find(options_, state));
+    cluster_ = std::move(target.cluster());
+    if (target.url().empty()) return ok();
     postgres::ConnectOptions connect;
-    CROSSFADE_TRY(connect.params, postgres::ConnectionParams::parse(target));
+    CROSSFADE_TRY(connect.params, postgres::ConnectionParams::parse(target.url()));
     connect.connect_timeout = limits::kConnectTimeout;
     connect.stop = &stop_;
     CROSSFADE_TRY(auto store, TargetStore::open(std::move(connect)));
     target_.emplace(std::move(store));
     return ok();
+  }
+
+  // What is known once the row is gone. A file that cannot be read is taken for the worse case: the
+  // cluster may be the primary.
+  static bool is_cut_over(const StateFolder& state) {
+    const auto noted = read_route_file(state.route());
+    return !noted || noted.value().primary == Primary::kPostgres;
+  }
+
+  Status keep_route(const StateFolder& state, Route route) {
+    route.url = target_->connection().safe_name();
+    return write_route_file(state.route(), route);
+  }
+
+  // A target that this move never named belongs to another one, unless both have the same mark.
+  Status check_whose(const StateFolder& state, SourceFile& source) {
+    if (options_.target.empty() || options_.target == state.remembered_target()) return ok();
+    CROSSFADE_TRY(const auto identity, capture::read_identity(source.connection()));
+    CROSSFADE_TRY(const auto progress, target_->progress());
+    if (identity && identity->source_id == progress.source_id) return ok();
+    Error error;
+    error.code = ErrorCode::kBlocked;
+    error.remedy = Remedy::kDecide;
+    error.op = "finish";
+    error.object = source.path();
+    error.native = "the target holds the move of another database";
+    error.hint = "name the target of this database's own move, or none";
+    return fail(std::move(error));
   }
 
   Status clean_source(SourceFile& source, bool cut_over) {
@@ -107,8 +138,9 @@ class Finisher {
         report_.state.push_back("the embedded cluster in " + state.cluster());
       }
       drop(state.route());
-      drop(state.folder() + "/target");
     }
+    // It may hold a password, and nobody needs it any more but to start an embedded cluster.
+    if (!cut_over || !cluster_) drop(state.folder() + "/target");
     drop(state.control_socket());
     drop(state.folder() + "/engine.lock");
     return ok();

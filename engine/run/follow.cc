@@ -7,6 +7,8 @@
 
 #include "engine/core/assert.h"
 #include "engine/core/limits.h"
+#include "engine/run/misfit_policy.h"
+#include "engine/run/quarantine.h"
 
 namespace crossfade::run {
 namespace {
@@ -37,6 +39,7 @@ void Follower::merge_waiting(ChangeBatch* batch) {
                           std::make_move_iterator(more->changes.end()));
     batch->through = more->through;
     batch->closes_watermark = more->closes_watermark;
+    batch->settled = more->settled;
     batch->bytes += more->bytes;
     waiting_.reset();
   }
@@ -54,6 +57,7 @@ Result<Follower::Event> Follower::pump(Deadline deadline) {
   if (auto* batch = std::get_if<ChangeBatch>(&*item)) {
     merge_waiting(batch);
     CROSSFADE_TRY(apply(*batch));
+    if (plan_anew_) return Event::kSchemaChanged;
   } else if (auto* chunk = std::get_if<ChunkItem>(&*item)) {
     CROSSFADE_TRY(compare(*chunk));
   } else if (auto* keys = std::get_if<KeysItem>(&*item)) {
@@ -84,25 +88,32 @@ Status Follower::apply(const ChangeBatch& batch) {
     quarantined_before_ = counts.quarantined;
     CROSSFADE_TRY(const int64_t waiting, move_.target.quarantined());
     move_.board.update([&](StatusReport& r) { r.quarantined = waiting; });
+    CROSSFADE_TRY(plan_anew_, follow_misfit_policy(move_));
   }
   return ok();
 }
 
-Status Follower::compare(const ChunkItem& item) {
+Status Follower::compare(ChunkItem& item) {
   CROSSFADE_ASSERT(item.at == applied(), "a chunk at {} while the target is at {}", item.at.value,
                    applied().value);
   if (!round_) return ok();
-  CROSSFADE_TRY(const auto verdict, verify::compare_chunk(move_.target.connection(),
-                                                          move_.options.target_schema, item.chunk));
+  int64_t left_out = 0;
+  if (const auto keys = accepted_.find(item.chunk.table->name); keys != accepted_.end()) {
+    left_out = verify::leave_out(keys->second, &item.chunk);
+  }
+  CROSSFADE_TRY(auto verdict, verify::compare_chunk(move_.target.connection(),
+                                                    move_.options.target_schema, item.chunk));
+  verdict.left_out = left_out;
   round_->add(*item.chunk.table, item.chunk.last, verdict, item.at);
   move_.board.update(
       [&](StatusReport& r) { r.rows_compared = round_->done() ? 0 : round_->report().rows; });
   return ok();
 }
 
-Status Follower::compare(const KeysItem& item) {
+Status Follower::compare(KeysItem& item) {
   CROSSFADE_ASSERT(item.at == applied(), "keys at {} while the target is at {}", item.at.value,
                    applied().value);
+  leave_out_accepted(&item.keys, &keys_verdict_);
   CROSSFADE_TRY(const auto verdict, verify::compare_keys(move_.target.connection(),
                                                          move_.options.target_schema, item.keys));
   keys_verdict_.merge(verdict);
@@ -110,13 +121,28 @@ Status Follower::compare(const KeysItem& item) {
   return ok();
 }
 
-void Follower::start_round() {
+void Follower::leave_out_accepted(verify::SourceKeys* keys, verify::ChunkVerdict* verdict) const {
+  const auto accepted = accepted_.find(keys->table->name);
+  if (accepted != accepted_.end()) verdict->left_out += verify::leave_out(accepted->second, keys);
+}
+
+Status Follower::start_round() {
+  CROSSFADE_TRY(const auto accepted, accepted_keys(move_.target));
+  accepted_.clear();
   std::vector<std::shared_ptr<const Table>> tables;
-  for (const TargetTable& t : move_.tables) tables.push_back(t.table);
+  for (const TargetTable& t : move_.tables) {
+    tables.push_back(t.table);
+    const auto keys = accepted.find(t.table->name);
+    if (keys == accepted.end()) continue;
+    for (const Row& key : keys->second) {
+      accepted_[t.table->name].insert(verify::key_form(*t.table, key));
+    }
+  }
   round_.emplace(tables);
   tracking_ = true;
   dirty_.clear();
   source_.request(RoundRequest{std::move(tables)});
+  return ok();
 }
 
 std::optional<VerifyReport> Follower::take_report() {

@@ -4,7 +4,9 @@
 // Threads: the engine's. Borrows everything it is given.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
 
 #include "apply/applier.h"
 #include "engine/run/move.h"
@@ -24,8 +26,11 @@ class Follower {
   // another are applied as one: each ends at a watermark, so their union does too.
   Result<Event> pump(Deadline deadline);
 
-  // A comparison of all tables from here on; dirty keys are kept from this moment.
-  void start_round();
+  // A comparison of all tables from here on; dirty keys are kept from this moment. Rows that were
+  // accepted as set aside by then are left out.
+  Status start_round();
+  // Takes those rows out of keys that were read.
+  void leave_out_accepted(verify::SourceKeys* keys, verify::ChunkVerdict* verdict) const;
   [[nodiscard]] bool round_running() const { return round_ && !round_->done(); }
   // The finished round's report, once.
   std::optional<VerifyReport> take_report();
@@ -45,8 +50,8 @@ class Follower {
   std::optional<SourceItem> next_item(Deadline deadline);
   void merge_waiting(ChangeBatch* batch);
   Status apply(const ChangeBatch& batch);
-  Status compare(const ChunkItem& item);
-  Status compare(const KeysItem& item);
+  Status compare(ChunkItem& item);
+  Status compare(KeysItem& item);
 
   Move& move_;
   SourceThread& source_;
@@ -55,9 +60,11 @@ class Follower {
   std::optional<VerifyRound> round_;
   bool tracking_ = false;
   DirtyKeys dirty_;
+  std::map<std::string, verify::KeySet> accepted_;  // by table
   int keys_outstanding_ = 0;
   verify::ChunkVerdict keys_verdict_;
   int64_t quarantined_before_ = 0;
+  bool plan_anew_ = false;
 };
 
 }  // namespace crossfade::run

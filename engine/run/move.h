@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/core/stop.h"
@@ -43,6 +44,9 @@ struct Move {
   std::vector<schema::Finding> findings;
   std::vector<schema::TablePlan> prepared;  // plans made before anything was written
   std::set<std::string> to_rebuild;         // tables that must be planned and copied anew
+  // Table and column: planned with the plain type of what is stored, since a value came that was
+  // not of the form all others had.
+  std::set<std::pair<std::string, std::string>> plain_columns;
 
   void set_phase(const std::string& phase);
 };

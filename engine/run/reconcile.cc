@@ -14,6 +14,7 @@
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 #include "engine/schema/plan.h"
+#include "engine/schema/uncarried_findings.h"
 #include "engine/sqlite/transaction.h"
 
 namespace crossfade::run {
@@ -115,7 +116,10 @@ Result<std::vector<schema::TablePlan>> plan_tables(Move& move, const Seen& seen,
   if (names.size() == seen.catalog.tables.size()) {
     if (auto prepared = take_prepared(move, seen)) return std::move(*prepared);
   }
-  const schema::PlanOptions options{move.options.target_schema, &move.stop};
+  schema::PlanOptions options;
+  options.target_schema = move.options.target_schema;
+  options.stop = &move.stop;
+  options.plain_columns = move.plain_columns;
   std::vector<schema::TablePlan> plans;
   std::vector<schema::Finding> findings;
   for (const std::string& name : names) {
@@ -162,6 +166,9 @@ Status install_and_create(Move& move, const Seen& seen, std::vector<schema::Tabl
 
 Status reconcile_once(Move& move) {
   CROSSFADE_TRY(const auto seen, look_at_source(move));
+  std::vector<schema::Finding> reserved;
+  schema::find_reserved_names(seen.catalog, &reserved);
+  CROSSFADE_TRY(check_blockers(move.options, reserved, true));
   CROSSFADE_TRY(const auto progress, move.target.progress());
   CROSSFADE_TRY(const auto known, move.target.tables());
   const bool first = known.empty();

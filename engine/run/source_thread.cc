@@ -6,11 +6,14 @@
 
 #include "capture/change_log.h"
 #include "engine/core/limits.h"
+#include "engine/observe/log.h"
+#include "engine/sqlite/sqlite_error_map.h"
 
 namespace crossfade::run {
 namespace {
 
 constexpr std::chrono::seconds kSameFileInterval{1};
+constexpr std::chrono::seconds kFullDiskInterval{5};
 
 int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -206,8 +209,14 @@ Status SourceThread::housekeeping() {
     CROSSFADE_TRY(source_.check_same_file());
   }
   if (now >= next_prune_) {
-    CROSSFADE_TRY(const int64_t pruned,
-                  capture::prune(connection_, Lsn{applied_.load()}, limits::kPruneRowsMax));
+    const auto done = capture::prune(connection_, Lsn{applied_.load()}, limits::kPruneRowsMax);
+    if (!done && sqlite::is_full(done.error())) {
+      // Following needs no room on the source's disk: what has been written is still moved.
+      log::warn("the change log cannot be pruned: " + describe(done.error()));
+      next_prune_ = now + kFullDiskInterval;
+      return ok();
+    }
+    CROSSFADE_TRY(const int64_t pruned, done);
     // A full share means there is more: go on soon, but let the application in between.
     next_prune_ = now + (pruned >= limits::kPruneRowsMax ? limits::kPruneInterval / 10
                                                          : limits::kPruneInterval);

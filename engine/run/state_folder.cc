@@ -11,7 +11,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 #include <utility>
+
+#include "engine/core/deadline.h"
 
 namespace crossfade::run {
 namespace {
@@ -83,7 +86,13 @@ Status StateFolder::lock() {
   const std::string path = folder_ + "/engine.lock";
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return fail(folder_error("state.lock", path, errno));
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  // Somebody who only asks holds it for a moment (locked_by_another()).
+  const Deadline deadline = Deadline::after(std::chrono::milliseconds(50));
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!deadline.expired()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      continue;
+    }
     ::close(fd);
     Error error;
     error.code = ErrorCode::kFenced;
@@ -96,6 +105,16 @@ Status StateFolder::lock() {
   }
   lock_fd_ = fd;
   return ok();
+}
+
+bool StateFolder::locked_by_another() const {
+  if (lock_fd_ >= 0) return false;
+  const int fd = ::open((folder_ + "/engine.lock").c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return false;
+  // Shared: two that only ask do not take each other for an engine.
+  const bool locked = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
+  ::close(fd);
+  return locked;
 }
 
 std::string StateFolder::remembered_target() const {

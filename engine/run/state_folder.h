@@ -26,6 +26,8 @@ class StateFolder {
   // One engine per source on this machine: kFenced (exit 7) when another process holds it. The
   // system lets go of the lock when the process ends, however it ends.
   Status lock();
+  // Another process holds it: an engine works, starts or ends here.
+  [[nodiscard]] bool locked_by_another() const;
 
   [[nodiscard]] const std::string& database() const { return database_; }
   [[nodiscard]] const std::string& folder() const { return folder_; }

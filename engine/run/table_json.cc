@@ -21,13 +21,39 @@ std::optional<T> optional_from(const json& j) {
 }  // namespace
 
 // Found by nlohmann through argument-dependent lookup, so they live beside the types.
+// The base is an integer, as it was before types had forms; the rest is there only where it says
+// something.
+static json type_json(const ColumnType& type) {
+  if (type == ColumnType(type.base)) return static_cast<int>(type.base);
+  return {{"base", static_cast<int>(type.base)},
+          {"form", static_cast<int>(type.form)},
+          {"pattern", type.pattern},
+          {"words", type.words},
+          {"precision", type.precision},
+          {"scale", type.scale},
+          {"dimensions", type.dimensions}};
+}
+
+static ColumnType type_from(const json& j) {
+  if (j.is_number()) return static_cast<TargetType>(j.get<int>());
+  ColumnType type(static_cast<TargetType>(j.at("base").get<int>()));
+  type.form = static_cast<SourceForm>(j.at("form").get<int>());
+  j.at("pattern").get_to(type.pattern);
+  j.at("words").get_to(type.words);
+  j.at("precision").get_to(type.precision);
+  j.at("scale").get_to(type.scale);
+  j.at("dimensions").get_to(type.dimensions);
+  return type;
+}
+
 static void to_json(json& j, const Column& c) {
   j = {{"name", c.name},
        {"source_sql", c.source_sql},
        {"target_name", c.target_name},
        {"declared_type", c.declared_type},
        {"affinity", static_cast<int>(c.affinity)},
-       {"type", static_cast<int>(c.type)},
+       {"type", type_json(c.type)},
+       {"on_misfit", static_cast<int>(c.on_misfit)},
        {"reason", c.reason},
        {"not_null", c.not_null},
        {"synthetic", c.synthetic},
@@ -43,7 +69,8 @@ static void from_json(const json& j, Column& c) {
   j.at("target_name").get_to(c.target_name);
   j.at("declared_type").get_to(c.declared_type);
   c.affinity = static_cast<Affinity>(j.at("affinity").get<int>());
-  c.type = static_cast<TargetType>(j.at("type").get<int>());
+  c.type = type_from(j.at("type"));
+  c.on_misfit = static_cast<OnMisfit>(j.value("on_misfit", 0));
   j.at("reason").get_to(c.reason);
   j.at("not_null").get_to(c.not_null);
   j.at("synthetic").get_to(c.synthetic);

@@ -20,6 +20,13 @@ constexpr int kFormat = 1;
 // The advisory lock that a live engine holds; the number is crossfade's own.
 constexpr const char* kLeaseLock = "pg_try_advisory_lock(7233104118034862434)";
 
+// For this transaction: DDL names pgvector's type without the schema it happens to be in.
+constexpr const char* kFindVectorType = R"(
+SELECT set_config('search_path', concat_ws(', ', 'pg_catalog',
+  (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+   WHERE e.extname = 'vector')), true)
+)";
+
 constexpr const char* kCreateSchema = R"(
 CREATE SCHEMA crossfade;
 CREATE TABLE crossfade.progress(
@@ -53,9 +60,11 @@ CREATE TABLE crossfade.route(
   epoch bigint NOT NULL,
   changed_at timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE crossfade.quarantine(
+  id bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
   table_name text NOT NULL,
   key_id text NOT NULL,
   key text NOT NULL,
+  key_bytes bytea NOT NULL,
   column_name text NOT NULL,
   reason text NOT NULL,
   lsn bigint NOT NULL,
@@ -354,6 +363,7 @@ Status TargetStore::create_tables(const std::vector<TargetTable>& created,
                                   const std::vector<TargetTable>& dropped,
                                   const std::string& target_schema, int64_t schema_version) {
   CROSSFADE_TRY(connection_.exec("BEGIN"));
+  CROSSFADE_TRY(connection_.exec(kFindVectorType));
   for (const TargetTable& entry : dropped) {
     CROSSFADE_TRY(drop_if_ours(connection_, target_schema, entry.table->name));
   }
@@ -425,6 +435,15 @@ Result<std::vector<Quarantined>> TargetStore::quarantine_list(int64_t rows_max) 
   for (int i = 0; i < rows.rows(); ++i) {
     out.push_back({rows.text(i, 0), rows.text(i, 1), rows.text(i, 2), rows.text(i, 3)});
   }
+  return out;
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> TargetStore::misfit_columns() {
+  CROSSFADE_TRY(const auto rows,
+                connection_.exec("SELECT DISTINCT table_name,column_name FROM crossfade.quarantine "
+                                 "WHERE NOT accepted AND column_name<>''"));
+  std::vector<std::pair<std::string, std::string>> out;
+  for (int i = 0; i < rows.rows(); ++i) out.emplace_back(rows.text(i, 0), rows.text(i, 1));
   return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apply/snapshot_reader.h"
@@ -98,6 +99,8 @@ class TargetStore {
 
   Result<int64_t> quarantined();
   Result<std::vector<Quarantined>> quarantine_list(int64_t rows_max);
+  // Table and column of rows that wait, each pair once; without those refused as a whole.
+  Result<std::vector<std::pair<std::string, std::string>>> misfit_columns();
   Result<std::vector<std::string>> quarantined_tables();
   Result<int64_t> conflicts();
 

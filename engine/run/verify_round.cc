@@ -48,6 +48,7 @@ nlohmann::json to_json(const VerifyReport& report) {
                       {"missing", t.verdict.missing},
                       {"extra", t.verdict.extra},
                       {"changed", t.verdict.changed},
+                      {"accepted", t.verdict.left_out},
                       {"samples", samples}});
   }
   nlohmann::json quarantined = nlohmann::json::array();
@@ -72,6 +73,11 @@ std::string to_text(const VerifyReport& report) {
     for (const verify::Difference& d : t.verdict.samples) {
       out += fmt::format("    {} {}\n", kind_name(d.kind), d.key);
     }
+  }
+  int64_t accepted = 0;
+  for (const VerifyReport::TableVerdict& t : report.tables) accepted += t.verdict.left_out;
+  if (accepted > 0) {
+    out += fmt::format("  left out: {} rows that were accepted as set aside\n", accepted);
   }
   for (const Quarantined& q : report.quarantined) {
     out += fmt::format("  in quarantine: {} {}: {}\n", q.table, q.key, q.reason);

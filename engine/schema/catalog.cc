@@ -22,22 +22,41 @@ bool is_internal(const std::string& name) {
   return same_name(name.substr(0, 7), "sqlite_") || is_ours(name);
 }
 
+bool is_change_log(const std::string& name) {
+  return name == "_crossfade_log" || name == "_crossfade_shapes" || name == "_crossfade_control";
+}
+
 struct Objects {
   std::map<std::string, std::string> table_sql;
 };
 
+// The change log's tables are made together; without its control table, they are somebody's own.
+std::vector<std::string> find_reserved(const Objects& objects,
+                                       const std::vector<std::string>& named) {
+  const auto control = objects.table_sql.find("_crossfade_control");
+  const bool capturing = control != objects.table_sql.end() &&
+                         control->second.find("source_id TEXT NOT NULL") != std::string::npos;
+  std::vector<std::string> out;
+  for (const std::string& name : named) {
+    if (!capturing || !is_change_log(name)) out.push_back(name);
+  }
+  return out;
+}
+
 // Views, triggers and the text of tables, as SQLite keeps them.
 Result<Objects> read_objects(sqlite::Connection& connection, Catalog* catalog) {
   Objects objects;
+  std::vector<std::string> named;
   CROSSFADE_TRY(auto row, sqlite::Statement::prepare(
                               connection,
                               "SELECT type, name, tbl_name, coalesce(sql, ''), rowid"
                               " FROM main.sqlite_schema WHERE type <> 'index' ORDER BY name"));
   while (true) {
     CROSSFADE_TRY(const bool there, row.step());
-    if (!there) return objects;
+    if (!there) break;
     const std::string name(row.bytes(1));
     const std::string sql(row.bytes(3));
+    if (row.bytes(0) != "trigger" && is_ours(name)) named.push_back(name);
     if (row.bytes(0) == "table") {
       objects.table_sql[name] = sql;
     } else if (row.bytes(0) == "view") {
@@ -46,6 +65,8 @@ Result<Objects> read_objects(sqlite::Connection& connection, Catalog* catalog) {
       catalog->triggers.push_back(Trigger{name, std::string(row.bytes(2)), sql, row.integer(4)});
     }
   }
+  catalog->reserved = find_reserved(objects, named);
+  return objects;
 }
 
 Status read_tables(sqlite::Connection& connection, const Objects& objects, Catalog* catalog) {

@@ -1,7 +1,8 @@
 // Reads the source's catalog: tables, columns, keys, indexes, foreign keys. No stored values.
 //
 // User tables only: virtual tables and their shadow tables, sqlite_* and _crossfade_* are left out
-// (virtual tables are listed apart, so that a finding can name them).
+// (virtual tables, and the application's own tables named _crossfade_*, are listed apart, so that a
+// finding can name them).
 #pragma once
 
 #include <string>
@@ -41,6 +42,7 @@ struct Catalog {
   std::vector<VirtualTable> virtual_tables;
   std::vector<Trigger> triggers;  // the application's and ours (_crossfade_ prefix)
   std::vector<View> views;
+  std::vector<std::string> reserved;  // tables and views that only look like ours: not in the above
 };
 
 // One consistent read: call it inside a transaction, or it opens one itself.

@@ -48,7 +48,7 @@ void find_mixture(const Table& table, const Column& column, const ColumnEvidence
   const std::array<int64_t, 4> counts{storage.integer, storage.real, storage.text, storage.blob};
   const auto classes =
       std::count_if(counts.begin(), counts.end(), [](int64_t count) { return count > 0; });
-  if (column.type != TargetType::kVariant || classes < 2) return;
+  if (column.type.base != TargetType::kVariant || classes < 2) return;
   Finding finding = about(table, column, Severity::kWarning, "mixed_storage");
   const int64_t all = storage.integer + storage.real + storage.text + storage.blob;
   finding.rows = all - *std::max_element(counts.begin(), counts.end());
@@ -63,7 +63,7 @@ void find_mixture(const Table& table, const Column& column, const ColumnEvidence
 
 void find_text_flaws(const Table& table, const Column& column, const ColumnEvidence& evidence,
                      std::vector<Finding>* findings) {
-  if (column.type != TargetType::kText) return;
+  if (column.type.base != TargetType::kText) return;
   const char* remedy =
       "fix the rows, or run with --quarantine to set those rows aside on the"
       " target with their exact bytes";
@@ -84,7 +84,7 @@ void find_text_flaws(const Table& table, const Column& column, const ColumnEvide
 // Hex doubles a blob inside jsonb.
 void find_size(const Table& table, const Column& column, const ColumnEvidence& evidence,
                std::vector<Finding>* findings) {
-  const bool variant = column.type == TargetType::kVariant;
+  const bool variant = column.type.base == TargetType::kVariant;
   const size_t bytes_max = variant ? limits::kPgJsonbStringBytesMax : limits::kPgFieldBytesMax;
   const size_t bytes =
       std::max(evidence.text_bytes_max, evidence.blob_bytes_max * (variant ? 2 : 1));
@@ -107,7 +107,7 @@ void find_declaration_breaks(const Table& table, size_t i, const ColumnEvidence&
     finding.remedy = "fill the rows and inspect again to have NOT NULL on the target";
     findings->push_back(std::move(finding));
   }
-  if (declared_boolean(column) && column.type == TargetType::kBigint) {
+  if (declared_boolean(column) && column.type.base == TargetType::kBigint) {
     Finding finding = about(table, column, Severity::kWarning, "boolean_beyond_0_1");
     finding.rows = evidence.beyond_boolean;
     finding.message =
@@ -128,6 +128,16 @@ void find_in_data(const Table& table, const TableEvidence& evidence,
     find_text_flaws(table, column, evidence.columns[i], findings);
     find_size(table, column, evidence.columns[i], findings);
     find_declaration_breaks(table, i, evidence.columns[i], findings);
+  }
+  if (table.key.size() > kIndexColumnsMax) {
+    Finding finding;
+    finding.severity = Severity::kBlocker;
+    finding.code = "key_too_long";
+    finding.table = table.name;
+    finding.message = fmt::format("a key of {} columns; a PostgreSQL primary key has {} at most",
+                                  table.key.size(), kIndexColumnsMax);
+    finding.remedy = "give the table a key of fewer columns";
+    findings->push_back(std::move(finding));
   }
   if (table.identity == Identity::kPrimaryKey && evidence.long_keys.rows > 0) {
     Finding finding;

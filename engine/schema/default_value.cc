@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -10,7 +12,9 @@
 #include <vector>
 
 #include "engine/postgres/quote.h"
+#include "engine/schema/evidence_defaults.h"
 #include "engine/schema/sql_lexer.h"
+#include "engine/schema/type_choice.h"
 #include "engine/schema/utf8.h"
 #include "engine/sqlite/statement.h"
 
@@ -149,12 +153,27 @@ std::string hex(std::string_view bytes) {
   return out;
 }
 
+// Which a literal without a cast loses, because the server reads it as numeric.
+bool is_negative_zero(double value) {
+  return value == 0 && std::signbit(value);
+}
+
 bool fits_text(const std::string& text) {
   const TextFlaws flaws = find_flaws(text);
   return !flaws.nul && !flaws.invalid;
 }
 
-// The forms of engine/core/schema.h, TargetType::kVariant.
+// The shortest digits that read back the same, without an exponent and always with a point: jsonb
+// keeps a number's point, and 1e15 has lost it.
+std::string fixed_digits(double value) {
+  std::array<char, 512> text{};  // 1.8e308 has 309 digits, 5e-324 has 326
+  char* const end =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed).ptr;
+  std::string digits(text.data(), end);
+  return digits.find('.') == std::string::npos ? digits + ".0" : digits;
+}
+
+// The forms of TargetType::kVariant.
 std::string to_variant_literal(const Value& value) {
   std::string json = "null";
   switch (value.storage()) {
@@ -166,8 +185,10 @@ std::string to_variant_literal(const Value& value) {
     case StorageClass::kReal:
       if (std::isinf(value.real())) {
         json = value.real() > 0 ? R"({"$real":"Infinity"})" : R"({"$real":"-Infinity"})";
+      } else if (is_negative_zero(value.real())) {
+        json = R"({"$real":"-0.0"})";
       } else {
-        json = nlohmann::json(value.real()).dump();  // shortest, and always with a point or e
+        json = fixed_digits(value.real());
       }
       break;
     case StorageClass::kText:
@@ -181,23 +202,29 @@ std::string to_variant_literal(const Value& value) {
   return postgres::quote_literal(json) + "::jsonb";
 }
 
-std::optional<std::string> to_number_literal(const Value& value, TargetType type) {
+std::optional<std::string> to_number_literal(const Value& value, const ColumnType& type) {
   if (value.storage() == StorageClass::kInteger) {
-    return type == TargetType::kDouble ? std::nullopt
-                                       : std::optional(fmt::format("{}", value.integer()));
+    return type.base == TargetType::kDouble ? std::nullopt
+                                            : std::optional(fmt::format("{}", value.integer()));
   }
-  if (value.storage() != StorageClass::kReal || type == TargetType::kBigint) return std::nullopt;
+  if (value.storage() != StorageClass::kReal || type.base == TargetType::kBigint)
+    return std::nullopt;
   if (std::isinf(value.real())) {
-    if (type == TargetType::kNumeric) return std::nullopt;
+    if (type.base == TargetType::kNumeric) return std::nullopt;
     return value.real() > 0 ? "'Infinity'::double precision" : "'-Infinity'::double precision";
+  }
+  if (is_negative_zero(value.real())) {
+    if (type.base == TargetType::kNumeric) return std::nullopt;
+    return "'-0'::double precision";
   }
   return fmt::format("{}", value.real());  // the shortest digits that read back the same
 }
 
 }  // namespace
 
-std::optional<std::string> to_target_literal(const Value& value, TargetType type) {
-  switch (type) {
+std::optional<std::string> to_target_literal(const Value& value, const ColumnType& type) {
+  if (has_form(type)) return form_literal(value, type);
+  switch (type.base) {
     case TargetType::kBoolean:
       if (value == Value(int64_t{0})) return "false";
       if (value == Value(int64_t{1})) return "true";
@@ -214,6 +241,16 @@ std::optional<std::string> to_target_literal(const Value& value, TargetType type
       return postgres::quote_literal("\\x" + hex(value.blob())) + "::bytea";
     case TargetType::kVariant:
       return to_variant_literal(value);
+    case TargetType::kTimestamp:
+    case TargetType::kTimestamptz:
+    case TargetType::kDate:
+    case TargetType::kUuid:
+    case TargetType::kJson:
+    case TargetType::kJsonb:
+    case TargetType::kReals:
+    case TargetType::kDoubles:
+    case TargetType::kVector:
+      break;
   }
   return std::nullopt;
 }
@@ -258,9 +295,10 @@ std::optional<std::string> DefaultTranslator::translate(const Column& column) {
     if (value->is_null()) return std::nullopt;
     return to_target_literal(*value, column.type);
   }
-  if (column.type != TargetType::kText) return std::nullopt;
   const auto format = present_time_format(without_outer_parentheses(tokenize(*column.default_sql)));
   if (!format || !stays_text(column, *format)) return std::nullopt;
+  if (has_form(column.type)) return present_time_literal(*format, column.type);
+  if (column.type.base != TargetType::kText) return std::nullopt;
   const auto target_format = to_char_format(*format);
   if (!target_format) return std::nullopt;
   return fmt::format("to_char({}, {})", kUtcNow, postgres::quote_literal(*target_format));

@@ -36,6 +36,7 @@ class DefaultTranslator {
 };
 
 // `value` as a PostgreSQL expression of `type`; nothing when the type cannot hold it exactly.
-[[nodiscard]] std::optional<std::string> to_target_literal(const Value& value, TargetType type);
+[[nodiscard]] std::optional<std::string> to_target_literal(const Value& value,
+                                                           const ColumnType& type);
 
 }  // namespace crossfade::schema

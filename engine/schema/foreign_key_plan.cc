@@ -59,6 +59,13 @@ struct Reference {
   std::string obstacle;  // why it cannot be carried; empty: it can, as far as declarations go
 };
 
+// Whether equal values of the source are equal on the target and the other way round: one type, and
+// written in one form. A numeric's limits do not matter.
+bool same_values(const ColumnType& child, const ColumnType& parent) {
+  return child.base == parent.base && child.form == parent.form &&
+         child.pattern == parent.pattern && child.words == parent.words;
+}
+
 Reference resolve(const Table& table, const ForeignKey& key,
                   const std::vector<const Table*>& parents) {
   Reference out;
@@ -86,13 +93,14 @@ Reference resolve(const Table& table, const ForeignKey& key,
     return refuse("it has another number of columns than the parent's key");
   }
   for (size_t i = 0; i < out.columns.size(); ++i) {
-    const TargetType child_type = table.columns[out.columns[i]].type;
-    const TargetType parent_type = out.parent->columns[out.parent_columns[i]].type;
-    if (child_type != parent_type) {
-      return refuse(fmt::format("{} is {} on the target and the parent's {} is {}",
+    const ColumnType& child_type = table.columns[out.columns[i]].type;
+    const ColumnType& parent_type = out.parent->columns[out.parent_columns[i]].type;
+    if (!same_values(child_type, parent_type)) {
+      return refuse(fmt::format("{} is {}{} on the target and the parent's {} is {}{}",
                                 printable(key.columns[i]), to_string(child_type),
+                                describe_form(child_type),
                                 printable(out.parent->columns[out.parent_columns[i]].name),
-                                to_string(parent_type)));
+                                to_string(parent_type), describe_form(parent_type)));
     }
   }
   if (!unique_on_target(*out.parent, out.parent_columns)) {

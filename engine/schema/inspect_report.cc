@@ -2,11 +2,11 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
+#include "engine/schema/assessment_effort.h"
 #include "engine/schema/utf8.h"
 
 namespace crossfade::schema {
@@ -56,6 +56,7 @@ nlohmann::json table_json(const TablePlan& plan) {
 }
 
 nlohmann::json finding_json(const Finding& finding) {
+  const EffortEstimate effort = effort_of(finding);
   nlohmann::json samples = nlohmann::json::array();
   for (const std::string& sample : finding.samples) samples.push_back(clean(sample));
   return {{"severity", to_string(finding.severity)},
@@ -65,116 +66,67 @@ nlohmann::json finding_json(const Finding& finding) {
           {"rows", finding.rows},
           {"message", clean(finding.message)},
           {"samples", std::move(samples)},
-          {"remedy", clean(finding.remedy)}};
+          {"remedy", clean(finding.remedy)},
+          {"effort", to_string(effort.effort)},
+          {"effort_reason", effort.reason}};
 }
 
-class TextReport {
- public:
-  TextReport(const Plan& plan, bool colour) : plan_(plan), colour_(colour) {}
+nlohmann::json database_json(const Assessment& assessment) {
+  const DatabaseFacts& d = assessment.database;
+  return {{"path", clean(d.path)},
+          {"bytes", d.file_bytes},
+          {"wal_bytes", d.wal_bytes},
+          {"wal_frames", d.wal_frames},
+          {"wal_frames_pending", d.wal_frames_pending},
+          {"journal_bytes", d.journal_bytes},
+          {"page_bytes", d.page_bytes},
+          {"pages", d.pages},
+          {"free_pages", d.free_pages},
+          {"journal_mode", clean(d.journal_mode)},
+          {"auto_vacuum", d.auto_vacuum},
+          {"encoding", d.encoding},
+          {"application_id", d.application_id},
+          {"user_version", d.user_version},
+          {"schema_version", d.schema_version},
+          {"triggers", d.triggers},
+          {"views", d.views},
+          {"virtual_tables", d.virtual_tables.size()}};
+}
 
-  std::string render() {
-    for (const TablePlan& table : plan_.tables) add_table(table);
-    add_findings(Severity::kBlocker, "BLOCKERS", "31");
-    add_findings(Severity::kWarning, "WARNINGS", "33");
-    add_findings(Severity::kInfo, "NOTES", "36");
-    add_verdict();
-    return out_;
+nlohmann::json totals_json(const Plan& plan, const Assessment& assessment) {
+  const PlanTotals totals = totals_of(plan);
+  return {{"tables", plan.tables.size()},
+          {"columns", totals.columns},
+          {"rows", totals.rows},
+          {"indexes", totals.indexes},
+          {"foreign_keys", totals.foreign_keys},
+          {"table_bytes", assessment.table_bytes()},
+          {"index_bytes", assessment.index_bytes()},
+          {"other_bytes", assessment.sizes.other_bytes},
+          {"bytes_basis", assessment.sizes.basis}};
+}
+
+nlohmann::json target_json(const TargetFacts& t) {
+  nlohmann::json out{{"origin", t.origin}, {"url", clean(t.url)}, {"reachable", t.reachable}};
+  if (!t.problem.empty()) out["problem"] = clean(t.problem);
+  out["disk_free_bytes"] = nullptr;
+  if (t.disk_free_bytes) out["disk_free_bytes"] = *t.disk_free_bytes;
+  out["disk_basis"] = clean(t.disk_basis);
+  if (!t.reachable) return out;
+  out["server_version"] = clean(t.server_version);
+  out["encoding"] = clean(t.encoding);
+  out["wal_level"] = clean(t.wal_level);
+  out["database_bytes"] = t.database_bytes;
+  out["may_create_schema"] = t.may_create_schema;
+  out["may_create_tables"] = t.may_create_tables;
+  nlohmann::json extensions = nlohmann::json::object();
+  for (const auto& [name, state] : t.extensions) {
+    extensions[name] = {{"installed", clean(state.installed)},
+                        {"available", clean(state.available)}};
   }
-
- private:
-  [[nodiscard]] std::string paint(std::string_view text, const char* code) const {
-    return colour_ ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
-  }
-
-  void add_table(const TablePlan& plan) {
-    out_ += fmt::format("{}  {} rows\n", paint(printable(plan.table.name), "1"), plan.rows);
-    std::vector<std::vector<std::string>> rows;
-    for (const Column& column : plan.table.columns) {
-      rows.push_back(
-          {printable(column.name),
-           column.declared_type.empty() || column.synthetic ? "-" : printable(column.declared_type),
-           to_string(column.type), printable(column.reason)});
-    }
-    std::vector<size_t> widths(3, 0);
-    for (const auto& row : rows) {
-      for (size_t i = 0; i < widths.size(); ++i) {
-        widths[i] = std::min<size_t>(32, std::max(widths[i], width(row[i])));
-      }
-    }
-    for (const auto& row : rows) {
-      out_ += " ";
-      for (size_t i = 0; i < widths.size(); ++i) {
-        const size_t pad = widths[i] - std::min(widths[i], width(row[i]));
-        out_ += " " + row[i] + std::string(pad + 1, ' ');
-      }
-      out_ += " " + row[3] + "\n";
-    }
-    out_ += "\n";
-  }
-
-  // Characters, near enough to columns of a terminal.
-  static size_t width(const std::string& text) {
-    return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-      return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-    }));
-  }
-
-  [[nodiscard]] int64_t count(Severity severity) const {
-    return std::count_if(
-        plan_.findings.begin(), plan_.findings.end(),
-        [severity](const Finding& finding) { return finding.severity == severity; });
-  }
-
-  void add_findings(Severity severity, const char* title, const char* code) {
-    if (count(severity) == 0) return;
-    out_ += paint(fmt::format("{} ({})", title, count(severity)), code) + "\n";
-    for (const Finding& finding : plan_.findings) {
-      if (finding.severity != severity) continue;
-      std::string place = printable(finding.table);
-      if (!finding.column.empty()) place += "." + printable(finding.column);
-      out_ += fmt::format("  {}{}{}", paint(finding.code, code), place.empty() ? "" : "  ", place);
-      if (finding.rows > 0) out_ += fmt::format("  ({} rows)", finding.rows);
-      out_ += "\n      " + indent(finding.message) + "\n";
-      for (const std::string& sample : finding.samples) out_ += "      - " + indent(sample) + "\n";
-      if (!finding.remedy.empty()) out_ += "      -> " + indent(finding.remedy) + "\n";
-    }
-    out_ += "\n";
-  }
-
-  // Quoted SQL keeps its lines; no other control character reaches the terminal.
-  static std::string indent(const std::string& text) {
-    std::string out;
-    std::string line;
-    for (const char c : text + "\n") {
-      if (c != '\n') {
-        line += c == '\t' ? ' ' : c;
-        continue;
-      }
-      if (!line.empty() && line.back() == '\r') line.pop_back();
-      out += (out.empty() ? "" : "\n      ") + printable(line);
-      line.clear();
-    }
-    return out;
-  }
-
-  void add_verdict() {
-    int64_t rows = 0;
-    for (const TablePlan& table : plan_.tables) rows += table.rows;
-    const std::string what = fmt::format("{} tables, {} rows", plan_.tables.size(), rows);
-    const int64_t blockers = count(Severity::kBlocker);
-    out_ += blockers > 0
-                ? paint(fmt::format("blocked: {} findings need a decision ({})", blockers, what),
-                        "31;1")
-                : paint(fmt::format("ready to run: {}, {} warnings, no blockers", what,
-                                    count(Severity::kWarning)),
-                        "32;1");
-    out_ += "\n";
-  }
-
-  const Plan& plan_;
-  const bool colour_;
-  std::string out_;
-};
+  out["extensions"] = std::move(extensions);
+  return out;
+}
 
 }  // namespace
 
@@ -203,8 +155,70 @@ nlohmann::json to_json(const Plan& plan) {
           {"blocked", plan.blocked()}};
 }
 
-std::string to_text(const Plan& plan, bool colour) {
-  return TextReport(plan, colour).render();
+nlohmann::json to_json(const Plan& plan, const Assessment& assessment) {
+  nlohmann::json out = to_json(plan);
+  for (size_t i = 0; i < assessment.sizes.tables.size(); ++i) {
+    const TableSize& size = assessment.sizes.tables[i];
+    out["tables"][i]["bytes"] = size.table_bytes;
+    out["tables"][i]["index_bytes"] = size.index_bytes;
+    out["tables"][i]["bytes_measured"] = size.measured;
+  }
+  const EffortTotals effort = effort_totals(plan);
+  out["grade"] = to_string(assessment.grade);
+  out["effort"] = {{"none", effort.none}, {"minutes", effort.minutes}, {"hours", effort.hours}};
+  out["totals"] = totals_json(plan, assessment);
+  out["database"] = database_json(assessment);
+  const WriteRate& writes = assessment.writes;
+  out["writes"] = {{"commits", writes.commits},
+                   {"seconds", writes.seconds},
+                   {"commits_per_s", writes.commits_per_s()},
+                   {"at_least", writes.at_least},
+                   {"basis", writes.basis}};
+  const CopyEstimate& copy = assessment.copy;
+  out["copy"] = {
+      {"scan_seconds", copy.scan_seconds},   {"copy_seconds", copy.copy_seconds},
+      {"total_seconds", copy.total_seconds}, {"basis", copy.basis},
+      {"target_bytes", copy.target_bytes},   {"target_bytes_basis", copy.target_bytes_basis}};
+  out["target"] = target_json(assessment.target);
+  return out;
+}
+
+const char* grade_title(Grade grade) {
+  switch (grade) {
+    case Grade::kReady:
+      return "ready";
+    case Grade::kReadyWithDecisions:
+      return "ready with decisions";
+    case Grade::kBlocked:
+      return "blocked";
+  }
+  return "blocked";
+}
+
+std::string grade_meaning(const Plan& plan) {
+  const int64_t blockers = count_findings(plan, Severity::kBlocker);
+  const int64_t warnings = count_findings(plan, Severity::kWarning);
+  switch (grade_of(plan)) {
+    case Grade::kReady:
+      return "Everything stored can be carried exactly, and nothing needs a decision.";
+    case Grade::kReadyWithDecisions:
+      return fmt::format(
+          "Every stored value can be carried exactly. {} something around the data that is not "
+          "carried over, or that will mean something else on PostgreSQL: read and decide, then "
+          "move.",
+          warnings == 1 ? "1 warning names" : fmt::format("{} warnings name", warnings));
+    case Grade::kBlocked:
+      return fmt::format(
+          "{} decided first: what {} could not be carried exactly, and the move refuses to start "
+          "until it is settled.{}",
+          blockers == 1 ? "1 finding must be" : fmt::format("{} findings must be", blockers),
+          blockers == 1 ? "it names" : "they name",
+          warnings == 0 ? ""
+                        : fmt::format(" Besides, there {} to read.",
+                                      warnings == 1 ? "is 1 warning"
+                                                    : fmt::format("are {} warnings", warnings)));
+  }
+  return "";
 }
 
 }  // namespace crossfade::schema

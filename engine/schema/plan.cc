@@ -5,8 +5,11 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/core/limits.h"
 #include "engine/schema/data_findings.h"
 #include "engine/schema/default_value.h"
+#include "engine/schema/evidence_findings.h"
+#include "engine/schema/evidence_references.h"
 #include "engine/schema/foreign_key_plan.h"
 #include "engine/schema/scan.h"
 #include "engine/schema/table_ddl.h"
@@ -19,6 +22,26 @@
 namespace crossfade::schema {
 namespace {
 
+bool is_rowid_key(const Table& table, size_t column) {
+  return table.identity != Identity::kPrimaryKey && table.key.front() == column;
+}
+
+// In a key, an index or a foreign key. What others refer to is in a unique index here.
+bool is_compared(const Table& table, size_t column) {
+  const auto indexed = [column](const Index& index) {
+    return std::any_of(index.parts.begin(), index.parts.end(),
+                       [column](const Index::Part& part) { return part.column == column; });
+  };
+  const auto refers = [&](const ForeignKey& key) {
+    return std::any_of(key.columns.begin(), key.columns.end(), [&](const std::string& name) {
+      return same_name(name, table.columns[column].name);
+    });
+  };
+  return std::find(table.key.begin(), table.key.end(), column) != table.key.end() ||
+         std::any_of(table.indexes.begin(), table.indexes.end(), indexed) ||
+         std::any_of(table.foreign_keys.begin(), table.foreign_keys.end(), refers);
+}
+
 class Planner {
  public:
   Planner(sqlite::Connection& connection, const Catalog& catalog, const PlanOptions& options,
@@ -29,22 +52,37 @@ class Planner {
         defaults_(std::move(defaults)),
         names_(make_target_names(catalog)) {}
 
-  // Everything about one table but its foreign keys, which need their parents' types.
-  Result<TablePlan> plan_alone(const Table& declared, std::vector<Finding>* findings) {
-    TablePlan plan;
-    plan.table = declared;
-    Table& table = plan.table;
-    CROSSFADE_TRY(auto evidence, scan_table(connection_, declared, options_.stop));
-    if (evidence.null_keys.rows > 0 && table.identity == Identity::kPrimaryKey) {
-      findings->push_back(null_key_finding(table, evidence.null_keys));
-      add_surrogate(&table);
+  // The stored values, and the types they lead to if nothing refers to the table.
+  Result<TableDraft> draft(const Table& declared, std::vector<Finding>* findings) {
+    TableDraft draft;
+    draft.table = declared;
+    TableEvidence& evidence = draft.evidence;
+    evidence.columns.resize(declared.columns.size());
+    // Wider ones are refused, and SQLite may have no room in a result set for all columns.
+    if (declared.columns.size() <= limits::kPgColumnsMax) {
+      CROSSFADE_TRY(evidence, scan_table(connection_, declared, options_.stop));
+    }
+    if (evidence.null_keys.rows > 0 && draft.table.identity == Identity::kPrimaryKey) {
+      findings->push_back(null_key_finding(draft.table, evidence.null_keys));
+      add_surrogate(&draft.table);
       ColumnEvidence rowids;
       rowids.storage.integer = evidence.rows;
       evidence.columns.insert(evidence.columns.begin(), std::move(rowids));
     }
-    choose_types(evidence, &table, findings);
+    choose_types(evidence, &draft.table);
+    return draft;
+  }
+
+  // Everything about one table but its foreign keys, which need their parents complete.
+  TablePlan complete(TableDraft draft, std::vector<Finding>* findings) {
+    TablePlan plan;
+    plan.table = std::move(draft.table);
+    Table& table = plan.table;
+    const TableEvidence& evidence = draft.evidence;
+    translate_defaults(&table, findings);
     find_in_data(table, evidence, findings);
-    declare_not_null(evidence, &table);
+    find_in_forms(table, evidence, findings);
+    declare_bounds(evidence, &table);
     find_uncarried(catalog_, table, findings);
     write_ddl(evidence, names_.at(table.name), options_.target_schema, &table, findings);
     plan.rows = evidence.rows;
@@ -60,14 +98,23 @@ class Planner {
   }
 
  private:
-  void choose_types(const TableEvidence& evidence, Table* table, std::vector<Finding>* findings) {
+  void choose_types(const TableEvidence& evidence, Table* table) const {
     for (size_t i = 0; i < table->columns.size(); ++i) {
       Column& column = table->columns[i];
-      const bool rowid_key = table->identity != Identity::kPrimaryKey && table->key.front() == i;
-      TypeChoice choice = choose_type(column, evidence.columns[i], rowid_key);
+      const ColumnPlace place{.rowid_key = is_rowid_key(*table, i),
+                              .compared = is_compared(*table, i),
+                              .plain = options_.plain_columns.contains({table->name, column.name}),
+                              .has_pgvector = options_.has_pgvector};
+      TypeChoice choice = choose_type(column, evidence.columns[i], place);
       column.type = choice.type;
       column.reason = std::move(choice.reason);
-      if (!column.default_sql || rowid_key) continue;
+    }
+  }
+
+  void translate_defaults(Table* table, std::vector<Finding>* findings) {
+    for (size_t i = 0; i < table->columns.size(); ++i) {
+      Column& column = table->columns[i];
+      if (!column.default_sql || is_rowid_key(*table, i)) continue;
       column.target_default = defaults_.translate(column);
       if (!column.target_default && !DefaultTranslator::is_null_literal(*column.default_sql)) {
         findings->push_back(default_finding(*table, column));
@@ -75,11 +122,13 @@ class Planner {
     }
   }
 
-  static void declare_not_null(const TableEvidence& evidence, Table* table) {
+  static void declare_bounds(const TableEvidence& evidence, Table* table) {
     for (size_t i = 0; i < table->columns.size(); ++i) {
       Column& column = table->columns[i];
       const bool key = std::find(table->key.begin(), table->key.end(), i) != table->key.end();
       column.not_null = key || (column.not_null && evidence.columns[i].storage.null == 0);
+      // A form was chosen because all values had it; one that has not says that it was no rule.
+      if (has_form(column.type)) column.on_misfit = OnMisfit::kWiden;
     }
   }
 
@@ -139,9 +188,14 @@ Result<Plan> make_plan(sqlite::Connection& connection, const Catalog& catalog,
                        const PlanOptions& options) {
   CROSSFADE_TRY(auto planner, make_planner(connection, catalog, options));
   Plan plan;
+  std::vector<TableDraft> drafts;
   for (const Table& table : catalog.tables) {
-    CROSSFADE_TRY(auto planned, planner.plan_alone(table, &plan.findings));
-    plan.tables.push_back(std::move(planned));
+    CROSSFADE_TRY(auto draft, planner.draft(table, &plan.findings));
+    drafts.push_back(std::move(draft));
+  }
+  join_references(options.plain_columns, &drafts);
+  for (TableDraft& draft : drafts) {
+    plan.tables.push_back(planner.complete(std::move(draft), &plan.findings));
   }
   std::vector<const Table*> parents;
   for (const TablePlan& each : plan.tables) parents.push_back(&each.table);
@@ -164,20 +218,20 @@ Result<TablePlan> plan_table(sqlite::Connection& connection, const Catalog& cata
   const auto declared = find(table);
   if (declared == catalog.tables.end()) return fail(unknown_table(table));
   CROSSFADE_TRY(auto planner, make_planner(connection, catalog, options));
-  CROSSFADE_TRY(auto planned, planner.plan_alone(*declared, findings));
-  std::vector<TablePlan> parents;
-  std::vector<Finding> others;  // about parents: not asked for
-  for (const ForeignKey& key : declared->foreign_keys) {
-    const auto parent = find(key.parent_table);
-    const bool known = std::any_of(parents.begin(), parents.end(), [&](const TablePlan& each) {
-      return same_name(each.table.name, key.parent_table);
-    });
-    if (parent == catalog.tables.end() || parent == declared || known) continue;
-    CROSSFADE_TRY(auto parent_plan, planner.plan_alone(*parent, &others));
-    parents.push_back(std::move(parent_plan));
+  std::vector<TableDraft> drafts;
+  std::vector<Finding> others;  // about the tables it is connected with: not asked for
+  for (const Table* each : connected_tables(catalog, *declared)) {
+    CROSSFADE_TRY(auto draft, planner.draft(*each, drafts.empty() ? findings : &others));
+    drafts.push_back(std::move(draft));
+  }
+  join_references(options.plain_columns, &drafts);
+  TablePlan planned = planner.complete(std::move(drafts.front()), findings);
+  std::vector<TablePlan> connected;
+  for (size_t i = 1; i < drafts.size(); ++i) {
+    connected.push_back(planner.complete(std::move(drafts[i]), &others));
   }
   std::vector<const Table*> parent_tables;
-  for (const TablePlan& each : parents) parent_tables.push_back(&each.table);
+  for (const TablePlan& each : connected) parent_tables.push_back(&each.table);
   CROSSFADE_TRY(planner.add_foreign_keys(parent_tables, &planned.table, findings));
   return planned;
 }

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/core/result.h"
@@ -41,6 +43,9 @@ struct Plan {
 struct PlanOptions {
   std::string target_schema = "public";
   StopSource* stop = nullptr;  // may be null; a scan of a large table ends early with kInterrupted
+  bool has_pgvector = false;   // the target has the extension
+  // Table and column: gets the plain type of its storage classes, whatever form the values have.
+  std::set<std::pair<std::string, std::string>> plain_columns;
 };
 
 // Plans every table of the catalog. Scans all stored values, in short read transactions.

@@ -8,7 +8,6 @@
 
 #include "engine/core/deadline.h"
 #include "engine/core/limits.h"
-#include "engine/schema/sample.h"
 #include "engine/schema/utf8.h"
 #include "engine/sqlite/connection.h"
 #include "engine/sqlite/statement.h"
@@ -33,6 +32,9 @@ class Scanner {
   Scanner(sqlite::Connection& connection, const Table& table, StopSource* stop)
       : connection_(connection), table_(table), stop_(stop) {
     evidence_.columns.resize(table.columns.size());
+    for (size_t i = 0; i < table.columns.size(); ++i) {
+      evidence_.columns[i].forms.set_claims(claims_of(table.columns[i]));
+    }
     prepare_positions();
   }
 
@@ -70,11 +72,12 @@ class Scanner {
       positions_.push_back(Position{i, select++, key, key || column.not_null});
       select_ += ", " + column.source_sql;
     }
+    namer_ = RowNamer(rowid_sql_.empty() ? -1 : 0);
     for (const size_t k : table_.key) {
       const auto at = std::find_if(positions_.begin(), positions_.end(),
                                    [k](const Position& p) { return p.column == k; });
-      key_names_.push_back(at == positions_.end() ? "rowid" : table_.columns[k].name);
-      key_selects_.push_back(at == positions_.end() ? 0 : at->select);
+      const bool rowid = at == positions_.end();
+      namer_.add_key(rowid ? "rowid" : table_.columns[k].name, rowid ? 0 : at->select);
     }
   }
 
@@ -114,29 +117,31 @@ class Scanner {
     for (Position& position : positions_) {
       const StorageClass storage = row.storage(position.select);
       ColumnEvidence& column = evidence_.columns[position.column];
-      size_t bytes = 0;
+      const Cell cell(namer_, row, position.select);
+      std::string_view bytes;
       switch (storage) {
         case StorageClass::kNull:
           ++column.storage.null;
           null_key |= position.key;
           break;
         case StorageClass::kInteger:
-          add_integer(row.integer(position.select), &column);
+          add_integer(row.integer(position.select), cell, &column);
           break;
         case StorageClass::kReal:
-          ++column.storage.real;
-          if (std::isinf(row.real(position.select))) ++column.infinities;
+          add_real(row.real(position.select), cell, &column);
           break;
         case StorageClass::kText:
-          bytes = add_text(row, position, &column);
+          bytes = row.bytes(position.select);
+          add_text(bytes, cell, &column);
           break;
         case StorageClass::kBlob:
+          bytes = row.bytes(position.select);
           ++column.storage.blob;
-          bytes = row.bytes(position.select).size();
-          column.blob_bytes_max = std::max(column.blob_bytes_max, bytes);
+          column.blob_bytes_max = std::max(column.blob_bytes_max, bytes.size());
+          column.forms.add_blob(bytes, cell);
           break;
       }
-      if (position.key) key_bytes += bytes;
+      if (position.key) key_bytes += bytes.size();
       if (static_cast<int>(storage) != position.first_class || column_samples_open(column)) {
         sample(row, storage, &position, &column);
       }
@@ -144,43 +149,45 @@ class Scanner {
     add_key(row, key_bytes, null_key);
   }
 
-  static void add_integer(int64_t value, ColumnEvidence* column) {
+  static void add_integer(int64_t value, const Cell& cell, ColumnEvidence* column) {
     ++column->storage.integer;
     column->integer_min = std::min(column->integer_min, value);
     column->integer_max = std::max(column->integer_max, value);
     if (value != 0 && value != 1) ++column->beyond_boolean;
+    add_number(static_cast<double>(value), column);
+    column->forms.add_integer(value, cell);
   }
 
-  size_t add_text(const sqlite::Statement& row, const Position& position, ColumnEvidence* column) {
+  static void add_real(double value, const Cell& cell, ColumnEvidence* column) {
+    ++column->storage.real;
+    if (std::isinf(value)) {
+      ++column->infinities;
+    } else {
+      add_number(value, column);
+    }
+    column->forms.add_real(value, cell);
+  }
+
+  static void add_number(double value, ColumnEvidence* column) {
+    if (value == 0) return;
+    const bool first = column->number_min == 0;
+    column->number_min = first ? value : std::min(column->number_min, value);
+    column->number_max = first ? value : std::max(column->number_max, value);
+  }
+
+  void add_text(std::string_view bytes, const Cell& cell, ColumnEvidence* column) {
     ++column->storage.text;
-    const std::string_view bytes = row.bytes(position.select);
     column->text_bytes_max = std::max(column->text_bytes_max, bytes.size());
     const TextFlaws flaws = find_flaws(bytes);
-    if (flaws.nul) tally(row, position.select, &column->text_nul);
-    if (flaws.invalid) tally(row, position.select, &column->text_invalid);
-    return bytes.size();
+    if (flaws.nul) cell.tally(&column->text_nul);
+    if (flaws.invalid) cell.tally(&column->text_invalid);
+    column->forms.add_text(bytes, flaws.nul || flaws.invalid, cell, &json_reader_);
   }
 
   void add_key(const sqlite::Statement& row, size_t key_bytes, bool null_key) {
-    if (null_key) tally(row, -1, &evidence_.null_keys);
+    if (null_key) namer_.tally(row, -1, &evidence_.null_keys);
     evidence_.key_bytes_max = std::max(evidence_.key_bytes_max, key_bytes);
-    if (key_bytes > kKeyBytesMax) tally(row, -1, &evidence_.long_keys);
-  }
-
-  [[nodiscard]] std::string name_row(const sqlite::Statement& row, int value_at) const {
-    std::string name = sample_key(key_names_, key_selects_, row);
-    const bool null_key = std::any_of(key_selects_.begin(), key_selects_.end(), [&row](int at) {
-      return row.storage(at) == StorageClass::kNull;
-    });
-    if (null_key && !rowid_sql_.empty()) {  // a key with NULLs does not tell which row it is
-      name = sample_key({"rowid"}, {0}, row) + " " + name;
-    }
-    return value_at < 0 ? name : name + ": " + sample_literal(row.value(value_at));
-  }
-
-  void tally(const sqlite::Statement& row, int value_at, RowTally* out) const {
-    ++out->rows;
-    if (out->samples.size() < limits::kSamplesMax) out->samples.push_back(name_row(row, value_at));
+    if (key_bytes > kKeyBytesMax) namer_.tally(row, -1, &evidence_.long_keys);
   }
 
   static bool column_samples_open(const ColumnEvidence& column) {
@@ -198,7 +205,7 @@ class Scanner {
     auto& samples = column->samples[static_cast<size_t>(storage)];
     const bool first_class = static_cast<int>(storage) == position->first_class;
     const size_t samples_max = first_class ? kFirstClassSamplesMax : limits::kSamplesMax;
-    if (samples.size() < samples_max) samples.push_back(name_row(row, position->select));
+    if (samples.size() < samples_max) samples.push_back(namer_.name(row, position->select));
   }
 
   sqlite::Connection& connection_;
@@ -207,8 +214,8 @@ class Scanner {
   std::string rowid_sql_;  // empty: the table cannot be resumed
   std::string select_;
   std::vector<Position> positions_;
-  std::vector<std::string> key_names_;
-  std::vector<int> key_selects_;
+  RowNamer namer_;
+  JsonReader json_reader_;
   bool resumed_ = false;
   int64_t last_rowid_ = 0;
   TableEvidence evidence_;

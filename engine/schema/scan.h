@@ -15,26 +15,26 @@
 #include "engine/core/result.h"
 #include "engine/core/schema.h"
 #include "engine/core/stop.h"
+#include "engine/schema/evidence_column.h"
+#include "engine/schema/evidence_rows.h"
 #include "engine/schema/plan.h"
 
 namespace crossfade::schema {
-
-// A count of rows and the first few of them, as "id=42" or "id=42: 'value'".
-struct RowTally {
-  int64_t rows = 0;
-  std::vector<std::string> samples;  // at most limits::kSamplesMax
-};
 
 struct ColumnEvidence {
   StorageCounts storage;
   int64_t integer_min = INT64_MAX;
   int64_t integer_max = INT64_MIN;
+  double number_min =
+      0;  // of the INTEGER and REAL values but zeros and infinities; both zero: none
+  double number_max = 0;
   int64_t beyond_boolean = 0;  // integers other than 0 and 1
   int64_t infinities = 0;
   RowTally text_nul;
   RowTally text_invalid;
   size_t text_bytes_max = 0;
   size_t blob_bytes_max = 0;
+  FormEvidence forms;
   // Per StorageClass. NULLs are sampled in key and NOT NULL columns only; of the class that was
   // seen first only a few are kept.
   std::array<std::vector<std::string>, 5> samples;
@@ -52,6 +52,7 @@ struct TableEvidence {
 // A btree entry of PostgreSQL holds 2704 bytes (BTMaxItemSize of an 8 KiB page); 104 are left for
 // headers, alignment and the fixed-width columns of the key.
 inline constexpr size_t kKeyBytesMax = 2600;
+inline constexpr size_t kIndexColumnsMax = 32;  // INDEX_MAX_KEYS as built by default
 
 // kInterrupted when `stop` (which may be null) is requested.
 Result<TableEvidence> scan_table(sqlite::Connection& connection, const Table& table,

@@ -51,10 +51,11 @@ size_t skip_blank(std::string_view sql, size_t i) {
 }
 
 size_t number_end(std::string_view sql, size_t i) {
-  while (i < sql.size() &&
-         (is_word_byte(sql[i]) || sql[i] == '.' ||
-          ((sql[i] == '+' || sql[i] == '-') && (sql[i - 1] == 'e' || sql[i - 1] == 'E') &&
-           i + 1 < sql.size() && is_digit(sql[i + 1])))) {
+  const bool hexadecimal = i < sql.size() && (sql[i] == 'x' || sql[i] == 'X');  // 0xe+1 is a sum
+  while (i < sql.size() && (is_word_byte(sql[i]) || sql[i] == '.' ||
+                            (!hexadecimal && (sql[i] == '+' || sql[i] == '-') &&
+                             (sql[i - 1] == 'e' || sql[i - 1] == 'E') && i + 1 < sql.size() &&
+                             is_digit(sql[i + 1])))) {
     ++i;
   }
   return i;

@@ -7,43 +7,14 @@
 #include <vector>
 
 #include "engine/schema/catalog.h"
+#include "engine/schema/evidence_forms.h"
 #include "engine/schema/utf8.h"
-
-namespace crossfade {
-
-const char* to_string(TargetType type) {
-  switch (type) {
-    case TargetType::kBoolean:
-      return "boolean";
-    case TargetType::kBigint:
-      return "bigint";
-    case TargetType::kDouble:
-      return "double precision";
-    case TargetType::kNumeric:
-      return "numeric";
-    case TargetType::kText:
-      return "text";
-    case TargetType::kBytea:
-      return "bytea";
-    case TargetType::kVariant:
-      return "jsonb";
-  }
-  return "jsonb";
-}
-
-}  // namespace crossfade
 
 namespace crossfade::schema {
 namespace {
 
 bool contains(const std::string& upper, std::string_view word) {
   return upper.find(word) != std::string::npos;
-}
-
-bool declared_decimal(const Column& column) {
-  const std::string upper = ascii_upper(column.declared_type);
-  return column.affinity == Affinity::kNumeric &&
-         (contains(upper, "NUM") || contains(upper, "DEC") || contains(upper, "MONEY"));
 }
 
 bool whole_number_affinity(const Column& column) {
@@ -135,7 +106,30 @@ bool declared_boolean(const Column& column) {
   return ascii_upper(column.declared_type).starts_with("BOOL");
 }
 
-TypeChoice choose_type(const Column& column, const ColumnEvidence& evidence, bool rowid_key) {
+bool declared_decimal(const Column& column) {
+  const std::string upper = ascii_upper(column.declared_type);
+  return column.affinity == Affinity::kNumeric &&
+         (contains(upper, "NUM") || contains(upper, "DEC") || contains(upper, "MONEY"));
+}
+
+bool has_form(const ColumnType& type) {
+  return type.form != SourceForm::kValue || type.base == TargetType::kJson ||
+         type.base == TargetType::kJsonb || type.precision > 0;
+}
+
+TypeChoice choose_type(const Column& column, const ColumnEvidence& evidence,
+                       const ColumnPlace& place) {
+  TypeChoice plain = choose_plain_type(column, evidence, place.rowid_key);
+  if (!kChooseForms || place.rowid_key || column.synthetic) return plain;
+  if (place.plain) {
+    plain.reason += ", and it is kept plain";
+    return plain;
+  }
+  if (auto form = choose_form(column, evidence, place, plain)) return std::move(*form);
+  return plain;
+}
+
+TypeChoice choose_plain_type(const Column& column, const ColumnEvidence& evidence, bool rowid_key) {
   if (column.synthetic) {
     return {TargetType::kBigint, "the rowid, carried because no declared key tells the rows apart"};
   }

@@ -104,7 +104,8 @@ void find_in_clauses(const Table& table, std::vector<Finding>* findings) {
 
 void find_in_columns(const Table& table, std::vector<Finding>* findings) {
   for (const Column& column : table.columns) {
-    const bool text = column.type == TargetType::kText || column.type == TargetType::kVariant;
+    const bool text =
+        column.type.base == TargetType::kText || column.type.base == TargetType::kVariant;
     if (column.collation == "BINARY" || !text) continue;
     findings->push_back(make(
         Severity::kWarning, "collation_differs", table.name, column.name,
@@ -150,7 +151,17 @@ void find_uncarried(const Catalog& catalog, const Table& table, std::vector<Find
   }
 }
 
+void find_reserved_names(const Catalog& catalog, std::vector<Finding>* findings) {
+  for (const std::string& name : catalog.reserved) {
+    findings->push_back(make(Severity::kBlocker, "name_reserved", name, "",
+                             "names that begin with _crossfade_ are those of the change log, which"
+                             " `finish` removes",
+                             "rename it in the source"));
+  }
+}
+
 void find_uncarried(const Catalog& catalog, std::vector<Finding>* findings) {
+  find_reserved_names(catalog, findings);
   for (const View& view : catalog.views) {
     findings->push_back(make(Severity::kWarning, "view_not_carried", view.name, "",
                              "not carried: " + printable(view.sql, false),

@@ -16,6 +16,9 @@ void find_uncarried(const Catalog& catalog, const Table& table, std::vector<Find
 // About the database: views, virtual tables, the encoding.
 void find_uncarried(const Catalog& catalog, std::vector<Finding>* findings);
 
+// Tables and views of the application's that are named as ours are: blockers.
+void find_reserved_names(const Catalog& catalog, std::vector<Finding>* findings);
+
 // A default that has no equal of the column's target type.
 [[nodiscard]] Finding default_finding(const Table& table, const Column& column);
 

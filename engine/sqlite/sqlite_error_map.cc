@@ -8,8 +8,12 @@
 namespace crossfade::sqlite {
 namespace {
 
-const char* hint_for(int primary) {
-  switch (primary) {
+const char* hint_for(int rc) {
+  if (rc == SQLITE_ERROR_MISSING_COLLSEQ) {
+    return "the application gives SQLite a collation of its own, which only it knows; recreate the "
+           "index or key that uses it under BINARY or NOCASE, and run the command again";
+  }
+  switch (rc & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return "another program holds the database's lock; end its transaction (or its exclusive "
@@ -65,8 +69,13 @@ Error make_error(int rc, sqlite3* db, std::string op, std::string object) {
   }
   const char* message = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
   error.native = fmt::format("SQLite error {} ({}): {}", rc, sqlite3_errstr(rc), message);
-  error.hint = hint_for(primary);
+  error.hint = hint_for(rc);
   return error;
+}
+
+bool is_full(const Error& error) {
+  return error.code == ErrorCode::kSource &&
+         error.native.starts_with(fmt::format("SQLite error {} ", SQLITE_FULL));
 }
 
 bool is_busy(const Error& error) {

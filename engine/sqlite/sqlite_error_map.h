@@ -14,5 +14,7 @@ namespace crossfade::sqlite {
 
 // BUSY and LOCKED in all their extensions: another connection is in the way, for now.
 [[nodiscard]] bool is_busy(const Error& error);
+// The disk is full. Reading goes on all the same.
+[[nodiscard]] bool is_full(const Error& error);
 
 }  // namespace crossfade::sqlite

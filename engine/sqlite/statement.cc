@@ -123,6 +123,10 @@ std::string_view Statement::bytes(int column) const {
                          ? static_cast<const void*>(sqlite3_column_text(statement_.get(), column))
                          : sqlite3_column_blob(statement_.get(), column);
   const int size = sqlite3_column_bytes(statement_.get(), column);
+  // Null stands for a blob without bytes; otherwise there was no memory to fetch or convert it.
+  CROSSFADE_ASSERT(
+      data != nullptr || sqlite3_errcode(sqlite3_db_handle(statement_.get())) != SQLITE_NOMEM,
+      "no memory for a value");
   return data == nullptr
              ? std::string_view()
              : std::string_view(static_cast<const char*>(data), static_cast<size_t>(size));

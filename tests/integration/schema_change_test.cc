@@ -179,6 +179,28 @@ TEST_F(SchemaChangeTest, ADroppedColumnIsRefusedBySqliteAndNothingBreaks) {
   EXPECT_EQ(target_value("SELECT weight FROM public.purchase WHERE id=3"), "1.25");
 }
 
+// Our triggers step aside for it.
+TEST_F(SchemaChangeTest, AColumnIsDroppedByTheDdlVerb) {
+  const Finished done =
+      crossfade({"ddl", db_, "ALTER TABLE purchase DROP COLUMN weight", "--json"});
+  EXPECT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(nlohmann::json::parse(done.out).at("changed"), nlohmann::json::array({"purchase"}));
+  app("UPDATE purchase SET cents=cents+1 WHERE id<50; INSERT INTO journal VALUES(77,'after')");
+  expect_carried_over();
+  EXPECT_EQ(target_value("SELECT count(*) FROM information_schema.columns WHERE "
+                         "table_name='purchase' AND column_name='weight'"),
+            "0");
+}
+
+TEST_F(SchemaChangeTest, AFailedDdlChangesNothing) {
+  const std::string before = AppDb(db_).value("SELECT group_concat(sql) FROM sqlite_master");
+  EXPECT_EQ(
+      crossfade({"ddl", db_, "CREATE TABLE fresh(x); ALTER TABLE nothere DROP COLUMN x"}).code, 5);
+  EXPECT_EQ(AppDb(db_).value("SELECT group_concat(sql) FROM sqlite_master"), before);
+  app("UPDATE purchase SET cents=cents+1 WHERE id<50");
+  expect_carried_over();
+}
+
 TEST_F(SchemaChangeTest, ManyChangesInARow) {
   for (int i = 0; i < 8; ++i) {
     app(fmt::format(

@@ -24,7 +24,10 @@ struct OracleOptions {
 // rowid. A bigint equals an INTEGER; a boolean an INTEGER 0 or 1; a double precision a REAL with
 // the same bits (-0.0 and 0.0 are one); a numeric an INTEGER with the same digits or the REAL that
 // its digits say; text a TEXT and bytea a BLOB with the same bytes; a jsonb the value and class it
-// spells ({"$blob"}, {"$text"}, {"$real"}, 1.0 against 1). NULL is NULL. Everything else differs.
+// spells ({"$blob"}, {"$text"}, {"$real"}, 1.0 against 1), or the TEXT with its very bytes; a json
+// the TEXT too. A date or timestamp equals an ISO text of the same instant, a uuid a TEXT or BLOB
+// of the same sixteen bytes, an array of floats a BLOB of the same bits, a boolean a word for it.
+// NULL is NULL. Everything else differs.
 [[nodiscard]] std::string compare_databases(const std::string& sqlite_path, const std::string& url,
                                             const OracleOptions& options = {});
 

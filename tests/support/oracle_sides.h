@@ -45,6 +45,11 @@ std::vector<TargetColumn> target_columns(pg_conn* db, const std::string& schema,
 std::vector<Cells> target_rows(pg_conn* db, const std::string& schema, const std::string& table,
                                const std::vector<TargetColumn>& columns, std::string* error);
 
+// Cells of timestamps, dates, UUIDs, JSON, boolean words and arrays of floats; "" for other types.
+std::string source_text_cell(const std::string& text, const std::string& type);
+std::string source_blob_cell(std::string_view bytes, const std::string& type);
+std::string target_form_cell(const std::string& text, const std::string& type);
+
 // The two ways to write a number as a cell, used by both readers.
 std::string double_cell(double value);            // its bits
 std::string decimal_cell(std::string_view text);  // its digits, normalized

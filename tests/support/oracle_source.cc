@@ -59,12 +59,18 @@ std::string cell(sqlite3_stmt* row, int column, const std::string& type) {
   if (type == "double precision" && storage == SQLITE_FLOAT) return classed;
   if (type == "text" && storage == SQLITE_TEXT) return classed;
   if (type == "bytea" && storage == SQLITE_BLOB) return classed;
-  if (type == "numeric" && storage == SQLITE_INTEGER) {
+  const bool numeric = type.starts_with("numeric");
+  if (numeric && storage == SQLITE_INTEGER) {
     return decimal_cell(std::to_string(sqlite3_column_int64(row, column)));
   }
-  if (type == "numeric" && storage == SQLITE_FLOAT) {
+  if (numeric && storage == SQLITE_FLOAT) {
     return shortest_decimal_cell(sqlite3_column_double(row, column));
   }
+  const std::string_view bytes = storage >= SQLITE_TEXT ? bytes_of(row, column) : "";
+  std::string formed;
+  if (storage == SQLITE_TEXT) formed = source_text_cell(std::string(bytes), type);
+  if (storage == SQLITE_BLOB) formed = source_blob_cell(bytes, type);
+  if (!formed.empty()) return formed;
   return "(no " + type + ") " + classed;
 }
 

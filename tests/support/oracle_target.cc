@@ -53,12 +53,18 @@ std::string variant_cell(const std::string& text) {
     if (tag == "$text") return "T" + from_hex(value);
     if (tag == "$real") return double_cell(std::strtod(value.c_str(), nullptr));
   }
+  // No variant spells a value so: a column of JSON documents, which keep their very text.
+  if (json.is_object() || json.is_array()) return "T" + text;
   return "(no variant) " + text;
 }
 
 std::string numeric_cell(const std::string& text) {
   // More digits than the shortest form are as good, if they say the same REAL.
-  if (text.find('.') == std::string::npos) return decimal_cell(text);
+  const size_t point = text.find('.');
+  if (point == std::string::npos) return decimal_cell(text);
+  if (text.find_first_not_of('0', point + 1) == std::string::npos) {
+    return decimal_cell(text.substr(0, point));  // numeric(p,s) writes all s of them
+  }
   return shortest_decimal_cell(std::strtod(text.c_str(), nullptr));
 }
 
@@ -66,11 +72,12 @@ std::string cell(const std::string& text, const std::string& type) {
   if (type == "bigint") return "I" + text;
   if (type == "boolean") return text == "t" ? "I1" : "I0";
   if (type == "double precision") return double_cell(std::strtod(text.c_str(), nullptr));
-  if (type == "numeric") return numeric_cell(text);
+  if (type.starts_with("numeric")) return numeric_cell(text);
   if (type == "text") return "T" + text;
   if (type == "bytea") return "B" + text.substr(2);  // \x...
   if (type == "jsonb") return variant_cell(text);
-  return "(unexpected type " + type + ") " + text;
+  const std::string formed = target_form_cell(text, type);
+  return formed.empty() ? "(unexpected type " + type + ") " + text : formed;
 }
 
 }  // namespace
@@ -86,7 +93,8 @@ PostgresDb open_target(const std::string& url, std::string* error) {
     return db;
   }
   PQsetClientEncoding(db.get(), "UTF8");
-  for (const char* setting : {"SET extra_float_digits = 3", "SET bytea_output = 'hex'"}) {
+  for (const char* setting : {"SET extra_float_digits = 3", "SET bytea_output = 'hex'",
+                              "SET timezone = 'UTC'", "SET datestyle = 'ISO'"}) {
     ask(db.get(), setting, {}, error);
   }
   return db;

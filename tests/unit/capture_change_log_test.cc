@@ -125,6 +125,9 @@ TEST(ChangeLogTest, IntactNoticesANewerTriggerOfTheApplication) {
   EXPECT_TRUE(intact(db, 1));
   db.capture();
   EXPECT_TRUE(intact(db));
+  // SQLite keeps the table's name as this statement spells it.
+  db.must("CREATE TRIGGER newest AFTER INSERT ON T BEGIN SELECT 1; END");
+  EXPECT_FALSE(intact(db));
 }
 
 TEST(ChangeLogTest, IntactNoticesARebuiltOrRenamedTable) {

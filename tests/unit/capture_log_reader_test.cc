@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tests/unit/capture_fixture.h"
 #include "tests/unit/random_writes.h"
 
@@ -81,6 +83,52 @@ TEST(LogReaderTest, OnlyTheLastPartClosesTheWatermark) {
 }
 
 // Promise: a snapshot does not see what is committed after it began.
+constexpr const char* kThousandRows =
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, u UNIQUE, v);"
+    "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+    " SELECT i, i, 'v' FROM n";
+
+// An INSERT OR IGNORE of what is there already: no row goes, yet each was noted. They are put back
+// in parts of the size asked for, not from memory in one go, and none may be committed before.
+TEST(LogReaderTest, RowsTakenOutArePutBackInParts) {
+  constexpr size_t kPartBytes = 8000;
+  constexpr size_t kChangesMax = 2 * kPartBytes / sizeof(Change);
+  CapturedDatabase db(kThousandRows);
+  db.capture();
+  db.must("INSERT OR IGNORE INTO t SELECT * FROM t");
+  const auto parts = db.read_log(kPartBytes);
+  ASSERT_TRUE(parts) << describe(parts.error());
+  size_t put_back = 0;
+  for (const ChangeBatch& part : parts.value()) {
+    EXPECT_LE(part.changes.size(), kChangesMax);
+    EXPECT_EQ(part.settled, part.closes_watermark);
+    put_back += static_cast<size_t>(
+        std::count_if(part.changes.begin(), part.changes.end(),
+                      [](const Change& change) { return change.op == ChangeOp::kInsert; }));
+  }
+  EXPECT_GE(put_back, 1000U);
+  db.must("UPDATE t SET v = 1 WHERE id = 1; INSERT OR IGNORE INTO t SELECT * FROM t");
+  db.seek(Lsn{0});
+  EXPECT_TRUE(db.follows(kPartBytes));
+}
+
+// The update that follows each note says that the row is still there.
+TEST(LogReaderTest, AnUpsertTakesNothingOut) {
+  CapturedDatabase db(kThousandRows);
+  db.capture();
+  db.must("INSERT INTO t SELECT * FROM t WHERE 1 ON CONFLICT(id) DO UPDATE SET v = v || 'x'");
+  const auto parts = db.read_log(8000);
+  ASSERT_TRUE(parts) << describe(parts.error());
+  ASSERT_GT(parts.value().size(), 10U);
+  size_t vanished = 0;
+  for (const ChangeBatch& part : parts.value()) {
+    vanished += static_cast<size_t>(
+        std::count_if(part.changes.begin(), part.changes.end(),
+                      [](const Change& change) { return change.op == ChangeOp::kVanish; }));
+  }
+  EXPECT_LE(vanished, 4 * parts.value().size());  // only where a part ends between the two
+}
+
 TEST(LogReaderTest, LaterCommitsBelongToTheNextWatermark) {
   const std::string path = ::testing::TempDir() + fmt::format("log_reader_{}.db", ::getpid());
   {

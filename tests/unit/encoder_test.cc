@@ -28,7 +28,8 @@ std::string hex(std::string_view bytes) {
 // The field after its length, as hex; "-" when refused. The length must be right.
 std::string field(const Value& value, T type) {
   std::string out = "before";
-  if (!append_field(view(value), type, &out)) {
+  const ColumnType plain = type;
+  if (!append_field(view(value), Codec(plain), &out)) {
     EXPECT_EQ(out, "before");
     return "-";
   }
@@ -36,6 +37,14 @@ std::string field(const Value& value, T type) {
   if (length == -1) return "null";
   EXPECT_EQ(static_cast<size_t>(length), out.size() - 10);
   return hex(std::string_view(out).substr(10));
+}
+
+// The field's bytes themselves.
+std::string bytes_of(const Value& value, T type) {
+  std::string out;
+  const ColumnType plain = type;
+  EXPECT_TRUE(append_field(view(value), Codec(plain), &out));
+  return out.substr(4);
 }
 
 TEST(EncoderTest, NullFitsEveryType) {
@@ -90,7 +99,45 @@ TEST(EncoderTest, BytesAreAsPostgresqlDocumentsThem) {
             "d000");
 }
 
+// What would come back without its sign, or INTEGER, is no numeric.
+TEST(EncoderTest, NumericRefusesWhatItWouldChange) {
+  EXPECT_EQ(field(Value(-0.0), T::kNumeric), "-");
+  for (const double whole : {0x1p53, -0x1p53, 6069654450055565312.0}) {
+    EXPECT_EQ(field(Value(whole), T::kNumeric), "-") << whole;
+  }
+  for (const double real : {0x1p53 - 1, 0x1p63, -0x1p63, 1e300, -1e20}) {
+    EXPECT_NE(field(Value(real), T::kNumeric), "-") << real;
+  }
+  EXPECT_NE(field(Value(0.0), T::kNumeric), "-");
+  EXPECT_EQ(bytes_of(Value(-0.0), T::kVariant), "\1{\"$real\":\"-0.0\"}");
+}
+
+TEST(EncoderTest, NumericWithLimitsNeverRounds) {
+  ColumnType type = T::kNumeric;
+  type.precision = 5;
+  type.scale = 2;
+  const auto fits = [&type](const Value& value) {
+    std::string out;
+    return append_field(view(value), Codec(type), &out);
+  };
+  for (const double real : {0.0, 1.0, 0.01, -999.99, 0.1, 100.5, 1e2}) {
+    EXPECT_TRUE(fits(Value(real))) << real;
+  }
+  for (const double real : {0.001, 1000.0, 999.999, 1e-300, 1e300, 0.1 + 0.2,
+                            std::numeric_limits<double>::infinity()}) {
+    EXPECT_FALSE(fits(Value(real))) << real;
+  }
+  EXPECT_TRUE(fits(Value(int64_t{0})));
+  EXPECT_TRUE(fits(Value(int64_t{-999})));
+  EXPECT_FALSE(fits(Value(int64_t{1000})));
+}
+
 TEST(EncoderTest, AMisfitIsNamedWithItsClassAndType) {
+  ColumnType dated = T::kTimestamp;
+  dated.form = SourceForm::kPattern;
+  dated.pattern = "%Y-%m-%d %H:%M";
+  EXPECT_EQ(misfit_reason(Value(Text{"2021-02-30 00:00"}), dated),
+            "text '2021-02-30 00:00' does not fit timestamp from TEXT as %Y-%m-%d %H:%M");
   EXPECT_EQ(misfit_reason(Value(Text{"12abc"}), T::kBigint), "text '12abc' does not fit bigint");
   EXPECT_EQ(misfit_reason(Value(int64_t{2}), T::kBoolean), "integer 2 does not fit boolean");
 }
@@ -103,11 +150,16 @@ Table two_columns() {
   return table;
 }
 
+std::optional<size_t> encode(const Row& row, EncodedRows* out) {
+  const Table table = two_columns();
+  return RowEncoder(table).append(row, out);
+}
+
 TEST(EncodedRowsTest, ARowIsItsCountAndItsFields) {
   EncodedRows rows;
-  EXPECT_EQ(append_row(two_columns(), {Value(int64_t{1}), Value()}, &rows), std::nullopt);
+  EXPECT_EQ(encode({Value(int64_t{1}), Value()}, &rows), std::nullopt);
   EXPECT_EQ(hex(rows.bytes), "0002000000080000000000000001ffffffff");
-  EXPECT_EQ(append_row(two_columns(), {Value(int64_t{2}), Value(Text{"x"})}, &rows), std::nullopt);
+  EXPECT_EQ(encode({Value(int64_t{2}), Value(Text{"x"})}, &rows), std::nullopt);
   EXPECT_EQ(rows.count(), 2U);
   EXPECT_EQ(rows.rows(0, 1).size(), 18U);
   EXPECT_EQ(hex(rows.rows(1, 2)), "00020000000800000000000000020000000178");
@@ -117,10 +169,10 @@ TEST(EncodedRowsTest, ARowIsItsCountAndItsFields) {
 // A misfit in a later column leaves nothing of the earlier ones behind.
 TEST(EncodedRowsTest, AMisfitLeavesNothingBehind) {
   EncodedRows rows;
-  ASSERT_EQ(append_row(two_columns(), {Value(int64_t{1}), Value()}, &rows), std::nullopt);
+  ASSERT_EQ(encode({Value(int64_t{1}), Value()}, &rows), std::nullopt);
   const std::string before = rows.bytes;
-  EXPECT_EQ(append_row(two_columns(), {Value(int64_t{2}), Value(Blob{"x"})}, &rows), 1U);
-  EXPECT_EQ(append_row(two_columns(), {Value(Text{"x"}), Value()}, &rows), 0U);
+  EXPECT_EQ(encode({Value(int64_t{2}), Value(Blob{"x"})}, &rows), 1U);
+  EXPECT_EQ(encode({Value(Text{"x"}), Value()}, &rows), 0U);
   EXPECT_EQ(rows.bytes, before);
   EXPECT_EQ(rows.count(), 1U);
 }
@@ -136,8 +188,8 @@ TEST(EncodedRowsTest, AStatementsRowIsEncodedAsItsValuesAre) {
   table.columns.resize(7);
   EncodedRows from_statement;
   EncodedRows from_values;
-  EXPECT_EQ(append_row(table, select.value(), &from_statement), std::nullopt);
-  EXPECT_EQ(append_row(table, select.value().row(), &from_values), std::nullopt);
+  EXPECT_EQ(RowEncoder(table).append(select.value(), &from_statement), std::nullopt);
+  EXPECT_EQ(RowEncoder(table).append(select.value().row(), &from_values), std::nullopt);
   EXPECT_EQ(hex(from_statement.bytes), hex(from_values.bytes));
 }
 

@@ -32,6 +32,23 @@ TEST(ConnectionParamsTest, WhatCannotBeParsedIsNotQuoted) {
   }
 }
 
+// libpq would take a part of the password for the host, the port or the database, which are shown.
+TEST(ConnectionParamsTest, APasswordThatIsNotEncodedIsRefused) {
+  for (const char* text :
+       {"postgresql://ann:a@s3cr3t@db:5432/app", "postgresql://ann:1/s3cr3t@db:5432/app",
+        "postgres://ann:a,b@s3cr3t@db/app?sslmode=require", "postgresql://ann:s3cr3t/b@db/app"}) {
+    auto params = ConnectionParams::parse(text);
+    ASSERT_FALSE(params) << text << " " << params.value().safe();
+    EXPECT_EQ(params.error().code, ErrorCode::kUsage);
+    EXPECT_EQ(describe(params.error()).find(kSecret), std::string::npos);
+    EXPECT_NE(params.error().hint.find("percent-encode"), std::string::npos);
+  }
+  for (const char* text : {"postgresql://ann:a%40b@db/app", "postgresql://db/app?user=ann@corp",
+                           "postgresql://ann:a?b@db/app"}) {
+    EXPECT_TRUE(ConnectionParams::parse(text)) << text;
+  }
+}
+
 TEST(ConnectionParamsTest, SocketFoldersAndOddNamesStayUsable) {
   auto params = ConnectionParams::parse("postgresql://u@/d%20b?host=%2Ftmp%2Fx");
   ASSERT_TRUE(params);

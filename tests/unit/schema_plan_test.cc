@@ -128,6 +128,13 @@ TEST_F(PlanTest, NamesTheRowsOfKeysThatAreTooLong) {
   EXPECT_EQ(finding(plan(), "key_too_long").rows, 1);
 }
 
+TEST_F(PlanTest, RefusesAKeyOfMoreColumnsThanPostgresqlAllows) {
+  std::string columns = "k0";
+  for (int i = 1; i < 33; ++i) columns += ",k" + std::to_string(i);
+  exec("CREATE TABLE t(" + columns + ", PRIMARY KEY(" + columns + "))");
+  EXPECT_EQ(finding(plan(), "key_too_long").severity, Severity::kBlocker);
+}
+
 TEST_F(PlanTest, BlocksWithoutAnyKeyOrPlace) {
   std::string columns = "c0";
   for (int i = 1; i < 1601; ++i) columns += ", c" + std::to_string(i);
@@ -275,12 +282,12 @@ TEST_F(PlanTest, ReportsInJsonAndText) {
   EXPECT_EQ(t.at("columns").at(0).at("target_type"), "jsonb");
   EXPECT_EQ(json.at("findings").at(0).at("severity"), "blocker");
   EXPECT_EQ(json.at("ddl").size(), 2U);
-  const std::string text = to_text(made, false);
+  const std::string text = to_text(made, {}, {});
   EXPECT_FALSE(find_flaws(text).invalid);
   EXPECT_FALSE(contains(text, "\x1b"));
   EXPECT_TRUE(contains(text, "BLOCKERS (2)"));
   EXPECT_TRUE(contains(text, "blocked: 2 findings"));
-  EXPECT_TRUE(contains(to_text(made, true), "\x1b["));
+  EXPECT_TRUE(contains(to_text(made, {}, {.colour = true}), "\x1b["));
 }
 
 }  // namespace

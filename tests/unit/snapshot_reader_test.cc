@@ -44,7 +44,7 @@ class SnapshotReaderTest : public ::testing::Test {
     std::vector<std::string> out;
     while (rows.value().step().value()) {
       EncodedRows one;
-      EXPECT_EQ(append_row(of, rows.value().row(), &one), std::nullopt);
+      EXPECT_EQ(RowEncoder(of).append(rows.value().row(), &one), std::nullopt);
       out.push_back(one.bytes);
     }
     std::sort(out.begin(), out.end());

@@ -1,6 +1,7 @@
 #include "engine/sqlite/connection.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <filesystem>
 #include <fstream>
@@ -95,6 +96,36 @@ TEST_F(SqliteTest, Utf16TextComesAsUtf8) {
   ASSERT_TRUE(
       db.exec("PRAGMA encoding='UTF-16le'; CREATE TABLE t(a); INSERT INTO t VALUES('é漢')"));
   EXPECT_EQ(db.query_text("SELECT a FROM t").value(), "é漢");
+}
+
+// SQLite then gives no bytes, which must not pass for an empty text.
+TEST_F(SqliteTest, AValueForWhichThereIsNoMemoryIsNotEmpty) {
+  constexpr int64_t kText = 8'000'000;
+  Connection db = create();
+  ASSERT_TRUE(
+      db.exec("PRAGMA encoding='UTF-16le'; CREATE TABLE t(v TEXT);"
+              "INSERT INTO t VALUES(hex(zeroblob(4000000)))"));
+  auto row = Statement::prepare(db, "SELECT v FROM t");
+  ASSERT_TRUE(row);
+  ASSERT_TRUE(row.value().step().value());
+  EXPECT_DEATH(
+      {
+        sqlite3_hard_heap_limit64(sqlite3_memory_used() + kText / 10);
+        (void)row.value().bytes(0);
+      },
+      "no memory for a value");
+  EXPECT_EQ(row.value().bytes(0).size(), static_cast<size_t>(kText));
+}
+
+TEST_F(SqliteTest, ACollationOfTheApplicationsIsNamed) {
+  Connection db = create();
+  sqlite3_create_collation(db.handle(), "own", SQLITE_UTF8, nullptr,
+                           [](void*, int, const void*, int, const void*) { return 0; });
+  ASSERT_TRUE(db.exec("CREATE TABLE t(v TEXT COLLATE own PRIMARY KEY)"));
+  Connection stranger = create();
+  const auto rows = stranger.query_int("SELECT count(*) FROM t WHERE v = 'a'");
+  ASSERT_FALSE(rows);
+  EXPECT_NE(rows.error().hint.find("a collation of its own"), std::string::npos);
 }
 
 TEST_F(SqliteTest, TransactionRollsBackUnlessCommitted) {

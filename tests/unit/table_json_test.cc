@@ -111,6 +111,28 @@ TEST_F(TableJsonTest, PlannedTablesComeBackWhole) {
   }
 }
 
+// Promise: types with a form come back whole; a plan of before there were forms is read too.
+TEST_F(TableJsonTest, TypesComeBackWhole) {
+  Table table;
+  table.name = "t";
+  table.columns.resize(4);
+  table.columns[0].type = TargetType::kBigint;
+  table.columns[1].type = TargetType::kTimestamptz;
+  table.columns[1].type.form = SourceForm::kPattern;
+  table.columns[1].type.pattern = "%Y-%m-%dT%H:%M:%S%ifZ";
+  table.columns[2].type = TargetType::kNumeric;
+  table.columns[2].type.precision = 10;
+  table.columns[2].type.scale = 2;
+  table.columns[3].type = TargetType::kBoolean;
+  table.columns[3].type.form = SourceForm::kWords;
+  table.columns[3].type.words = "yes/no";
+  const std::string json = table_to_json(table);
+  EXPECT_NE(json.find(R"("type":1})"), std::string::npos) << json;
+  const auto read = table_from_json(json);
+  ASSERT_TRUE(read) << describe(read.error());
+  expect_same(table, read.value());
+}
+
 TEST_F(TableJsonTest, TextThatIsNotUtf8DoesNotEndTheMove) {
   Table table;
   table.name = "t";

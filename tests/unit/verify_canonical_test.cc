@@ -141,8 +141,9 @@ TEST(CanonicalTest, FixedWidthTypesAgreeAcrossSides) {
   for (const double v : {0.0, 1.5, -1e300, 5e-324, kInfinity, -kInfinity}) {
     EXPECT_EQ(source(real(v), TargetType::kDouble), target(be(v), TargetType::kDouble));
   }
-  EXPECT_EQ(source(real(-0.0), TargetType::kDouble), target(be(0.0), TargetType::kDouble));
-  EXPECT_EQ(source(real(0.0), TargetType::kDouble), target(be(-0.0), TargetType::kDouble));
+  EXPECT_EQ(source(real(-0.0), TargetType::kDouble), target(be(-0.0), TargetType::kDouble));
+  EXPECT_NE(source(real(-0.0), TargetType::kDouble), target(be(0.0), TargetType::kDouble));
+  EXPECT_NE(source(real(0.0), TargetType::kDouble), target(be(-0.0), TargetType::kDouble));
   EXPECT_NE(source(real(0.1), TargetType::kDouble),
             target(be(std::nextafter(0.1, 1.0)), TargetType::kDouble));
 }
@@ -160,7 +161,7 @@ TEST(CanonicalTest, NumericComparesTheValueAndNotTheScale) {
   EXPECT_EQ(number(real(1e-7)), target_numeric(-2, 0, 7, {10}));
   EXPECT_EQ(number(integer(kInt64Min)), target_numeric(4, 0x4000, 0, {922, 3372, 368, 5477, 5808}));
   for (const auto& zero : {target_numeric(0, 0, 0, {}), target_numeric(0, 0, 2, {}),
-                           target_numeric(0, 0x4000, 0, {0}), number(real(-0.0))}) {
+                           target_numeric(0, 0x4000, 0, {0}), number(real(0.0))}) {
     EXPECT_EQ(number(integer(0)), zero);
   }
   EXPECT_EQ(number(real(kInfinity)), target_numeric(0, 0xD000, 0, {}));
@@ -177,7 +178,9 @@ TEST(CanonicalTest, VariantsKeepTheirClass) {
   EXPECT_EQ(any(integer(1)), variant("1"));
   EXPECT_EQ(any(integer(kInt64Min)), variant("-9223372036854775808"));
   EXPECT_EQ(any(real(1.0)), variant("1.0"));
-  EXPECT_EQ(any(real(-0.0)), variant("0.0"));
+  EXPECT_EQ(any(real(0.0)), variant("0.0"));
+  EXPECT_EQ(any(real(-0.0)), variant(R"({"$real": "-0.0"})"));
+  EXPECT_NE(any(real(-0.0)), variant("0.0"));
   EXPECT_EQ(any(real(0.1)), variant("0.1"));
   EXPECT_EQ(any(real(1e22)), variant("10000000000000000000000.0"));
   EXPECT_NE(any(integer(1)), any(real(1.0)));
@@ -249,6 +252,8 @@ TEST(CanonicalTest, RandomDoublesAsNumericAreFaithful) {
     SCOPED_TRACE(shortest.data());
     std::string field;
     ASSERT_TRUE(postgres::append_numeric(shortest.data(), &field));
+    const double size = std::fabs(value);
+    if (size >= 0x1p52 && size <= 0x1p63) continue;  // INTEGER in such a column, or next to one
     const std::string form = source(real(value), TargetType::kNumeric);
     ASSERT_EQ(target(field, TargetType::kNumeric), form);
     ASSERT_NE(source(real(std::nextafter(value, kInfinity)), TargetType::kNumeric), form);

@@ -10,6 +10,8 @@
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
 #include "tools/cli/config.h"
+#include "tools/cli/inspect_verb.h"
+#include "tools/cli/quarantine_verb.h"
 #include "tools/cli/scrub.h"
 #include "tools/cli/verbs.h"
 
@@ -20,13 +22,16 @@ struct Arguments {
   Common common;
   Settings settings;
   std::string config_file;
+  std::string html_file;
   bool quarantine = false;
   bool keep_journal_mode = false;
   std::string until;
   bool wait = false;
   double timeout_s = 0;
   bool keep_fence = false;
+  std::string ddl;
   run::CutoverOptions cutover;
+  QuarantineArguments quarantined;
 };
 
 void add_common(CLI::App* verb, Arguments* a, bool with_target) {
@@ -48,6 +53,30 @@ void add_run_options(CLI::App* verb, Arguments* a) {
   verb->add_flag("--quarantine", a->quarantine,
                  "set rows aside on the target that it cannot represent, instead of refusing");
   verb->add_flag("--keep-journal-mode", a->keep_journal_mode, "do not switch the source to WAL");
+}
+
+CLI::App* add_quarantine(CLI::App* app, Arguments* a) {
+  CLI::App* verb = app->add_subcommand(
+      "quarantine", "rows that were set aside: list, show, retry, or accept to go without them");
+  verb->require_subcommand(1);
+  const auto add = [&](const char* name, const char* what, QuarantineAction action) {
+    CLI::App* sub = verb->add_subcommand(name, what);
+    add_common(sub, a, true);
+    sub->add_option("--table", a->quarantined.table, "only this table's");
+    sub->callback([a, action] { a->quarantined.action = action; });
+    if (action == QuarantineAction::kList) {
+      sub->add_option("--limit", a->quarantined.limit, "at most so many (default: 100; 0: all)")
+          ->check(CLI::NonNegativeNumber);
+      return;
+    }
+    sub->add_option("numbers", a->quarantined.ids, "the rows' numbers, as `list` shows them");
+    sub->add_flag("--all", a->quarantined.all, "all of them");
+  };
+  add("list", "which rows, why, and since when", QuarantineAction::kList);
+  add("show", "their exact values", QuarantineAction::kShow);
+  add("retry", "have the source's present rows tried again", QuarantineAction::kRetry);
+  add("accept", "the target goes without these versions of them", QuarantineAction::kAccept);
+  return verb;
 }
 
 Status settle(Arguments* a) {
@@ -85,7 +114,7 @@ int fail_usage(const Error& error) {
 
 constexpr const char* kFooter = R"(
 Examples:
-  crossfade inspect app.db
+  crossfade inspect app.db --html report.html
   crossfade run app.db --target postgresql://app@db.example/app --until verified
   crossfade run app.db            (goes on, and follows live changes until told to stop)
   crossfade status app.db --json
@@ -107,6 +136,7 @@ int main_of(int argc, char** argv) {
   CLI::App* inspect_verb = app.add_subcommand(
       "inspect", "what is in there, what will happen to it, what blocks it; touches nothing");
   add_common(inspect_verb, &a, true);
+  inspect_verb->add_option("--html", a.html_file, "write the report to this file, as one page");
   CLI::App* run_verb =
       app.add_subcommand("run", "schema, copy, then follow live changes until told to stop");
   add_common(run_verb, &a, true);
@@ -129,8 +159,13 @@ int main_of(int argc, char** argv) {
       ->add_option("--max-pause", a.settings.max_pause_ms,
                    "milliseconds writers may wait before it steps back (default: 5000)")
       ->check(CLI::PositiveNumber);
+  CLI::App* quarantine_verb = add_quarantine(&app, &a);
   CLI::App* rollback_verb = app.add_subcommand("rollback", "not in this version");
   add_common(rollback_verb, &a, true);
+  CLI::App* ddl_verb = app.add_subcommand(
+      "ddl", "change the source's schema where capture is in the way (ALTER TABLE DROP COLUMN)");
+  add_common(ddl_verb, &a, false);
+  ddl_verb->add_option("sql", a.ddl, "the statements, without BEGIN and COMMIT")->required();
   CLI::App* finish_verb = app.add_subcommand(
       "finish", "the last, destructive step: remove every trace of crossfade from both sides");
   add_common(finish_verb, &a, true);
@@ -147,12 +182,14 @@ int main_of(int argc, char** argv) {
   }
   scrub_passwords(argc, argv);
   if (auto settled = settle(&a); !settled) return fail_usage(settled.error());
-  if (inspect_verb->parsed()) return inspect(a.common);
+  if (inspect_verb->parsed()) return inspect(a.common, a.html_file);
   if (run_verb->parsed()) return run_engine(a.common, a.until == "verified");
   if (status_verb->parsed()) return status(a.common);
   if (verify_verb->parsed()) return verify(a.common);
   if (cutover_verb->parsed()) return cutover(a.common, a.cutover);
+  if (quarantine_verb->parsed()) return quarantine(a.common, a.quarantined);
   if (rollback_verb->parsed()) return rollback(a.common);
+  if (ddl_verb->parsed()) return ddl(a.common, a.ddl);
   if (finish_verb->parsed()) return finish(a.common, a.keep_fence);
   return route(a.common, a.wait,
                std::chrono::milliseconds(static_cast<int64_t>(a.timeout_s * 1000)));

@@ -1,122 +1,25 @@
 #include "tools/cli/verbs.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 #include <utility>
 
-#include "engine/observe/log.h"
-#include "engine/postgres/embedded.h"
+#include "engine/core/deadline.h"
+#include "engine/core/limits.h"
+#include "engine/run/audit.h"
 #include "engine/run/control_client.h"
-#include "engine/run/control_server.h"
 #include "engine/run/engine.h"
 #include "engine/run/finish.h"
-#include "engine/schema/inspect_report.h"
-#include "engine/schema/plan.h"
-#include "engine/sqlite/connection.h"
-#include "tools/cli/progress.h"
+#include "engine/run/reachable_target.h"
+#include "engine/run/source_ddl.h"
+#include "tools/cli/task.h"
 #include "tools/client/crossfade_client.h"
 
 namespace crossfade::cli {
-namespace {
-
-using nlohmann::json;
-
-std::string dump(const json& document, int indent = 2) {
-  return document.dump(indent, ' ', false, json::error_handler_t::replace);
-}
-
-// What a verb ends with: its document on stdout, or its text; errors on stderr as well.
-int show(const Common& common, const run::TaskResult& result) {
-  if (common.json) {
-    fmt::print("{}\n", dump(result.document));
-  } else if (result.exit_code == 0 || !result.document.contains("error")) {
-    fmt::print("{}", result.text);
-  }
-  if (result.document.is_object() && result.document.contains("error")) {
-    fmt::print(stderr, "crossfade: {}", result.text);
-  }
-  return result.exit_code;
-}
-
-int show(const Common& common, const Error& error) {
-  return show(common, run::to_result(error));
-}
-
-// The engine in this process, with its control socket, signals and progress.
-class LocalEngine {
- public:
-  explicit LocalEngine(const Common& common) : engine_(common.engine, stop_) {
-    engine_.on_locked([this](const run::StateFolder& state) -> Status {
-      CROSSFADE_TRY(control_, run::ControlServer::start(state.folder(), engine_, stop_));
-      return ok();
-    });
-  }
-
-  Status run(bool until_idle) {
-    const Progress progress(engine_.board(), ::isatty(STDERR_FILENO) != 0);
-    auto status = engine_.run(until_idle);
-    control_.reset();
-    return status;
-  }
-
-  run::Engine& engine() { return engine_; }
-  [[nodiscard]] bool stopped() const { return stop_.requested(); }
-
- private:
-  StopSource stop_;
-  run::Engine engine_;
-  std::unique_ptr<run::ControlServer> control_;
-};
-
-// Runs one task here, or has the running engine do it.
-Result<run::TaskResult> do_task(const Common& common, run::Task task, const json& request) {
-  CROSSFADE_TRY(const auto state, run::StateFolder::of(common.engine.database));
-  CROSSFADE_TRY(auto answered, run::ask_engine(state.folder(), request));
-  if (answered) return std::move(*answered);
-  std::optional<run::TaskResult> result;
-  task.done = [&result](const run::TaskResult& r) { result = r; };
-  Common local = common;
-  local.engine.must_have_begun = true;
-  LocalEngine engine(local);
-  engine.engine().post(std::move(task));
-  auto status = engine.run(/*until_idle=*/true);
-  if (result) return std::move(*result);
-  if (!status) return fail(std::move(status).error());
-  Error error;
-  error.code = ErrorCode::kInterrupted;
-  error.op = "run";
-  error.native = "stopped by a signal before it was done; nothing was changed halfway";
-  error.hint = "run the same command again";
-  return fail(std::move(error));
-}
-
-int show(const Common& common, Result<run::TaskResult> result) {
-  return result ? show(common, result.value()) : show(common, result.error());
-}
-
-}  // namespace
-
-int inspect(const Common& common) {
-  const auto planned = [&]() -> Result<schema::Plan> {
-    CROSSFADE_TRY(auto source,
-                  sqlite::Connection::open({common.engine.database, sqlite::Access::kReadOnly,
-                                            limits::kSourceBusyTimeout}));
-    CROSSFADE_TRY(const auto catalog, schema::read_catalog(source));
-    return schema::make_plan(source, catalog, {common.engine.target_schema, nullptr});
-  }();
-  if (!planned) return show(common, planned.error());
-  const schema::Plan& plan = planned.value();
-  run::TaskResult result;
-  result.exit_code = plan.blocked() ? exit_code(ErrorCode::kBlocked) : 0;
-  result.document = schema::to_json(plan);
-  result.text = schema::to_text(plan, ::isatty(STDOUT_FILENO) != 0);
-  return show(common, result);
-}
 
 int run_engine(const Common& common, bool until_verified) {
   LocalEngine local(common);
@@ -137,7 +40,9 @@ int run_engine(const Common& common, bool until_verified) {
   run::TaskResult result;
   const run::StatusReport report = local.engine().board().get();
   result.document = run::to_json(report);
-  if (verified) {
+  if (report.primary == run::Primary::kPostgres) {
+    result.text = "PostgreSQL is primary; there is nothing to follow\n";
+  } else if (verified) {
     if (verified->document.contains("error")) return show(common, *verified);
     result.exit_code = verified->exit_code;
     // The verification's per-table verdicts take the place of the copy's progress.
@@ -147,8 +52,6 @@ int run_engine(const Common& common, bool until_verified) {
       result.text += fmt::format("copied {} rows at {} rows/minute\n", report.rows_copied,
                                  report.rows_per_s * 60);
     }
-  } else if (report.primary == run::Primary::kPostgres) {
-    result.text = "PostgreSQL is primary; there is nothing to follow\n";
   } else {
     result.text = fmt::format("stopped at position {}; the same command goes on from there\n",
                               report.applied_lsn.value);
@@ -156,27 +59,26 @@ int run_engine(const Common& common, bool until_verified) {
   return show(common, result);
 }
 
+namespace {
+
+bool rest() {
+  std::this_thread::sleep_for(limits::kPollInterval);
+  return true;
+}
+
+}  // namespace
+
 int status(const Common& common) {
   const auto asked = [&]() -> Result<run::TaskResult> {
     CROSSFADE_TRY(const auto state, run::StateFolder::of(common.engine.database));
-    CROSSFADE_TRY(auto answered, run::ask_engine(state.folder(), {{"command", "status"}}));
-    if (answered) return std::move(*answered);
-    std::string target =
-        common.engine.target.empty() ? state.remembered_target() : common.engine.target;
-    std::optional<postgres::EmbeddedCluster> cluster;
-    if (target == "embedded") {
-      const postgres::EmbeddedOptions embedded{state.cluster(), "crossfade", {}};
-      target.clear();
-      if (!postgres::EmbeddedCluster::url_of(embedded).empty()) {
-        CROSSFADE_TRY(cluster, postgres::EmbeddedCluster::start(embedded));
-        target = cluster->url();
-      }
-    }
-    auto report = run::read_status(state.database(), target);
-    if (cluster && cluster->started_here() &&
-        !(report && report.value().primary == run::Primary::kPostgres)) {
-      CROSSFADE_TRY(cluster->stop());
-    }
+    const Deadline deadline = Deadline::after(limits::kEngineHandover);
+    do {  // an engine that is starting does not listen yet
+      CROSSFADE_TRY(auto answered, run::ask_engine(state.folder(), {{"command", "status"}}));
+      if (answered) return std::move(*answered);
+    } while (state.locked_by_another() && !deadline.expired() && rest());
+    CROSSFADE_TRY(auto target, run::ReachableTarget::find(common.engine, state));
+    auto report = run::read_status(state.database(), target.url());
+    CROSSFADE_TRY(target.close(report && report.value().primary == run::Primary::kPostgres));
     if (!report) return fail(std::move(report).error());
     return run::TaskResult{0, run::to_json(report.value()), run::to_text(report.value())};
   }();
@@ -215,6 +117,23 @@ int rollback(const Common& common) {
       "PostgreSQL back to SQLite";
   error.hint = "before a cutover nothing needs to be rolled back: SQLite is the primary";
   return show(common, error);
+}
+
+int ddl(const Common& common, const std::string& sql) {
+  const auto done = [&]() -> Result<run::TaskResult> {
+    CROSSFADE_TRY(const auto state, run::StateFolder::of(common.engine.database));
+    CROSSFADE_TRY(auto source,
+                  sqlite::Connection::open(
+                      {state.database(), sqlite::Access::kReadWrite, limits::kSourceBusyTimeout}));
+    CROSSFADE_TRY(const auto report, run::change_source_schema(source, sql));
+    run::AuditLog(state.audit()).record("ddl", {{"sql", sql}, {"changed", report.changed}});
+    const std::string changed =
+        report.changed.empty()
+            ? "no captured table changed its shape"
+            : fmt::format("{}: copied anew by the engine", fmt::join(report.changed, ", "));
+    return run::TaskResult{0, {{"changed", report.changed}}, "done; " + changed + "\n"};
+  }();
+  return show(common, done);
 }
 
 int finish(const Common& common, bool keep_fence) {

@@ -15,12 +15,12 @@ struct Common {
   bool json = false;
 };
 
-int inspect(const Common& common);
 int run_engine(const Common& common, bool until_verified);
 int status(const Common& common);
 int verify(const Common& common);
 int cutover(const Common& common, const run::CutoverOptions& options);
 int rollback(const Common& common);
+int ddl(const Common& common, const std::string& sql);
 int finish(const Common& common, bool keep_fence);
 int route(const Common& common, bool wait, std::chrono::milliseconds timeout);
 

@@ -1,0 +1,152 @@
+// What the engine does when asked: verification, cutover, waiting for a position.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "engine/core/limits.h"
+#include "engine/run/engine.h"
+#include "engine/run/live_tables.h"
+
+namespace crossfade::run {
+
+TaskResult to_result(const Error& error) {
+  TaskResult out;
+  out.exit_code = exit_code(error.code);
+  out.text = describe(error) + "\n";
+  out.document = {{"error",
+                   {{"code", std::string(to_string(error.code))},
+                    {"op", error.op},
+                    {"object", error.object},
+                    {"cause", error.native},
+                    {"remedy", error.hint}}}};
+  return out;
+}
+
+void Engine::post(Task task) {
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+}
+
+std::optional<Task> Engine::current_task() {
+  const std::lock_guard lock(mutex_);
+  if (tasks_.empty()) return std::nullopt;
+  return tasks_.front();
+}
+
+void Engine::answer(const TaskResult& result) {
+  Task task;
+  {
+    const std::lock_guard lock(mutex_);
+    task = std::move(tasks_.front());
+    tasks_.pop_front();
+  }
+  if (task.done) task.done(result);
+}
+
+// The route says that PostgreSQL is primary: a cutover has nothing left to do, and there is nothing
+// to compare with a file that is not kept in step.
+void Engine::answer_after_cutover(const Route& route) {
+  CutoverReport report;
+  report.primary = route.primary;
+  report.epoch = route.epoch;
+  Error nothing_to_compare;
+  nothing_to_compare.code = ErrorCode::kBlocked;
+  nothing_to_compare.remedy = Remedy::kDecide;
+  nothing_to_compare.op = "verify";
+  nothing_to_compare.object = source_->path();
+  nothing_to_compare.native =
+      "PostgreSQL is primary and the file is not kept in step: the two differ by what was written "
+      "since. They were equal at the cutover, or it would have stepped back";
+  nothing_to_compare.hint = "audit.jsonl in the state folder has the cutover's verification";
+  while (const auto task = current_task()) {
+    answer(task->kind == TaskKind::kVerify
+               ? to_result(nothing_to_compare)
+               : TaskResult{0, to_json(report), "PostgreSQL is primary already; nothing to do\n"});
+  }
+}
+
+void Engine::answer_all(const Error& error) {
+  while (current_task()) answer(to_result(error));
+}
+
+// Works on the first task: a verification round, and for a cutover what follows it.
+Status Engine::serve(Move& move, Follower& follower, bool* ended) {
+  const auto task = current_task();
+  if (task && task->kind == TaskKind::kSettle) {
+    if (follower.applied() >= task->settle_at) answer({});
+    return ok();
+  }
+  if (!task || !all_live(move) || follower.round_running()) return ok();
+  auto report = follower.take_report();
+  if (!report) {
+    CROSSFADE_TRY(follower.start_round());
+    return ok();
+  }
+  CROSSFADE_TRY(report->quarantined,
+                move.target.quarantine_list(static_cast<int64_t>(limits::kSamplesMax)));
+  audit_->record(
+      "verified",
+      {{"equal", report->equal()}, {"rows", report->rows}, {"through_lsn", report->through.value}});
+  if (report->equal()) {
+    CROSSFADE_TRY(move.target.set_verified(report->through));
+    board_.update([&](StatusReport& r) { r.verified_lsn = report->through; });
+  }
+  if (task->kind == TaskKind::kCutover) return serve_cutover(move, follower, *report, ended);
+  return finish_verify(*report);
+}
+
+Status Engine::finish_verify(const VerifyReport& report) {
+  TaskResult result;
+  result.document = to_json(report);
+  result.text = to_text(report);
+  if (!report.quarantined.empty()) {
+    result.exit_code = exit_code(ErrorCode::kBlocked);
+  } else if (!report.equal()) {
+    result.exit_code = exit_code(ErrorCode::kDifferent);
+  }
+  answer(result);
+  return ok();
+}
+
+Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport& report,
+                             bool* ended) {
+  const auto task = current_task();
+  if (!task->cutover.dry_run) {
+    audit_->record("cutover_begun", {{"max_pause_ms", task->cutover.max_pause.count()}});
+    move.set_phase("cutting_over");
+  }
+  auto done = cut_over(move, follower, report, task->cutover);
+  if (!done) {
+    audit_->record("cutover_stepped_back", {{"cause", done.error().native}});
+    if (!task->cutover.dry_run) move.set_phase("following");
+    answer(to_result(done.error()));
+    return ok();
+  }
+  const CutoverReport& cut = done.value();
+  audit_->record(cut.dry_run ? "cutover_rehearsed" : "cut_over", to_json(cut));
+  const std::string text =
+      cut.dry_run
+          ? fmt::format("dry run: the cutover would succeed; writers waited {:.1f} ms\n",
+                        static_cast<double>(cut.write_pause.count()) / 1000)
+          : fmt::format("PostgreSQL is primary (epoch {}); writers waited {:.1f} ms\n",
+                        cut.epoch.value, static_cast<double>(cut.write_pause.count()) / 1000);
+  if (!cut.dry_run) {
+    cut_over_ = true;
+    *ended = true;
+    board_.update([&](StatusReport& r) {
+      r.primary = cut.primary;
+      r.epoch = cut.epoch;
+    });
+    move.set_phase("finished");
+  }
+  // First of all, because what follows can fail without changing what was done.
+  answer({0, to_json(cut), text});
+  if (cut.dry_run) return ok();
+  CROSSFADE_TRY(move.target.set_phase("finished"));
+  if (!move.target.replica_role()) {
+    CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));
+  }
+  return ok();
+}
+
+}  // namespace crossfade::run

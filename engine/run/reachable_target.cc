@@ -1,0 +1,49 @@
+#include "engine/run/reachable_target.h"
+
+#include <utility>
+
+#include "engine/core/limits.h"
+
+namespace crossfade::run {
+
+Result<ReachableTarget> ReachableTarget::find(const EngineOptions& options,
+                                              const StateFolder& state) {
+  ReachableTarget out;
+  out.database_ = state.database();
+  out.url_ = options.target.empty() ? state.remembered_target() : options.target;
+  if (out.url_ != "embedded") return out;
+  out.url_.clear();
+  const postgres::EmbeddedOptions embedded{state.cluster(), "crossfade", {}};
+  if (postgres::EmbeddedCluster::url_of(embedded).empty()) return out;
+  CROSSFADE_TRY(out.cluster_, postgres::EmbeddedCluster::start(embedded));
+  out.url_ = out.cluster_->url();
+  return out;
+}
+
+Result<TargetStore> ReachableTarget::open(const std::string& application_name,
+                                          StopSource* stop) const {
+  Error error;
+  error.code = ErrorCode::kBlocked;
+  error.remedy = Remedy::kDecide;
+  error.op = "target.open";
+  error.object = database_;
+  error.native = "no move of this database has begun";
+  error.hint = "begin one with `crossfade run`";
+  if (url_.empty()) return fail(std::move(error));
+  postgres::ConnectOptions connect;
+  CROSSFADE_TRY(connect.params, postgres::ConnectionParams::parse(url_));
+  connect.connect_timeout = limits::kConnectTimeout;
+  connect.application_name = application_name;
+  connect.stop = stop;
+  CROSSFADE_TRY(auto store, TargetStore::open(std::move(connect)));
+  CROSSFADE_TRY(const bool present, store.exists());
+  if (!present) return fail(std::move(error));
+  return store;
+}
+
+Status ReachableTarget::close(bool keep_running) {
+  if (!cluster_ || keep_running) return ok();
+  return cluster_->stop();
+}
+
+}  // namespace crossfade::run

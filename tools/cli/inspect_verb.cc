@@ -1,0 +1,109 @@
+#include "tools/cli/inspect_verb.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+#include <utility>
+
+#include "engine/core/limits.h"
+#include "engine/run/assess_target.h"
+#include "engine/run/state_folder.h"
+#include "engine/schema/assessment_source.h"
+#include "engine/schema/assessment_target.h"
+#include "engine/schema/assessment_writes.h"
+#include "engine/schema/inspect_html.h"
+#include "engine/schema/inspect_report.h"
+#include "engine/sqlite/connection.h"
+#include "tools/cli/inspect_file.h"
+#include "tools/cli/task.h"
+
+namespace crossfade::cli {
+namespace {
+
+constexpr int64_t kMaxWalDefault = int64_t{1} << 30;  // PostgreSQL's max_wal_size
+
+struct Inspection {
+  schema::Plan plan;
+  schema::Assessment assessment;
+};
+
+Result<Inspection> look(const Common& common) {
+  using Clock = std::chrono::steady_clock;
+  CROSSFADE_TRY(auto source,
+                sqlite::Connection::open({common.engine.database, sqlite::Access::kReadOnly,
+                                          limits::kSourceBusyTimeout}));
+  CROSSFADE_TRY(const auto state, run::StateFolder::of(common.engine.database));
+  CROSSFADE_TRY(auto watch, schema::WriteWatch::begin(source));
+  Inspection out;
+  schema::Assessment& assessment = out.assessment;
+  assessment.target = run::assess_target(common.engine, state);
+  schema::PlanOptions options;
+  options.target_schema = common.engine.target_schema;
+  const auto vector = assessment.target.extensions.find("vector");
+  options.has_pgvector =
+      vector != assessment.target.extensions.end() && !vector->second.installed.empty();
+  CROSSFADE_TRY(const auto catalog, schema::read_catalog(source));
+  const auto began = Clock::now();
+  CROSSFADE_TRY(out.plan, schema::make_plan(source, catalog, options));
+  const double scan_seconds = std::chrono::duration<double>(Clock::now() - began).count();
+  CROSSFADE_TRY(assessment.database, schema::read_database_facts(source, catalog));
+  CROSSFADE_TRY(assessment.sizes, schema::measure_sizes(source, out.plan, assessment.database));
+  const int64_t max_wal =
+      assessment.target.reachable ? assessment.target.max_wal_bytes : kMaxWalDefault;
+  assessment.copy = schema::estimate_copy(out.plan, assessment.sizes, scan_seconds, max_wal);
+  for (schema::Finding& finding :
+       schema::find_in_target(assessment, out.plan, catalog, common.engine.target_schema)) {
+    out.plan.findings.push_back(std::move(finding));
+  }
+  assessment.grade = schema::grade_of(out.plan);
+  CROSSFADE_TRY(assessment.writes, watch.end());
+  return out;
+}
+
+schema::TextOptions text_options() {
+  schema::TextOptions out;
+  if (::isatty(STDOUT_FILENO) == 0) return out;
+  const char* no_colour = std::getenv("NO_COLOR");
+  out.colour = no_colour == nullptr || *no_colour == '\0';
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) out.width = size.ws_col;
+  return out;
+}
+
+std::string now() {
+  const std::time_t seconds = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[32] = "";
+  const size_t size = std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &utc);
+  return std::string(text, size);
+}
+
+}  // namespace
+
+int inspect(const Common& common, const std::string& html_file) {
+  const auto inspected = [&]() -> Result<run::TaskResult> {
+    if (!html_file.empty()) {
+      CROSSFADE_TRY(check_report_file(html_file, common.engine.database));
+    }
+    CROSSFADE_TRY(const auto looked, look(common));
+    run::TaskResult result;
+    result.exit_code = looked.plan.blocked() ? exit_code(ErrorCode::kBlocked) : 0;
+    result.document = schema::to_json(looked.plan, looked.assessment);
+    result.text = schema::to_text(looked.plan, looked.assessment, text_options());
+    if (!html_file.empty()) {
+      CROSSFADE_TRY(
+          write_report_file(html_file, schema::to_html(looked.plan, looked.assessment, now())));
+      result.document["html"] = html_file;
+      result.text += fmt::format("the report is in {}\n", html_file);
+    }
+    return result;
+  }();
+  return show(common, inspected);
+}
+
+}  // namespace crossfade::cli

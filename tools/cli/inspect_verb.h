@@ -1,0 +1,13 @@
+// `crossfade inspect`.
+#pragma once
+
+#include <string>
+
+#include "tools/cli/verbs.h"
+
+namespace crossfade::cli {
+
+// With `html_file`, the report is written there too.
+int inspect(const Common& common, const std::string& html_file);
+
+}  // namespace crossfade::cli
