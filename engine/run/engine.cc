@@ -163,7 +163,8 @@ Status Engine::take_lease_and_recover() {
   CROSSFADE_TRY(const bool present, target_->exists());
   if (!identity || !present) {
     log::info("reading what is stored, to choose types");
-    CROSSFADE_TRY(auto plan, plan_first(options_, *source_, stop_));
+    CROSSFADE_TRY(const bool vectors, target_->has_pgvector());
+    CROSSFADE_TRY(auto plan, plan_first(options_, *source_, vectors, stop_));
     prepared_ = std::move(plan.tables);
     findings_ = std::move(plan.findings);
   }
@@ -225,6 +226,7 @@ Status Engine::run(bool until_idle) {
     if (!backoff.next()) break;
     log::warn(fmt::format("trying again in {} ms: {}", backoff.pause().count(),
                           describe(status.error())));
+    board_.update([&](StatusReport& r) { r.trouble = describe(status.error()); });
     stop_.wait_until(Deadline::after(backoff.pause()));
     if (stop_.requested()) break;
     next = Next::kAgain;  // which connects again
@@ -254,6 +256,7 @@ Status Engine::session(bool until_idle, Next* next) {
     CROSSFADE_TRY(connect());
   }
   target_->connection().rollback();  // what the last pass left open
+  board_.update([](StatusReport& r) { r.trouble.clear(); });
   Move move{options_,
             *state_,
             stop_,
@@ -327,7 +330,8 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
     CROSSFADE_TRY(serve(move, follower, &ended));
     if (ended || (until_idle && !current_task())) break;
   }
-  remember_digest(move, follower.applied());
+  // It may not be there any more, and what matters is committed.
+  (void)remember_digest(move, follower.applied());
   return ok();
 }
 
@@ -350,17 +354,23 @@ Status Engine::on_caught_up(Move& move, Follower& follower, apply::Applier& appl
     move.set_phase("following");
     CROSSFADE_TRY(move.target.set_phase("following"));
   }
-  if (Deadline::Clock::now() >= next_digest_) remember_digest(move, follower.applied());
-  return ok();
+  if (Deadline::Clock::now() < next_digest_) return ok();
+  return remember_digest(move, follower.applied());
 }
 
-void Engine::remember_digest(Move& move, Lsn applied) {
+// Once a second while following: a restored source is noticed by the digest, a target that went
+// away by the asking.
+Status Engine::remember_digest(Move& move, Lsn applied) {
   next_digest_ = Deadline::Clock::now() + std::chrono::seconds(1);
-  const auto digest = capture::log_row_digest(move.source.connection(), applied);
-  if (digest && digest.value() && move.target.connection().alive() &&
-      !move.target.connection().in_transaction()) {
-    (void)move.target.set_digest(applied, *digest.value());
+  if (move.target.connection().in_transaction()) return ok();
+  CROSSFADE_TRY(const auto digest, capture::log_row_digest(move.source.connection(), applied));
+  if (digest && remembered_digest_ != *digest) {
+    CROSSFADE_TRY(move.target.set_digest(applied, *digest));
+    remembered_digest_ = *digest;
+    return ok();
   }
+  CROSSFADE_TRY(move.target.connection().exec("SELECT 1"));
+  return ok();
 }
 
 }  // namespace crossfade::run

@@ -76,7 +76,7 @@ class Engine {
   Status serve_cutover(Move& move, Follower& follower, const VerifyReport& report, bool* ended);
   Status on_caught_up(Move& move, Follower& follower, apply::Applier& applier);
   Status finish_verify(const VerifyReport& report);
-  void remember_digest(Move& move, Lsn applied);
+  Status remember_digest(Move& move, Lsn applied);
   void answer(const TaskResult& result);
   void answer_all(const Error& error);
   void answer_after_cutover(const Route& route);
@@ -99,6 +99,7 @@ class Engine {
   std::set<std::string> to_rebuild_;
   std::set<std::pair<std::string, std::string>> plain_columns_;
   Deadline::Clock::time_point next_digest_{};
+  std::string remembered_digest_;
   bool cut_over_ = false;
   std::mutex mutex_;
   std::deque<Task> tasks_;  // guarded by mutex_; the first is the one worked on

@@ -15,10 +15,14 @@ namespace {
 
 constexpr size_t kKeysPerRequest = 1'000;
 
+int64_t now_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             Deadline::Clock::now().time_since_epoch())
+      .count();
+}
+
 int64_t age_ms(int64_t since_us) {
-  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(
-      Deadline::Clock::now().time_since_epoch());
-  return since_us == 0 ? 0 : (now.count() - since_us) / 1000;
+  return since_us == 0 ? 0 : (now_us() - since_us) / 1000;
 }
 
 }  // namespace
@@ -48,10 +52,7 @@ void Follower::merge_waiting(ChangeBatch* batch) {
 Result<Follower::Event> Follower::pump(Deadline deadline) {
   auto item = next_item(deadline);
   if (!item) {
-    move_.board.update([&](StatusReport& r) {
-      r.lag_changes = std::max<int64_t>(0, r.captured_lsn.value - applied().value);
-      if (r.lag_changes == 0) r.lag_ms = 0;
-    });
+    show_lag(behind_since_us_);
     return Event::kIdle;
   }
   if (auto* batch = std::get_if<ChangeBatch>(&*item)) {
@@ -72,6 +73,14 @@ Result<Follower::Event> Follower::pump(Deadline deadline) {
   return Event::kProgress;
 }
 
+void Follower::show_lag(int64_t since_us) {
+  move_.board.update([&](StatusReport& r) {
+    r.lag_changes = std::max<int64_t>(0, r.captured_lsn.value - applied().value);
+    behind_since_us_ = r.lag_changes == 0 ? 0 : since_us == 0 ? now_us() : since_us;
+    r.lag_ms = age_ms(behind_since_us_);
+  });
+}
+
 Status Follower::apply(const ChangeBatch& batch) {
   if (tracking_) dirty_.note(batch);
   CROSSFADE_TRY(applier_.apply(batch));
@@ -80,10 +89,10 @@ Status Follower::apply(const ChangeBatch& batch) {
   const apply::ApplyCounts& counts = applier_.counts();
   move_.board.update([&](StatusReport& r) {
     r.applied_lsn = applied();
-    r.lag_changes = std::max<int64_t>(0, r.captured_lsn.value - applied().value);
-    r.lag_ms = age_ms(batch.oldest_captured_us);
     r.conflicts += counts.conflicts;
   });
+  // What is left was captured after this batch's oldest change: its age is a bound.
+  show_lag(batch.oldest_captured_us);
   if (counts.quarantined != quarantined_before_) {
     quarantined_before_ = counts.quarantined;
     CROSSFADE_TRY(const int64_t waiting, move_.target.quarantined());

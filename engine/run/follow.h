@@ -49,6 +49,7 @@ class Follower {
  private:
   std::optional<SourceItem> next_item(Deadline deadline);
   void merge_waiting(ChangeBatch* batch);
+  void show_lag(int64_t since_us);
   Status apply(const ChangeBatch& batch);
   Status compare(ChunkItem& item);
   Status compare(KeysItem& item);
@@ -65,6 +66,7 @@ class Follower {
   verify::ChunkVerdict keys_verdict_;
   int64_t quarantined_before_ = 0;
   bool plan_anew_ = false;
+  int64_t behind_since_us_ = 0;  // monotonic; 0: not behind
 };
 
 }  // namespace crossfade::run

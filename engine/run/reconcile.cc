@@ -120,6 +120,7 @@ Result<std::vector<schema::TablePlan>> plan_tables(Move& move, const Seen& seen,
   options.target_schema = move.options.target_schema;
   options.stop = &move.stop;
   options.plain_columns = move.plain_columns;
+  CROSSFADE_TRY(options.has_pgvector, move.target.has_pgvector());
   std::vector<schema::TablePlan> plans;
   std::vector<schema::Finding> findings;
   for (const std::string& name : names) {
@@ -223,12 +224,16 @@ bool is_retry(const Error& error) {
 
 }  // namespace
 
-Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source,
+Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source, bool has_pgvector,
                                 StopSource& stop) {
+  schema::PlanOptions plan_options;
+  plan_options.target_schema = options.target_schema;
+  plan_options.stop = &stop;
+  plan_options.has_pgvector = has_pgvector;
   Backoff backoff = retries();
   while (true) {
     CROSSFADE_TRY(const auto catalog, schema::read_catalog(source.connection()));
-    auto plan = schema::make_plan(source.connection(), catalog, {options.target_schema, &stop});
+    auto plan = schema::make_plan(source.connection(), catalog, plan_options);
     if (plan) {
       CROSSFADE_TRY(check_blockers(options, plan.value().findings, false));
       return plan;

@@ -14,7 +14,8 @@ namespace crossfade::run {
 
 // The whole plan, before anything is written on either side. kBlocked when a finding needs a
 // decision; its samples name the rows.
-Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source, StopSource& stop);
+Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source, bool has_pgvector,
+                                StopSource& stop);
 
 // Fills move.tables and move.schema_version. kBlocked when a finding needs a decision.
 Status reconcile(Move& move);

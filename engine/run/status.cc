@@ -35,6 +35,7 @@ nlohmann::json to_json(const StatusReport& r) {
           {"conflicts", r.conflicts},
           {"running", r.running},
           {"target", r.target},
+          {"trouble", r.trouble},
           {"tables", tables}};
 }
 
@@ -42,6 +43,7 @@ std::string to_text(const StatusReport& r) {
   std::string out = fmt::format("phase      {}{}\n", r.phase, r.running ? "" : " (no engine runs)");
   out += fmt::format("primary    {} (epoch {})\n", to_string(r.primary), r.epoch.value);
   if (!r.target.empty()) out += fmt::format("target     {}\n", r.target);
+  if (!r.trouble.empty()) out += fmt::format("TROUBLE    trying again: {}\n", r.trouble);
   out += fmt::format("copied     {} of {} rows\n", r.rows_copied, r.rows_total);
   out += fmt::format("position   captured {}, applied {}, verified {}\n", r.captured_lsn.value,
                      r.applied_lsn.value, r.verified_lsn.value);

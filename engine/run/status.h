@@ -37,6 +37,7 @@ struct StatusReport {
   int64_t conflicts = 0;
   bool running = false;  // an engine works right now
   std::string target;    // without password
+  std::string trouble;   // why the engine cannot work and tries again; empty: nothing
   std::vector<TableProgress> tables;
 };
 

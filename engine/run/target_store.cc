@@ -455,6 +455,13 @@ Result<std::vector<std::string>> TargetStore::quarantined_tables() {
   return out;
 }
 
+Result<bool> TargetStore::has_pgvector() {
+  CROSSFADE_TRY(
+      const auto row,
+      connection_.exec("SELECT EXISTS(SELECT 1 FROM pg_extension WHERE extname='vector')"));
+  return row.boolean(0, 0);
+}
+
 Result<int64_t> TargetStore::conflicts() {
   CROSSFADE_TRY(const auto rows, connection_.exec("SELECT count(*) FROM crossfade.conflicts"));
   return rows.integer(0, 0);

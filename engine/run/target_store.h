@@ -103,6 +103,7 @@ class TargetStore {
   Result<std::vector<std::pair<std::string, std::string>>> misfit_columns();
   Result<std::vector<std::string>> quarantined_tables();
   Result<int64_t> conflicts();
+  Result<bool> has_pgvector();
 
   // Whether this role may set session_replication_role, so that foreign keys and triggers keep
   // still while changes are applied. Set on this connection when it may.

@@ -75,6 +75,17 @@ TEST_F(EmbeddedClusterTest, StartsStopsAndStartsAgainWithItsData) {
   EXPECT_EQ(ask("SELECT a FROM public.t"), 7);
 }
 
+// `status` starts it for itself while an engine is starting: whoever ends last stops it.
+TEST_F(EmbeddedClusterTest, IsNotStoppedUnderAnother) {
+  start();
+  auto other = EmbeddedCluster::start(options_);
+  ASSERT_TRUE(other) << describe(other.error());
+  ASSERT_TRUE(cluster_->stop());
+  EXPECT_TRUE(testing::connect(cluster_->url()));
+  ASSERT_TRUE(other.value().stop());
+  EXPECT_FALSE(testing::connect(cluster_->url()));
+}
+
 TEST_F(EmbeddedClusterTest, IsPrivateAndReadyForDecoding) {
   start();
   auto connection = testing::connect_or_die(cluster_->url());

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "tests/support/move_test.h"
 #include "tests/support/wait.h"
 
@@ -65,6 +68,36 @@ TEST_F(StatusRouteTest, LiveAndNotRunningSayTheSame) {
     EXPECT_EQ(at_rest.at(field), live.at(field)) << field;
   }
   EXPECT_NE(crossfade({"status", db_}).out, "") << "and as text";
+}
+
+// The private server was stopped behind the engine's back: it says so, and starts it again.
+TEST_F(StatusRouteTest, AnEmbeddedServerThatWentAwayIsStartedAgain) {
+  make_shop();
+  std::filesystem::permissions(dir_.path(), std::filesystem::perms(0755));
+  Process engine(crossfade_command({"run", db_, "--target", "embedded"}));
+  const auto follows = [&] {
+    const json now = status();
+    return now.at("running") == true && now.at("phase") == "following" && now.at("trouble") == "";
+  };
+  ASSERT_TRUE(wait_until(follows, seconds(30))) << engine.err();
+  const std::string pid_file = db_ + ".crossfade/postgresql/data/postmaster.pid";
+  const int first = std::atoi(read_bytes(pid_file).c_str());
+  ASSERT_GT(first, 1);
+  ::kill(first, SIGINT);
+  app("INSERT INTO journal VALUES(3,'while it was away')");
+  EXPECT_TRUE(wait_until(
+      [&] {
+        const json now = status();
+        return now.at("trouble") == "" && now.at("lag_changes") == 0 && now.at("applied_lsn") > 0 &&
+               std::atoi(read_bytes(pid_file).c_str()) != first;
+      },
+      seconds(30)))
+      << engine.err();
+  const auto told = std::chrono::steady_clock::now();
+  engine.signal(SIGTERM);
+  EXPECT_EQ(engine.wait(seconds(10)), 0) << engine.err();
+  EXPECT_LT(std::chrono::steady_clock::now() - told, seconds(5));
+  EXPECT_TRUE(wait_until([&] { return !std::filesystem::exists(pid_file); }, seconds(20)));
 }
 
 // An engine that runs, and one that was killed: its socket is still there.

@@ -126,6 +126,42 @@ difference, 5 source error, 6 target error, 7 another engine owns this source, 8
 back (the old side is still primary, nothing lost), 9 stopped by a signal before the goal.
 Settings also come from CROSSFADE_* and DATABASE_URL in the environment and from crossfade.toml.)";
 
+struct VerbExamples {
+  const char* verb;
+  const char* examples;
+};
+constexpr VerbExamples kExamples[] = {
+    {"inspect",
+     "  crossfade inspect app.db\n"
+     "  crossfade inspect app.db --target postgresql://app@db.example/app --html report.html"},
+    {"run",
+     "  crossfade run app.db --target postgresql://app@db.example/app --until verified\n"
+     "  crossfade run app.db            (goes on, and follows until SIGTERM or Ctrl-C)"},
+    {"status", "  crossfade status app.db\n  crossfade status app.db --json | jq .lag_ms"},
+    {"verify", "  crossfade verify app.db         (exit 4: a difference, named by table and key)"},
+    {"cutover",
+     "  crossfade cutover app.db --dry-run\n"
+     "  crossfade cutover app.db --no-rollback --max-pause 2000"},
+    {"quarantine",
+     "  crossfade quarantine list app.db\n"
+     "  crossfade quarantine show app.db 17\n"
+     "  crossfade quarantine accept app.db --table person --all"},
+    {"ddl", "  crossfade ddl app.db \"ALTER TABLE person DROP COLUMN fax\""},
+    {"finish",
+     "  crossfade finish app.db\n"
+     "  crossfade finish app.db --keep-fence   (after a cutover: SQLite goes on refusing writes)"},
+    {"route",
+     "  crossfade route app.db --json\n"
+     "  crossfade route app.db --wait --timeout 600   (exit 9 when the time is over)"},
+};
+
+// Each verb's own examples instead of all of them.
+void add_examples(CLI::App* app) {
+  for (const auto& [verb, examples] : kExamples) {
+    app->get_subcommand(verb)->footer(std::string("Examples:\n") + examples);
+  }
+}
+
 int main_of(int argc, char** argv) {
   CLI::App app{"Moves a live application from SQLite to PostgreSQL without stopping it.",
                "crossfade"};
@@ -167,7 +203,8 @@ int main_of(int argc, char** argv) {
   add_common(ddl_verb, &a, false);
   ddl_verb->add_option("sql", a.ddl, "the statements, without BEGIN and COMMIT")->required();
   CLI::App* finish_verb = app.add_subcommand(
-      "finish", "the last, destructive step: remove every trace of crossfade from both sides");
+      "finish",
+      "the last, destructive step: remove what crossfade made on both sides; says what it keeps");
   add_common(finish_verb, &a, true);
   finish_verb->add_flag("--keep-fence", a.keep_fence,
                         "after a cutover, let SQLite go on refusing writes");
@@ -175,6 +212,7 @@ int main_of(int argc, char** argv) {
   add_common(route_verb, &a, false);
   route_verb->add_flag("--wait", a.wait, "wait until PostgreSQL is primary");
   route_verb->add_option("--timeout", a.timeout_s, "seconds to wait (default: no limit)");
+  add_examples(&app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

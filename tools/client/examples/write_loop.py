@@ -112,10 +112,17 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(f"usage: {sys.argv[0]} DATABASE [NOTES]")
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 100
-    notes = Notes(sys.argv[1])
+    try:
+        notes = Notes(sys.argv[1])
+    except OSError as error:
+        sys.exit(f"the route cannot be read ({error}); is CROSSFADE_CLIENT the client library?")
     for i in range(count):
         # The id is chosen before the first attempt, so that a repeated attempt finds its own note.
-        notes.add(f"py-{os.getpid()}-{i}", "from the Python example")
+        note_id = f"py-{os.getpid()}-{i}"
+        try:
+            notes.add(note_id, "from the Python example")
+        except subprocess.CalledProcessError:
+            sys.exit(f"{note_id} is not known to be written: psql says why above; repeat it")
         time.sleep(0.01)
     print(f"{count} notes written, the last to {'postgres' if notes.followed() else 'sqlite'}")
 
