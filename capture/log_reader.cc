@@ -255,6 +255,21 @@ Result<std::optional<Row>> LogReader::current_row(const std::shared_ptr<const Ta
   return row;
 }
 
+// Whether the application has triggers on the table.
+Result<bool> LogReader::has_triggers(const Table& table) {
+  const auto known = triggered_.find(table.name);
+  if (known != triggered_.end()) return known->second;
+  CROSSFADE_TRY(auto statement,
+                sqlite::Statement::prepare(
+                    source_, fmt::format("SELECT 1 FROM sqlite_master WHERE type='trigger' AND "
+                                         "lower(tbl_name)=lower(?) AND name NOT GLOB '{}*'",
+                                         kPrefix)));
+  statement.bind_text(1, table.name);
+  CROSSFADE_TRY(const bool any, statement.step());
+  triggered_[table.name] = any;
+  return any;
+}
+
 // A noted key stands for a removed row only if a REPLACE did remove it. It existed when it was
 // noted, so the next entry that touches it decides:
 // - it brings the key into being: the row was gone by then, and it vanished here;
@@ -263,17 +278,34 @@ Result<std::optional<Row>> LogReader::current_row(const std::shared_ptr<const Ta
 // - there is none, and the row exists: it never went (OR IGNORE, upsert).
 // When the batch has several parts, the later entries are not in memory: the row is then taken out
 // here and put back from the snapshot at the end, which is right in each of the four cases.
+//
+// One case is left, in tables with triggers of the application's: such a trigger changes the row
+// between our note and its removal. So where the part's last entry of a noted key leaves the row
+// there, and it is gone at the watermark, it vanished after that entry.
 Status LogReader::resolve_vanished(ChangeBatch* batch) {
-  std::map<std::string, bool> brought_later;  // what the next entry of a key does
-  std::vector<Change> kept;
+  struct OfKey {
+    bool brought = false;              // what the next entry does
+    std::optional<size_t> left_there;  // the last entry, if it leaves the row there
+  };
+  std::map<std::string, OfKey> later;
+  std::vector<Change> kept;    // from last to first
+  std::vector<size_t> places;  // where each was
+  std::map<size_t, Change> after;
   Stretch taken_out{Lsn{0}, Lsn{0}};
   for (size_t i = batch->changes.size(); i-- > 0;) {
     Change& change = batch->changes[i];
     const Table& table = *change.table;
     if (change.op == ChangeOp::kVanish) {
       const Row key = key_of(table, change.before);
-      const auto [next, last_of_key] = brought_later.try_emplace(key_identity(table, key), false);
-      if (!last_of_key && !std::exchange(next->second, false)) continue;
+      const auto [next, last_of_key] = later.try_emplace(key_identity(table, key));
+      if (!last_of_key && !std::exchange(next->second.brought, false)) {
+        const auto there = std::exchange(next->second.left_there, std::nullopt);
+        CROSSFADE_TRY(const bool may_be_gone, there ? has_triggers(table) : Result<bool>(false));
+        if (!may_be_gone) continue;
+        CROSSFADE_TRY(const auto row, current_row(change.table, key));
+        if (!row) after.emplace(*there, std::move(change));
+        continue;
+      }
       if (last_of_key) {
         CROSSFADE_TRY(const auto row, current_row(change.table, key));
         if (row && one_part_) continue;
@@ -286,16 +318,26 @@ Status LogReader::resolve_vanished(ChangeBatch* batch) {
     } else {
       // An update that moves a row onto a key brings that key into being, as an insert does.
       if (change.op != ChangeOp::kDelete) {
-        brought_later[key_identity(table, key_of(table, change.after))] = true;
+        const auto [at, last] = later.try_emplace(key_identity(table, key_of(table, change.after)));
+        at->second.brought = true;
+        if (last) at->second.left_there = i;
       }
       if (change.op != ChangeOp::kInsert) {
-        brought_later[key_identity(table, key_of(table, change.before))] = false;
+        later[key_identity(table, key_of(table, change.before))].brought = false;
       }
     }
     kept.push_back(std::move(change));
+    places.push_back(i);
   }
-  batch->changes.assign(std::make_move_iterator(kept.rbegin()),
-                        std::make_move_iterator(kept.rend()));
+  batch->changes.clear();
+  for (size_t i = kept.size(); i-- > 0;) {
+    const Lsn lsn = kept[i].lsn;
+    batch->changes.push_back(std::move(kept[i]));
+    const auto vanish = after.find(places[i]);
+    if (vanish == after.end()) continue;
+    vanish->second.lsn = lsn;
+    batch->changes.push_back(std::move(vanish->second));
+  }
   if (taken_out.last.value != 0) taken_out_.push_back(taken_out);
   return ok();
 }

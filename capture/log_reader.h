@@ -78,6 +78,7 @@ class LogReader {
   Status decode(RawEntry entry, ChangeBatch* batch);
   Status read_log(size_t bytes_max, ChangeBatch* batch);
   Result<std::optional<Row>> current_row(const std::shared_ptr<const Table>& table, const Row& key);
+  Result<bool> has_triggers(const Table& table);
   Status resolve_vanished(ChangeBatch* batch);
   Status put_back(size_t bytes_max, ChangeBatch* batch);
   Status put_back_row(RawEntry entry, ChangeBatch* batch);
@@ -92,6 +93,7 @@ class LogReader {
   Lsn expected_;          // the next position, to notice holes
   bool one_part_ = true;  // the whole way to the watermark fits one part
   std::map<std::string, Lookup> lookups_;
+  std::map<std::string, bool> triggered_;  // by table; of the shapes' schema, like them
   // Where rows were noted that a REPLACE may have removed, and that exist at the watermark: they
   // were taken out and are written again at its end. One stretch per part: the log remembers the
   // keys, so that a statement of any size costs no memory.

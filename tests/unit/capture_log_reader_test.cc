@@ -129,6 +129,25 @@ TEST(LogReaderTest, AnUpsertTakesNothingOut) {
   EXPECT_LE(vanished, 4 * parts.value().size());  // only where a part ends between the two
 }
 
+// Our note comes first, then the trigger's change of the row, then REPLACE removes it unseen.
+TEST(LogReaderTest, ARowThatATriggerChangesBeforeItIsReplacedVanishes) {
+  CapturedDatabase db(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, u TEXT UNIQUE, v);"
+      "INSERT INTO t VALUES (1, 'a', 0);"
+      "CREATE TRIGGER b BEFORE INSERT ON t BEGIN UPDATE t SET v = v + 1 WHERE u = new.u; END");
+  db.capture();
+  db.must("INSERT OR REPLACE INTO t VALUES (9, 'a', 5)");
+  const auto parts = db.read_log(kWhole);
+  ASSERT_TRUE(parts) << describe(parts.error());
+  ASSERT_EQ(parts.value().size(), 1U);
+  const std::vector<Change>& changes = parts.value().front().changes;
+  ASSERT_EQ(changes.size(), 3U);
+  EXPECT_EQ(changes[0].op, ChangeOp::kUpdate);
+  EXPECT_EQ(changes[1].op, ChangeOp::kVanish);
+  EXPECT_EQ(changes[1].before[0], Value(int64_t{1}));
+  EXPECT_EQ(changes[2].op, ChangeOp::kInsert);
+}
+
 TEST(LogReaderTest, LaterCommitsBelongToTheNextWatermark) {
   const std::string path = ::testing::TempDir() + fmt::format("log_reader_{}.db", ::getpid());
   {
