@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "apply/json_text.h"
+#include "apply/text_policy.h"
 #include "engine/core/limits.h"
 #include "engine/postgres/binary.h"
 
@@ -251,6 +252,9 @@ bool append_numeric_field(const ValueView& value, const ColumnType& type, std::s
 }
 
 bool append_formed_field(const ValueView& value, const Codec& codec, std::string* out) {
+  if (codec.type->form >= SourceForm::kTextBytes) {
+    return append_policy_field(value, *codec.type, out);
+  }
   switch (codec.type->base) {
     case TargetType::kBoolean:
       return append_word(value, codec, out);

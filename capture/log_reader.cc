@@ -350,7 +350,7 @@ Status LogReader::put_back(size_t bytes_max, ChangeBatch* batch) {
       RawEntry entry;
       CROSSFADE_TRY(have_row_, next_entry(*select_, &entry));
       stretch.first = entry.last.next();
-      CROSSFADE_TRY(put_back_row(std::move(entry), batch));
+      CROSSFADE_TRY(put_back_row(entry, batch));
     }
     if (!have_row_) taken_out_.pop_front();
   }
@@ -358,7 +358,7 @@ Status LogReader::put_back(size_t bytes_max, ChangeBatch* batch) {
 }
 
 // The row as the snapshot has it. A vanish and not an update: it may not be on the target.
-Status LogReader::put_back_row(RawEntry entry, ChangeBatch* batch) {
+Status LogReader::put_back_row(const RawEntry& entry, ChangeBatch* batch) {
   const auto shape = shapes_.find(entry.id);
   if (entry.op != LogOp::kRecheck || shape == shapes_.end()) return ok();
   CROSSFADE_TRY(auto row, current_row(shape->second.table, entry.values));

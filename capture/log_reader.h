@@ -81,7 +81,7 @@ class LogReader {
   Result<bool> has_triggers(const Table& table);
   Status resolve_vanished(ChangeBatch* batch);
   Status put_back(size_t bytes_max, ChangeBatch* batch);
-  Status put_back_row(RawEntry entry, ChangeBatch* batch);
+  Status put_back_row(const RawEntry& entry, ChangeBatch* batch);
   void note_null_key(const Table& table, const Row& row);
   [[nodiscard]] Error tampered(Lsn lsn, std::string what) const;
 

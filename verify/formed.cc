@@ -10,6 +10,7 @@
 #include "engine/postgres/binary.h"
 #include "verify/canonical_form.h"
 #include "verify/json_form.h"
+#include "verify/text_form.h"
 #include "verify/time_form.h"
 
 namespace crossfade::verify {
@@ -264,6 +265,7 @@ bool is_formed(const ColumnType& type) {
 }
 
 bool append_formed_source(const ValueView& value, const ColumnType& type, std::string* out) {
+  if (is_policy(type.form)) return append_policy_source(value, type, out);
   if (!is_representable(value, type)) return false;
   switch (value.storage) {
     case StorageClass::kNull:
@@ -285,6 +287,7 @@ bool append_formed_source(const ValueView& value, const ColumnType& type, std::s
 }
 
 bool append_formed_target(std::string_view field, const ColumnType& type, std::string* out) {
+  if (is_policy(type.form)) return append_policy_target(field, type, out);
   switch (type.base) {
     case TargetType::kBoolean:
       if (field.size() != 1) return false;

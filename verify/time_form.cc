@@ -65,6 +65,17 @@ int64_t days_since_2000(int64_t year, int64_t month, int64_t day) {
   return y * 365 + y / 4 - y / 100 + y / 400 + days_before_month(year, month) + day - 1 - 730'119;
 }
 
+// Where a zone begins that stands for no text, "%{+02:00}", or the end.
+size_t unwritten_zone_at(std::string_view pattern) {
+  return std::min(pattern.find("%{"), pattern.size());
+}
+
+// What of a pattern stands for text.
+std::string_view written_part(const ColumnType& type) {
+  const std::string_view pattern = type.pattern;
+  return pattern.substr(0, unwritten_zone_at(pattern));
+}
+
 // What follows the last field.
 std::string_view tail_of(std::string_view pattern) {
   const size_t percent = pattern.rfind('%');
@@ -77,7 +88,10 @@ std::string_view tail_of(std::string_view pattern) {
 // East of Greenwich. A tail that is no zone was never accepted, so what it gives does not matter.
 int64_t offset_of(const ColumnType& type) {
   if (type.base != TargetType::kTimestamptz) return 0;
-  const std::string_view zone = tail_of(type.pattern);
+  const std::string_view pattern = type.pattern;
+  const size_t unwritten = unwritten_zone_at(pattern);
+  const std::string_view zone =
+      unwritten < pattern.size() ? pattern.substr(unwritten + 2) : tail_of(pattern);
   int64_t digits = 0;
   int count = 0;
   for (const char c : zone) {
@@ -170,7 +184,8 @@ double quotient_of(int64_t n, int64_t d) {
     }
   }
   const bool up = (quotient & 1U) != 0 && (rest != 0 || (quotient & 2U) != 0);
-  const double value = std::ldexp(static_cast<double>(quotient / 2 + (up ? 1 : 0)), exponent + 1);
+  const uint64_t rounded = (quotient >> 1U) + (up ? 1 : 0);
+  const double value = std::ldexp(static_cast<double>(rounded), exponent + 1);
   return n < 0 ? -value : value;
 }
 
@@ -237,7 +252,7 @@ bool append_time_text(int64_t micros, const ColumnType& type, std::string* out) 
   Unsaid unsaid{moment.second_of_day / 3600, moment.second_of_day / 60 % 60,
                 moment.second_of_day % 60, moment.micros};
   const size_t start = out->size();
-  const std::string& pattern = type.pattern;
+  const std::string_view pattern = written_part(type);
   for (size_t at = 0; at < pattern.size(); ++at) {
     if (pattern[at] != '%' || at + 1 == pattern.size()) {
       out->push_back(pattern[at]);
@@ -275,7 +290,7 @@ std::optional<int64_t> time_of(std::string_view text, const ColumnType& type) {
   int64_t fields[128] = {};
   int64_t fraction = 0;
   size_t at = 0;
-  const std::string& pattern = type.pattern;
+  const std::string_view pattern = written_part(type);
   for (size_t i = 0; i < pattern.size(); ++i) {
     if (pattern[i] != '%' || i + 1 == pattern.size()) {
       ++at;
@@ -343,8 +358,9 @@ std::string time_literal(int64_t micros, bool zoned) {
 bool text_sorts_by_time(const ColumnType& type) {
   constexpr std::string_view kGreatestFirst = "YmdHMS";
   size_t next = 0;
-  const std::string& pattern = type.pattern;
-  for (size_t at = pattern.find('%'); at != std::string::npos; at = pattern.find('%', at + 1)) {
+  const std::string_view pattern = written_part(type);
+  for (size_t at = pattern.find('%'); at != std::string_view::npos;
+       at = pattern.find('%', at + 1)) {
     const char kind = pattern[at + 1];
     if (kind >= '1' && kind <= '6') {
       if (next != kGreatestFirst.size()) return false;

@@ -88,6 +88,16 @@ std::string describe_form(const ColumnType& type) {
       return " from BLOB of finite 4-byte floats";
     case SourceForm::kFloat64Bytes:
       return " from BLOB of finite 8-byte floats";
+    case SourceForm::kTextBytes:
+      return " from TEXT as its bytes";
+    case SourceForm::kTextEscaped:
+      return " from TEXT, NUL as U+2400";
+    case SourceForm::kTextStripped:
+      return " from TEXT without its NULs";
+    case SourceForm::kTextLatin1:
+      return " from TEXT, Latin-1 where it is not UTF-8";
+    case SourceForm::kMasked:
+      return " as a keyed hash";
   }
   return {};
 }

@@ -53,6 +53,13 @@ enum class SourceForm : uint8_t {
   kUuidBytes,     // BLOB of 16 bytes
   kFloat32Bytes,  // real[] and vector: BLOB of little-endian IEEE floats, finite
   kFloat64Bytes,  // double precision[]: BLOB of little-endian IEEE doubles, finite
+  // By a rule only (docs/rules.md). The last three are one-way: what comes back is what the rule
+  // made of the value.
+  kTextBytes,     // bytea: TEXT, any, as its bytes
+  kTextEscaped,   // text: TEXT, each NUL as U+2400; one that has U+2400 itself does not fit
+  kTextStripped,  // text: TEXT without its NULs
+  kTextLatin1,    // text: TEXT that is UTF-8 as it is, any other read as Latin-1
+  kMasked,        // text, bigint: a keyed hash of the value
 };
 
 // A pattern is literal text with these fields, each of fixed width, so that one text has one value
@@ -62,7 +69,8 @@ enum class SourceForm : uint8_t {
 //   %if           "." and six digits, or nothing when they would be zero (Python's isoformat)
 //   %tf           "." and one to six digits without a trailing zero, or nothing when they are zero
 // A timestamptz pattern ends in its zone: "Z", "+00:00", "-03:30", "+0200", " UTC" or "+02", the
-// same for every value. A date pattern has %Y %m %d only.
+// same for every value; or, by a rule, in "%{+02:00}", which stands for no text: the wall times of
+// texts without a zone are in this one. A date pattern has %Y %m %d only.
 struct ColumnType {
   TargetType base = TargetType::kVariant;
   SourceForm form = SourceForm::kValue;

@@ -8,7 +8,7 @@
 namespace crossfade {
 namespace {
 
-__extension__ using uint128 = unsigned __int128;
+__extension__ using Uint128 = unsigned __int128;
 
 constexpr int64_t kMicrosPerMinute = 60 * kMicrosPerSecond;
 constexpr int64_t kMicrosPerHour = 60 * kMicrosPerMinute;
@@ -81,9 +81,9 @@ double ratio(int64_t n, int64_t d) {
   const uint64_t magnitude =
       n < 0 ? uint64_t{0} - static_cast<uint64_t>(n) : static_cast<uint64_t>(n);
   const int shift = 64 + std::countl_zero(magnitude);
-  const uint128 dividend = static_cast<uint128>(magnitude) << static_cast<unsigned>(shift);
-  const auto divisor = static_cast<uint128>(d);
-  uint128 quotient = dividend / divisor;        // 90 bits and more
+  const Uint128 dividend = static_cast<Uint128>(magnitude) << static_cast<unsigned>(shift);
+  const auto divisor = static_cast<Uint128>(d);
+  Uint128 quotient = dividend / divisor;        // 90 bits and more
   if (dividend % divisor != 0) quotient |= 1U;  // the last bit only breaks ties
   const double value = std::ldexp(static_cast<double>(quotient), -shift);
   return n < 0 ? -value : value;
@@ -132,6 +132,13 @@ bool is_target_timestamp(int64_t micros) {
   return micros >= kTimestampMin && micros < kTimestampEnd;
 }
 
+// "%{+02:00}" at the end: a zone that no text names.
+std::string_view unwritten_zone(std::string_view pattern) {
+  const size_t at = pattern.rfind("%{");
+  if (at == std::string_view::npos || !pattern.ends_with('}')) return {};
+  return pattern.substr(at + 2, pattern.size() - at - 3);
+}
+
 bool TimePattern::add_field(std::string_view pattern, size_t* at) {
   const std::string_view rest = pattern.substr(*at + 1);
   if (rest.empty()) return false;
@@ -172,7 +179,10 @@ TimePattern TimePattern::compile(const ColumnType& type) {
   const bool timed = zoned || type.base == TargetType::kTimestamp || type.base == TargetType::kDate;
   TimePattern out;
   if (!timed || type.form != SourceForm::kPattern) return out;
-  const std::string_view pattern = type.pattern;
+  std::string_view pattern = type.pattern;
+  const std::string_view unwritten = unwritten_zone(pattern);
+  if (!unwritten.empty()) pattern.remove_suffix(unwritten.size() + std::string_view("%{}").size());
+  if (!unwritten.empty() && !zoned) return out;
   size_t tail = 0;
   for (size_t at = 0; at < pattern.size();) {
     if (pattern[at] == '%') {
@@ -183,7 +193,7 @@ TimePattern TimePattern::compile(const ColumnType& type) {
     }
   }
   if (zoned) {
-    const auto zone = zone_micros(pattern.substr(tail));
+    const auto zone = zone_micros(unwritten.empty() ? pattern.substr(tail) : unwritten);
     if (!zone) return out;
     out.zone_micros_ = *zone;
   }
@@ -206,7 +216,7 @@ bool TimePattern::take(const Step& step, std::string_view text, size_t* at, Fiel
     case 'S':
       return take_digits(text, at, 2, &out->second) && out->second <= 59;
     case 'f': {
-      const auto digits = static_cast<size_t>(step.detail);
+      const auto digits = static_cast<size_t>(static_cast<unsigned char>(step.detail));
       if (!take_digits(text, at, digits, &out->micros)) return false;
       out->micros = scaled_to_micros(out->micros, digits);
       return true;

@@ -52,6 +52,9 @@ class TimePattern {
 // What PostgreSQL's timestamps span, 4714 BC to 294276 AD.
 [[nodiscard]] bool is_target_timestamp(int64_t micros);
 
+// The zone of a pattern that ends in "%{zone}"; empty: it does not.
+[[nodiscard]] std::string_view unwritten_zone(std::string_view pattern);
+
 // "+02:00", "-0330", "+02", "Z", " UTC" in microseconds east of Greenwich.
 [[nodiscard]] std::optional<int64_t> zone_micros(std::string_view zone);
 

@@ -96,6 +96,9 @@ Status Engine::open() {
   CROSSFADE_TRY(auto params, resolve_target());
   params_.emplace(std::move(params));
   CROSSFADE_TRY(connect());
+  if (options_.rules) {
+    CROSSFADE_TRY(state_->remember_rules(options_.rules->source));
+  }
   const bool embedded = cluster_.has_value();
   CROSSFADE_TRY(state_->remember_target(embedded ? "embedded" : params_->secret()));
   board_.update([&](StatusReport& r) {

@@ -2,6 +2,7 @@
 // that say otherwise.
 #pragma once
 
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "engine/run/status.h"
 #include "engine/run/target_store.h"
 #include "engine/schema/plan.h"
+#include "engine/schema/rules.h"
 
 namespace crossfade::run {
 
@@ -25,7 +27,8 @@ struct EngineOptions {
   bool quarantine =
       false;  // set rows aside that cannot be represented, instead of refusing to start
   bool keep_journal_mode = false;
-  bool must_have_begun = false;  // refuse to begin a move; only go on with one
+  std::shared_ptr<const schema::Rules> rules;  // null: none
+  bool must_have_begun = false;                // refuse to begin a move; only go on with one
 };
 
 struct Move {

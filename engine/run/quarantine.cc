@@ -142,7 +142,9 @@ Result<Lsn> retry_entries(sqlite::Connection& source, TargetStore& store,
   CROSSFADE_TRY(Lsn through, capture::newest_lsn(source));
   std::map<std::string, std::vector<const QuarantineEntry*>> by_table;
   for (const QuarantineEntry& entry : entries) by_table[entry.table].push_back(&entry);
-  for (const auto& [name, of_table] : by_table) {
+  for (const auto& each : by_table) {
+    const std::string& name = each.first;
+    const std::vector<const QuarantineEntry*>& of_table = each.second;
     const auto table = std::find_if(tables.begin(), tables.end(),
                                     [&](const TargetTable& t) { return t.table->name == name; });
     const auto known = std::any_of(captured.begin(), captured.end(), [&](const auto& c) {

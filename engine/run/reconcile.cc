@@ -31,6 +31,9 @@ Result<Seen> look_at_source(Move& move) {
   CROSSFADE_TRY(auto snapshot, sqlite::Transaction::begin(source, sqlite::Begin::kDeferred));
   Seen seen;
   CROSSFADE_TRY(seen.catalog, schema::read_catalog(source));
+  if (move.options.rules) {
+    CROSSFADE_TRY(schema::apply_rules(*move.options.rules, &seen.catalog));
+  }
   CROSSFADE_TRY(seen.captured, capture::read_captured(source));
   for (const schema::Trigger& t : seen.catalog.triggers) {
     seen.triggers.push_back({t.name, t.table, t.sql, t.schema_rowid});
@@ -48,7 +51,10 @@ bool is_settled(const Table& now, const TargetTable& entry, const Seen& seen, bo
   const auto captured = find_by(seen.captured, [&](const capture::Captured& c) {
     return c.id == entry.capture_id && c.table == now.name;
   });
-  if (captured == seen.captured.end() || entry.table->shape != now.shape) return false;
+  if (captured == seen.captured.end() || entry.table->shape != now.shape ||
+      entry.table->rules != now.rules) {
+    return false;
+  }
   if (!capture::triggers_intact(*entry.table, *captured, seen.triggers)) return false;
   if (!schema_moved) return true;
   // A VACUUM moves the schema version too, and renumbers rowids that are nobody's key.
@@ -75,7 +81,7 @@ Error blocked(const std::vector<schema::Finding>& findings) {
 
 // Rows that do not fit can be set aside; a table that cannot be told row by row cannot.
 bool can_be_quarantined(const schema::Finding& finding) {
-  static const std::set<std::string> kAboutRows = {"text_nul", "text_invalid_utf8"};
+  static const std::set<std::string> kAboutRows = {"text_nul", "text_invalid_utf8", "rule_misfit"};
   return kAboutRows.contains(finding.code);
 }
 
@@ -120,6 +126,7 @@ Result<std::vector<schema::TablePlan>> plan_tables(Move& move, const Seen& seen,
   options.target_schema = move.options.target_schema;
   options.stop = &move.stop;
   options.plain_columns = move.plain_columns;
+  options.rules = move.options.rules.get();
   CROSSFADE_TRY(options.has_pgvector, move.target.has_pgvector());
   std::vector<schema::TablePlan> plans;
   std::vector<schema::Finding> findings;
@@ -197,7 +204,7 @@ Status reconcile_once(Move& move) {
     move.schema_version = seen.catalog.schema_version;
   } else {
     if (!first) {
-      log::warn(fmt::format("the source's schema changed: {} to copy anew, {} gone",
+      log::warn(fmt::format("the source's schema or the rules changed: {} to copy anew, {} gone",
                             fmt::join(to_do, ", "), dropped.size()));
       move.audit.record("schema_changed", {{"copy_anew", to_do}, {"gone", dropped.size()}});
     }
@@ -230,9 +237,13 @@ Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source
   plan_options.target_schema = options.target_schema;
   plan_options.stop = &stop;
   plan_options.has_pgvector = has_pgvector;
+  plan_options.rules = options.rules.get();
   Backoff backoff = retries();
   while (true) {
-    CROSSFADE_TRY(const auto catalog, schema::read_catalog(source.connection()));
+    CROSSFADE_TRY(auto catalog, schema::read_catalog(source.connection()));
+    if (options.rules) {
+      CROSSFADE_TRY(schema::apply_rules(*options.rules, &catalog));
+    }
     auto plan = schema::make_plan(source.connection(), catalog, plan_options);
     if (plan) {
       CROSSFADE_TRY(check_blockers(options, plan.value().findings, false));

@@ -117,6 +117,16 @@ bool StateFolder::locked_by_another() const {
   return locked;
 }
 
+std::string StateFolder::remembered_rules() const {
+  std::ifstream in(rules());
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+Status StateFolder::remember_rules(const std::string& text) const {
+  if (remembered_rules() == text) return ok();
+  return write_whole(rules(), text);
+}
+
 std::string StateFolder::remembered_target() const {
   std::ifstream in(folder_ + "/target");
   return {std::istreambuf_iterator<char>(in), {}};

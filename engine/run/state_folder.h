@@ -36,6 +36,11 @@ class StateFolder {
   [[nodiscard]] std::string audit() const { return folder_ + "/audit.jsonl"; }
   [[nodiscard]] std::string cluster() const { return folder_ + "/postgresql"; }
 
+  // The rules file of the last run, or empty.
+  [[nodiscard]] std::string rules() const { return folder_ + "/rules.toml"; }
+  [[nodiscard]] std::string remembered_rules() const;
+  Status remember_rules(const std::string& text) const;
+
   // The target of the last run (a URL, perhaps with its password, in a file only the owner may
   // read), or empty.
   [[nodiscard]] std::string remembered_target() const;

@@ -162,6 +162,7 @@ static void to_json(json& j, const Table& t) {
        {"create_table_ddl", t.create_table_ddl},
        {"primary_key_ddl", t.primary_key_ddl},
        {"shape", t.shape},
+       {"rules", t.rules},
        {"source_sql", t.source_sql},
        {"rows_estimate", t.rows_estimate}};
 }
@@ -180,6 +181,7 @@ static void from_json(const json& j, Table& t) {
   j.at("create_table_ddl").get_to(t.create_table_ddl);
   j.at("primary_key_ddl").get_to(t.primary_key_ddl);
   j.at("shape").get_to(t.shape);
+  t.rules = j.value("rules", "");
   j.at("source_sql").get_to(t.source_sql);
   j.at("rows_estimate").get_to(t.rows_estimate);
 }

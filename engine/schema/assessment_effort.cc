@@ -22,6 +22,8 @@ constexpr const char* kForms =
 constexpr Entry kEfforts[] = {
     // Blockers.
     {"text_nul", Effort::kMinutes, "one UPDATE of the named rows, or --quarantine"},
+    {"rule_misfit", Effort::kMinutes,
+     "another rule, one UPDATE of the named rows, or --quarantine"},
     {"text_invalid_utf8", Effort::kHours, "somebody has to find out what encoding the bytes are"},
     {"value_too_large", Effort::kHours, "the application has to store the value in another way"},
     {"key_too_long", Effort::kHours, "whatever refers to the key changes with it"},

@@ -117,21 +117,23 @@ class ColumnFindings {
     std::vector<const DateEvidence::Shape*> shapes;
     for (const DateEvidence::Shape& shape : dates.shapes()) shapes.push_back(&shape);
     std::sort(shapes.begin(), shapes.end(), [](const auto* a, const auto* b) {
-      return std::pair(a->rows.rows, a->pattern()) < std::pair(b->rows.rows, b->pattern());
+      return std::pair(a->rows.rows, a->pattern()) > std::pair(b->rows.rows, b->pattern());
     });
     Finding& finding =
-        add(severity(claims_.date), "dates_mixed", dates.dates() - shapes.back()->rows.rows);
+        add(severity(claims_.date), "dates_mixed", dates.dates() - shapes.front()->rows.rows);
     std::string list;
-    for (auto shape = shapes.rbegin(); shape != shapes.rend(); ++shape) {
-      list += fmt::format("{}{} ({} rows)", list.empty() ? "" : ", ", (*shape)->pattern(),
-                          (*shape)->rows.rows);
+    for (const DateEvidence::Shape* shape : shapes) {
+      list += fmt::format("{}{} ({} rows)", list.empty() ? "" : ", ", shape->pattern(),
+                          shape->rows.rows);
     }
     if (dates.other_shapes().rows > 0) {
       list += fmt::format(", others ({} rows)", dates.other_shapes().rows);
     }
     finding.message = fmt::format("{}dates are written in {} ways: {}; it stays text",
                                   declared(claims_.date), shapes.size(), list);
-    for (const auto* shape : shapes) add_samples(shape->rows, &finding);
+    // What most of the column is not, first: those are the rows to mend.
+    std::reverse(shapes.begin(), shapes.end());
+    for (const DateEvidence::Shape* shape : shapes) add_samples(shape->rows, &finding);
     finding.remedy = "write the rarer ones like the others and inspect again to have a date type";
   }
 
@@ -242,7 +244,7 @@ class ColumnFindings {
     finding.message = fmt::format("its numbers read as {}, from {} to {} UTC; it stays {}",
                                   guess->unit, guess->first, guess->last, to_string(column_.type));
     finding.remedy = fmt::format(
-        "to have timestamptz, set the rule type = \"timestamptz\", form = \"{}\"", guess->rule);
+        R"(to have timestamptz, set the rule type = "timestamptz", form = "{}")", guess->rule);
   }
 
   [[nodiscard]] bool is_referring() const {

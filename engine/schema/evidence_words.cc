@@ -1,5 +1,7 @@
 #include "engine/schema/evidence_words.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -58,7 +60,7 @@ std::optional<std::string> WordEvidence::boolean_words() const {
              {{std::string(yes), std::string(no)},
               {ascii_upper(yes), ascii_upper(no)},
               {capitalised(yes), capitalised(no)}}}) {
-      if (all_of(a, b)) return a + "/" + b;
+      if (all_of(a, b)) return fmt::format("{}/{}", a, b);
     }
   }
   return std::nullopt;

@@ -11,6 +11,7 @@
 #include "engine/schema/evidence_findings.h"
 #include "engine/schema/evidence_references.h"
 #include "engine/schema/foreign_key_plan.h"
+#include "engine/schema/rules_plan.h"
 #include "engine/schema/scan.h"
 #include "engine/schema/table_ddl.h"
 #include "engine/schema/table_reader.h"
@@ -79,10 +80,14 @@ class Planner {
     plan.table = std::move(draft.table);
     Table& table = plan.table;
     const TableEvidence& evidence = draft.evidence;
+    const size_t first = findings->size();
+    choose_ruled_types(options_.rules, options_.plain_columns, &table);  // whatever was joined
     translate_defaults(&table, findings);
     find_in_data(table, evidence, findings);
     find_in_forms(table, evidence, findings);
     declare_bounds(evidence, &table);
+    set_misfit_policies(options_.rules, &table);
+    find_in_rules(options_.rules, table, evidence, first, findings);
     find_uncarried(catalog_, table, findings);
     write_ddl(evidence, names_.at(table.name), options_.target_schema, &table, findings);
     plan.rows = evidence.rows;
@@ -109,6 +114,7 @@ class Planner {
       column.type = choice.type;
       column.reason = std::move(choice.reason);
     }
+    choose_ruled_types(options_.rules, options_.plain_columns, table);
   }
 
   void translate_defaults(Table* table, std::vector<Finding>* findings) {

@@ -18,6 +18,8 @@
 
 namespace crossfade::schema {
 
+struct Rules;
+
 struct StorageCounts {
   int64_t null = 0;
   int64_t integer = 0;
@@ -46,6 +48,7 @@ struct PlanOptions {
   bool has_pgvector = false;   // the target has the extension
   // Table and column: gets the plain type of its storage classes, whatever form the values have.
   std::set<std::pair<std::string, std::string>> plain_columns;
+  const Rules* rules = nullptr;  // may be null; apply_rules() made the catalog
 };
 
 // Plans every table of the catalog. Scans all stored values, in short read transactions.

@@ -137,6 +137,7 @@ std::string ExpressionAgreementTest::difference(const Value& source, const Colum
                                                 const std::optional<std::string>& target) {
   const std::string shown = to_literal(source) + " / " + target.value_or("NULL");
   if (source.is_null() || !target) return source.is_null() && !target ? "" : shown;
+  if (type.form != SourceForm::kValue) return "";  // a column as it is, which other tests compare
   bool same = false;
   switch (type.base) {
     case TargetType::kBoolean:

@@ -41,7 +41,9 @@ Scope scope_of(const Table& table) {
   out.table = table.name;
   for (const Column& column : table.columns) {
     ScopeColumn each;
-    each.name = column.synthetic ? "" : column.name;
+    each.name = column.name;
+    each.hidden = column.synthetic;
+    if (column.synthetic) out.rowid_column = column.name;
     each.target_name = column.target_name;
     each.type = column.type;
     each.affinity = column.affinity;
@@ -129,7 +131,9 @@ void ExpressionSchemasTest::load(const Table& table) {
   Relation relation;
   relation.schema = "public";
   relation.target_name = table.target_name;
-  relation.columns = scope_of(table).columns;
+  const Scope scope = scope_of(table);
+  relation.columns = scope.columns;
+  relation.rowid_column = scope.rowid_column;
   if (table.identity != Identity::kSurrogate) {
     for (const size_t key : table.key) relation.primary_key.push_back(table.columns[key].name);
   }

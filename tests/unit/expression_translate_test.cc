@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/core/limits.h"
 #include "engine/schema/expression/split.h"
 #include "engine/schema/expression/translate.h"
 
@@ -245,6 +247,65 @@ TEST(ExpressionTranslateTest, Trap35Views) {
             "WITH \"c\" AS (\nSELECT \"t\".\"n\" AS \"n\"\nFROM \"app\".\"t\")\n"
             "SELECT (SELECT \"c\".\"n\" AS \"n\"\nFROM \"c\"\nLIMIT 1) AS \"x\"");
   EXPECT_NE(view("SELECT * FROM missing").find("is not carried"), std::string::npos);
+}
+
+// Operands may double at each level; neither memory nor stack may run out.
+TEST(ExpressionTranslateTest, DeepAndGrowingExpressionsEnd) {
+  for (int depth : {10, 60, 190}) {
+    for (const auto& [open, close] :
+         std::vector<std::pair<std::string, std::string>>{{"max(n, ", ")"},
+                                                          {"nullif(n, ", ")"},
+                                                          {"round(", ")"},
+                                                          {"(", " + n)"},
+                                                          {"CASE WHEN ", " THEN n END"},
+                                                          {"coalesce(n, ", ")"},
+                                                          {"NOT ", ""},
+                                                          {"(n = ", ")"}}) {
+      std::string sql = "n";
+      for (int i = 0; i < depth; ++i) sql = open + sql + close;
+      for (const Use use : {Use::kCheck, Use::kView, Use::kIndexKey}) {
+        auto made = translate_expression(sql, scope(), use);
+        const size_t bytes = made ? made.value().sql.size() : 0;
+        EXPECT_LE(bytes, limits::kTranslationBytesMax + 64) << sql;
+      }
+    }
+  }
+  std::string nested = "SELECT 1 AS n";
+  for (int i = 0; i < 90; ++i) nested = "SELECT (" + nested + ") + 1 AS n";
+  (void)view(nested);
+}
+
+TEST(ExpressionTranslateTest, AnyBytesMayBeGiven) {
+  const std::string text =
+      "SELECT DISTINCT a.n, max(name) FILTER (WHERE r % 2) FROM t a LEFT JOIN u USING (id) WHERE"
+      " made > '2020' AND tag LIKE 'x%' ESCAPE '^' OR word IN (1, 'yes', x'00') GROUP BY 1 HAVING"
+      " count(*) > 1e3 UNION SELECT json_extract(data, '$.a'), substr(name, -1) FROM u ORDER BY 1";
+  const auto seed = static_cast<unsigned>(::testing::UnitTest::GetInstance()->random_seed());
+  std::mt19937 random(seed);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes = text;
+    for (int k = 0; k < 6 && !bytes.empty(); ++k) {
+      const size_t at = random() % bytes.size();
+      switch (random() % 4) {
+        case 0:
+          bytes[at] = static_cast<char>(random());
+          break;
+        case 1:
+          bytes.erase(at, random() % 12);
+          break;
+        case 2:
+          bytes.insert(at, bytes.substr(random() % bytes.size(), random() % 20));
+          break;
+        default:
+          bytes[at] = bytes[random() % bytes.size()];
+          break;
+      }
+    }
+    (void)view(bytes);
+    (void)check(bytes.substr(random() % (bytes.size() + 1), random() % 80));
+    (void)split_create_table("CREATE TABLE t (" + bytes);
+    (void)split_create_index("CREATE INDEX i ON t (" + bytes);
+  }
 }
 
 TEST(ExpressionTranslateTest, CreateStatementsAreSplitAsWritten) {

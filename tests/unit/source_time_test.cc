@@ -127,8 +127,10 @@ TEST(TimeNumberTest, EpochsAreWhatTheirNamesSay) {
 // Every form, forth and back, over the whole range of PostgreSQL's timestamps.
 TEST(TimeNumberTest, WhatIsReadIsWrittenBack) {
   using enum SourceForm;
-  for (int64_t micros = -211'813'488'000'000'000; is_target_timestamp(micros);
-       micros += 9'435'187'654'321'987 / 7) {
+  constexpr int64_t kStep = 9'435'187'654'321'987 / 7;
+  for (int64_t micros = -211'813'488'000'000'000;
+       micros < std::numeric_limits<int64_t>::max() - kStep && is_target_timestamp(micros);
+       micros += kStep) {
     for (const SourceForm form :
          {kEpochSeconds, kEpochMillis, kEpochMicros, kEpochNanos, kEpochReal, kJulianDay,
           kWebkitMicros, kFiletime, kCocoaSeconds}) {

@@ -44,6 +44,7 @@ Status from_environment(Settings* s) {
   fill(&s->target, environment("CROSSFADE_TARGET"));
   fill(&s->target, environment("DATABASE_URL"));
   fill(&s->target_schema, environment("CROSSFADE_TARGET_SCHEMA"));
+  fill(&s->rules, environment("CROSSFADE_RULES"));
   fill(&s->log_level, environment("CROSSFADE_LOG_LEVEL"));
   if (const auto text = environment("CROSSFADE_MAX_PAUSE_MS"); text && !s->max_pause_ms) {
     int64_t value = 0;
@@ -80,6 +81,8 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
       CROSSFADE_TRY(take(file, name, node, &s->target));
     } else if (name == "target_schema") {
       CROSSFADE_TRY(take(file, name, node, &s->target_schema));
+    } else if (name == "rules") {
+      CROSSFADE_TRY(take(file, name, node, &s->rules));
     } else if (name == "log_level") {
       CROSSFADE_TRY(take(file, name, node, &s->log_level));
     } else if (name == "max_pause_ms") {
@@ -91,7 +94,7 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
     } else {
       return fail(usage(fmt::format("{}:{}", file, key.source().begin.line),
                         fmt::format("unknown setting '{}'", name),
-                        "known: target, target_schema, log_level, max_pause_ms, quarantine, "
+                        "known: target, target_schema, rules, log_level, max_pause_ms, quarantine, "
                         "keep_journal_mode"));
     }
   }

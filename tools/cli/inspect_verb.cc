@@ -17,6 +17,7 @@
 #include "engine/schema/assessment_writes.h"
 #include "engine/schema/inspect_html.h"
 #include "engine/schema/inspect_report.h"
+#include "engine/schema/rules_writer.h"
 #include "engine/sqlite/connection.h"
 #include "tools/cli/inspect_file.h"
 #include "tools/cli/task.h"
@@ -46,7 +47,11 @@ Result<Inspection> look(const Common& common) {
   const auto vector = assessment.target.extensions.find("vector");
   options.has_pgvector =
       vector != assessment.target.extensions.end() && !vector->second.installed.empty();
-  CROSSFADE_TRY(const auto catalog, schema::read_catalog(source));
+  CROSSFADE_TRY(auto catalog, schema::read_catalog(source));
+  options.rules = common.engine.rules.get();
+  if (options.rules != nullptr) {
+    CROSSFADE_TRY(schema::apply_rules(*options.rules, &catalog));
+  }
   const auto began = Clock::now();
   CROSSFADE_TRY(out.plan, schema::make_plan(source, catalog, options));
   const double scan_seconds = std::chrono::duration<double>(Clock::now() - began).count();
@@ -74,6 +79,18 @@ schema::TextOptions text_options() {
   return out;
 }
 
+// Somebody's decisions may be in it.
+Status check_is_new(const std::string& file) {
+  if (::access(file.c_str(), F_OK) != 0) return ok();
+  Error error;
+  error.code = ErrorCode::kUsage;
+  error.op = "inspect";
+  error.object = file;
+  error.native = "this file is there already, and may hold rules";
+  error.hint = "give --write-rules the name of a new file";
+  return fail(std::move(error));
+}
+
 std::string now() {
   const std::time_t seconds = std::time(nullptr);
   std::tm utc{};
@@ -85,10 +102,14 @@ std::string now() {
 
 }  // namespace
 
-int inspect(const Common& common, const std::string& html_file) {
+int inspect(const Common& common, const std::string& html_file, const std::string& rules_file) {
   const auto inspected = [&]() -> Result<run::TaskResult> {
     if (!html_file.empty()) {
       CROSSFADE_TRY(check_report_file(html_file, common.engine.database));
+    }
+    if (!rules_file.empty()) {
+      CROSSFADE_TRY(check_report_file(rules_file, common.engine.database));
+      CROSSFADE_TRY(check_is_new(rules_file));
     }
     CROSSFADE_TRY(const auto looked, look(common));
     run::TaskResult result;
@@ -100,6 +121,12 @@ int inspect(const Common& common, const std::string& html_file) {
           write_report_file(html_file, schema::to_html(looked.plan, looked.assessment, now())));
       result.document["html"] = html_file;
       result.text += fmt::format("the report is in {}\n", html_file);
+    }
+    if (!rules_file.empty()) {
+      CROSSFADE_TRY(write_report_file(rules_file,
+                                      schema::write_rules(looked.plan, common.engine.rules.get())));
+      result.document["rules"] = rules_file;
+      result.text += fmt::format("rules to begin with are in {}\n", rules_file);
     }
     return result;
   }();

@@ -9,6 +9,7 @@
 
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
+#include "engine/run/rules_file.h"
 #include "tools/cli/config.h"
 #include "tools/cli/inspect_verb.h"
 #include "tools/cli/quarantine_verb.h"
@@ -23,6 +24,7 @@ struct Arguments {
   Settings settings;
   std::string config_file;
   std::string html_file;
+  std::string rules_out;
   bool quarantine = false;
   bool keep_journal_mode = false;
   std::string until;
@@ -49,7 +51,13 @@ void add_common(CLI::App* verb, Arguments* a, bool with_target) {
                    "the schema the tables go to (default: public)");
 }
 
+void add_rules(CLI::App* verb, Arguments* a) {
+  verb->add_option("--rules", a->settings.rules,
+                   "a TOML file of rules per table and column; remembered (docs/rules.md)");
+}
+
 void add_run_options(CLI::App* verb, Arguments* a) {
+  add_rules(verb, a);
   verb->add_flag("--quarantine", a->quarantine,
                  "set rows aside on the target that it cannot represent, instead of refusing");
   verb->add_flag("--keep-journal-mode", a->keep_journal_mode, "do not switch the source to WAL");
@@ -173,6 +181,9 @@ int main_of(int argc, char** argv) {
       "inspect", "what is in there, what will happen to it, what blocks it; touches nothing");
   add_common(inspect_verb, &a, true);
   inspect_verb->add_option("--html", a.html_file, "write the report to this file, as one page");
+  add_rules(inspect_verb, &a);
+  inspect_verb->add_option("--write-rules", a.rules_out,
+                           "write what was decided to this file, as rules to begin with");
   CLI::App* run_verb =
       app.add_subcommand("run", "schema, copy, then follow live changes until told to stop");
   add_common(run_verb, &a, true);
@@ -220,7 +231,13 @@ int main_of(int argc, char** argv) {
   }
   scrub_passwords(argc, argv);
   if (auto settled = settle(&a); !settled) return fail_usage(settled.error());
-  if (inspect_verb->parsed()) return inspect(a.common, a.html_file);
+  const bool plans = inspect_verb->parsed() || run_verb->parsed() || verify_verb->parsed() ||
+                     cutover_verb->parsed() || quarantine_verb->parsed();
+  if (plans) {
+    const auto loaded = run::load_rules(a.settings.rules.value_or(""), &a.common.engine);
+    if (!loaded) return fail_usage(loaded.error());
+  }
+  if (inspect_verb->parsed()) return inspect(a.common, a.html_file, a.rules_out);
   if (run_verb->parsed()) return run_engine(a.common, a.until == "verified");
   if (status_verb->parsed()) return status(a.common);
   if (verify_verb->parsed()) return verify(a.common);

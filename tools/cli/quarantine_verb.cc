@@ -139,8 +139,8 @@ class QuarantineVerb {
     run::Task settle;
     settle.kind = run::TaskKind::kSettle;
     settle.settle_at = through;
-    CROSSFADE_TRY(const auto settled, do_task(common_, std::move(settle),
-                                              {{"command", "settle"}, {"lsn", through.value}}));
+    CROSSFADE_TRY(const auto settled,
+                  do_task(common_, settle, {{"command", "settle"}, {"lsn", through.value}}));
     if (settled.exit_code != 0) return settled;
     // Set aside anew, a row has another number.
     std::set<std::pair<std::string, std::string>> tried;

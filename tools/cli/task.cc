@@ -80,7 +80,7 @@ Result<run::TaskResult> do_here(const Common& common, run::Task task) {
 
 }  // namespace
 
-Result<run::TaskResult> do_task(const Common& common, run::Task task,
+Result<run::TaskResult> do_task(const Common& common, const run::Task& task,
                                 const nlohmann::json& request) {
   CROSSFADE_TRY(const auto state, run::StateFolder::of(common.engine.database));
   const Deadline deadline = Deadline::after(limits::kEngineHandover);

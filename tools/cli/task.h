@@ -35,7 +35,7 @@ class LocalEngine {
 // Runs one task here, or has the running engine do it. `request` is the task as the control socket
 // takes it. An engine that is just starting or ending, and so neither answers nor lets this process
 // work, is waited for, limits::kEngineHandover at most.
-Result<run::TaskResult> do_task(const Common& common, run::Task task,
+Result<run::TaskResult> do_task(const Common& common, const run::Task& task,
                                 const nlohmann::json& request);
 
 }  // namespace crossfade::cli

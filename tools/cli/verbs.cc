@@ -104,7 +104,7 @@ int cutover(const Common& common, const run::CutoverOptions& options) {
   run::Task task;
   task.kind = run::TaskKind::kCutover;
   task.cutover = options;
-  return show(common, do_task(common, std::move(task), run::cutover_request(options)));
+  return show(common, do_task(common, task, run::cutover_request(options)));
 }
 
 int rollback(const Common& common) {

@@ -40,6 +40,7 @@ struct ScopeColumn {
   std::optional<Affinity> affinity = Affinity::kBlob;  // nothing: of a view's expression
   std::string collation = "BINARY";
   bool not_null = false;
+  bool hidden = false;  // the rowid where no column of the source is it: "*" does not name it
   // A double precision that stands for an INTEGER where it is whole: a sum of such numbers.
   bool mixed = false;
 };

@@ -48,21 +48,15 @@ Outcome<Operand> Translator::aggregate(const Expr& expr) {
     }
     if (expr.children.empty()) return no(expr, "SQLite refuses it");
     CROSSFADE_TRY(auto operand, translate(*expr.children[0]));
-    CROSSFADE_TRY(out, total(expr, std::move(operand)));
+    CROSSFADE_TRY(out, total(expr, std::move(operand), filter));
     out.stable = true;
-    if (filter.empty()) return out;
-    // The functions are written with the call first, or last inside coalesce().
-    if (expr.text == "TOTAL" || out.tightness != Tightness::kAtom || out.sql.back() != ')') {
-      return no(expr, "FILTER with " + expr.text);
-    }
-    out.sql += filter;
     return out;
   }();
   inside_aggregate_ = false;
   return made;
 }
 
-Outcome<Operand> Translator::extreme(const Expr& expr, Operand operand) {
+Outcome<Operand> Translator::extreme(const Expr& expr, Operand operand, const std::string& filter) {
   const std::string& f = expr.text;
   if (operand.kind == Kind::kNull) return constant(expr, Value());
   if (!operand.collation.empty() && operand.collation != "BINARY" && operand.kind == Kind::kText) {
@@ -77,14 +71,14 @@ Outcome<Operand> Translator::extreme(const Expr& expr, Operand operand) {
   out.affinity.reset();
   out.collation.clear();
   const bool text = operand.kind == Kind::kText && !operand.is_column;
-  out.sql = fmt::format("{}({}{})", f == "MIN" ? "min" : "max",
+  out.sql = fmt::format("{}({}{}){}", f == "MIN" ? "min" : "max",
                         text ? within(operand, Tightness::kAt) : operand.sql,
-                        text ? " COLLATE \"C\"" : "");
+                        text ? " COLLATE \"C\"" : "", filter);
   out.tightness = Tightness::kAtom;
   return out;
 }
 
-Outcome<Operand> Translator::total(const Expr& expr, Operand operand) {
+Outcome<Operand> Translator::total(const Expr& expr, Operand operand, const std::string& filter) {
   const std::string& f = expr.text;
   const std::string distinct = expr.distinct ? "DISTINCT " : "";
   if (expr.distinct && !operand.collation.empty() && operand.collation != "BINARY") {
@@ -99,10 +93,10 @@ Outcome<Operand> Translator::total(const Expr& expr, Operand operand) {
     out.type = TargetType::kBigint;
     out.low = 0;
     out.not_null = true;
-    out.sql = fmt::format("count({}{})", distinct, operand.sql);
+    out.sql = fmt::format("count({}{}){}", distinct, operand.sql, filter);
     return out;
   }
-  if (f == "MIN" || f == "MAX") return extreme(expr, std::move(operand));
+  if (f == "MIN" || f == "MAX") return extreme(expr, std::move(operand), filter);
   if (f == "GROUP_CONCAT") {
     CROSSFADE_TRY(operand, as_text(*expr.children[0], std::move(operand)));
     std::string separator = "','";
@@ -115,7 +109,7 @@ Outcome<Operand> Translator::total(const Expr& expr, Operand operand) {
     note("group_concat() joins in the order of the rows, which neither side fixes");
     out.kind = Kind::kText;
     out.type = TargetType::kText;
-    out.sql = fmt::format("string_agg({}{}, {})", distinct, operand.sql, separator);
+    out.sql = fmt::format("string_agg({}{}, {}){}", distinct, operand.sql, separator, filter);
     return out;
   }
   if (f != "SUM" && f != "TOTAL" && f != "AVG") return no(expr, f + " has no equal");
@@ -125,7 +119,7 @@ Outcome<Operand> Translator::total(const Expr& expr, Operand operand) {
   if (f == "SUM" && operand.kind == Kind::kInteger) {
     out.kind = Kind::kInteger;
     out.type = TargetType::kBigint;
-    out.sql = fmt::format("sum({}{})::bigint", distinct, operand.sql);
+    out.sql = fmt::format("sum({}{}){}::bigint", distinct, operand.sql, filter);
     return out;
   }
   const Kind kind = operand.kind;
@@ -133,7 +127,7 @@ Outcome<Operand> Translator::total(const Expr& expr, Operand operand) {
   note(kOrderOfSum);
   out.kind = f == "SUM" ? kind : Kind::kReal;
   out.type = TargetType::kDouble;
-  out.sql = fmt::format("{}({}{})", f == "AVG" ? "avg" : "sum", distinct, operand.sql);
+  out.sql = fmt::format("{}({}{}){}", f == "AVG" ? "avg" : "sum", distinct, operand.sql, filter);
   if (f == "TOTAL") {
     out.sql = "coalesce(" + out.sql + ", 0)";
     out.not_null = true;

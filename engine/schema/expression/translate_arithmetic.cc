@@ -121,14 +121,15 @@ Outcome<Operand> Translator::arithmetic(const Expr& expr) {
   const std::string& op = expr.text;
   if (a.kind == Kind::kNull || b.kind == Kind::kNull) return constant(expr, Value());
   if ((op == "/" || op == "%") && is_zero(b)) return constant(expr, Value());
-  if (op == "%") return remainder(expr, std::move(a), std::move(b));
+  if (op == "%") return remainder(expr, a, b);
   if (a.kind == Kind::kInteger && b.kind == Kind::kInteger) {
-    return integers(expr, op, std::move(a), std::move(b));
+    return integers(expr, op, std::move(a), b);
   }
-  return reals(expr, op, std::move(a), std::move(b));
+  return reals(expr, op, std::move(a), b);
 }
 
-Outcome<Operand> Translator::integers(const Expr&, const std::string& op, Operand a, Operand b) {
+Outcome<Operand> Translator::integers(const Expr&, const std::string& op, Operand a,
+                                      const Operand& b) {
   Operand out = like_both(a, b);
   out.kind = Kind::kInteger;
   out.type = TargetType::kBigint;
@@ -142,7 +143,8 @@ Outcome<Operand> Translator::integers(const Expr&, const std::string& op, Operan
   return out;
 }
 
-Outcome<Operand> Translator::reals(const Expr& at, const std::string& op, Operand a, Operand b) {
+Outcome<Operand> Translator::reals(const Expr& at, const std::string& op, Operand a,
+                                   const Operand& b) {
   Operand out = like_both(a, b);
   const bool mixed = a.kind != Kind::kReal && b.kind != Kind::kReal;
   out.kind = mixed ? Kind::kNumber : Kind::kReal;
@@ -190,7 +192,7 @@ Outcome<Operand> Translator::reals(const Expr& at, const std::string& op, Operan
   return out;
 }
 
-Outcome<Operand> Translator::remainder(const Expr& at, Operand a, Operand b) {
+Outcome<Operand> Translator::remainder(const Expr& at, const Operand& a, const Operand& b) {
   Operand out = like_both(a, b);
   out.not_null = out.not_null && b.constant;
   if (a.kind == Kind::kInteger && b.kind == Kind::kInteger) {

@@ -141,7 +141,9 @@ Outcome<Operand> Translator::type_of(const Expr& expr) {
     case Kind::kVariant:
       return no(expr, "the class differs from row to row, and the target keeps the value only");
   }
-  if (operand.not_null) return constant(expr, Value(Text{name}));
+  // An INTEGER that overflows is a REAL in SQLite, and an error here: only if it is evaluated.
+  const bool exact = operand.kind != Kind::kInteger || operand.is_column || operand.bounded();
+  if (operand.not_null && exact) return constant(expr, Value(Text{name}));
   Operand out;
   out.kind = Kind::kText;
   out.type = TargetType::kText;

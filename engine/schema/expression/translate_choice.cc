@@ -110,6 +110,7 @@ Outcome<Operand> Translator::case_when(const Expr& expr) {
   std::vector<Operand*> branches;
   for (Operand& each : thens) branches.push_back(&each);
   CROSSFADE_TRY(auto out, unify(expr, branches));
+  if (out.kind == Kind::kNull) return constant(expr, Value());  // PostgreSQL would call it text
   out.not_null = out.not_null && expr.has_else;
   out.sql = "CASE";
   for (size_t i = 0; i < whens.size(); ++i) {
@@ -127,6 +128,7 @@ Outcome<Operand> Translator::iif(const Expr& expr) {
   CROSSFADE_TRY(auto then, translate(*expr.children[1]));
   CROSSFADE_TRY(auto otherwise, translate(*expr.children[2]));
   CROSSFADE_TRY(auto out, unify(expr, {&then, &otherwise}));
+  if (out.kind == Kind::kNull) return constant(expr, Value());
   out.sql = fmt::format("CASE WHEN {} THEN {} ELSE {} END", when.sql, then.sql, otherwise.sql);
   out.stable = out.stable || when.stable;
   return out;
@@ -142,6 +144,7 @@ Outcome<Operand> Translator::coalesce(const Expr& expr) {
   std::vector<Operand*> branches;
   for (Operand& each : arguments) branches.push_back(&each);
   CROSSFADE_TRY(auto out, unify(expr, branches));
+  if (out.kind == Kind::kNull) return constant(expr, Value());
   out.not_null = false;
   for (const Operand& each : arguments) {
     out.sql += (out.sql.empty() ? "coalesce(" : ", ") + each.sql;

@@ -25,12 +25,12 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 bool has_form(const ColumnType& type) {
   switch (type.base) {
     case TargetType::kBoolean:
-      return type.form != SourceForm::kValue;
     case TargetType::kBigint:
-    case TargetType::kDouble:
-    case TargetType::kNumeric:
     case TargetType::kText:
     case TargetType::kBytea:
+      return type.form != SourceForm::kValue;
+    case TargetType::kDouble:
+    case TargetType::kNumeric:
     case TargetType::kVariant:
       return false;
     default:
@@ -96,6 +96,20 @@ Outcome<Operand> Translator::column(const Expr&, const TableNames& table,
   return out;
 }
 
+std::optional<ColumnAt> Translator::rowid(const Expr& name, const Names& in) {
+  if (!is_rowid(name.text)) return std::nullopt;
+  for (size_t t = 0; t < in.tables.size(); ++t) {
+    const TableNames& table = in.tables[t];
+    if (!name.qualifier.empty() && !same_name(name.qualifier, table.name)) continue;
+    for (size_t c = 0; c < table.columns.size(); ++c) {
+      if (!table.rowid_column.empty() && same_name(table.columns[c].name, table.rowid_column)) {
+        return ColumnAt{t, c};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 // Nothing: no table of this statement has such a column.
 Outcome<std::optional<Operand>> Translator::find(const Expr& expr, const Names& in) {
   std::optional<ColumnAt> found;
@@ -104,22 +118,12 @@ Outcome<std::optional<Operand>> Translator::find(const Expr& expr, const Names& 
     if (!expr.qualifier.empty() && !same_name(expr.qualifier, table.name)) continue;
     if (expr.qualifier.empty() && contains(table.merged, expr.text)) continue;
     for (size_t c = 0; c < table.columns.size(); ++c) {
-      if (!same_name(table.columns[c].name, expr.text)) continue;
+      if (table.columns[c].hidden || !same_name(table.columns[c].name, expr.text)) continue;
       if (found) return no(expr, "its name is ambiguous");
       found = ColumnAt{t, c};
     }
   }
-  if (!found && is_rowid(expr.text)) {
-    for (size_t t = 0; t < in.tables.size() && !found; ++t) {
-      const TableNames& table = in.tables[t];
-      if (!expr.qualifier.empty() && !same_name(expr.qualifier, table.name)) continue;
-      for (size_t c = 0; c < table.columns.size(); ++c) {
-        if (!table.rowid_column.empty() && same_name(table.columns[c].name, table.rowid_column)) {
-          found = ColumnAt{t, c};
-        }
-      }
-    }
-  }
+  if (!found) found = rowid(expr, in);
   if (!found) return std::optional<Operand>();
   CROSSFADE_TRY(check_grouped(expr, in, *found));
   const TableNames& table = in.tables[found->table];
@@ -274,6 +278,10 @@ Outcome<Operand> Translator::plain(const Expr& at, Operand operand) {
     case TargetType::kTimestamptz:
     case TargetType::kDate:
       return plain_time(at, std::move(operand));
+    case TargetType::kBigint:
+    case TargetType::kText:
+    case TargetType::kBytea:
+      return no(at, "a rule has the column hold something else than the source's values");
     default:
       return no(at, "arrays of floats have no equal of the blob they were");
   }

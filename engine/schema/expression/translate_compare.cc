@@ -193,7 +193,7 @@ Outcome<Operand> Translator::apply(const Expr& at, Operand operand,
     return out;
   }
   // A column of numeric affinity has already made numbers of the texts that look like one.
-  const bool was_applied = operand.is_column && operand.affinity && numeric(*operand.affinity);
+  const bool was_applied = operand.affinity && numeric(*operand.affinity);
   if (operand.kind == Kind::kText && !was_applied) {
     return no(at,
               "SQLite compares the number that the text looks like: CAST one side, or give the"

@@ -20,7 +20,7 @@ Expr part(const Source& source) {
 
 const ScopeColumn* column_called(const TableNames& table, const std::string& name) {
   for (const ScopeColumn& column : table.columns) {
-    if (same_name(column.name, name)) return &column;
+    if (!column.hidden && same_name(column.name, name)) return &column;
   }
   return nullptr;
 }
@@ -52,16 +52,17 @@ std::optional<ColumnAt> Translator::locate(const Expr& name, const Names& in) {
     if (!name.qualifier.empty() && !same_name(name.qualifier, table.name)) continue;
     if (name.qualifier.empty() && is_merged(table, name.text)) continue;
     for (size_t c = 0; c < table.columns.size(); ++c) {
-      if (same_name(table.columns[c].name, name.text)) return ColumnAt{t, c};
+      if (table.columns[c].hidden || !same_name(table.columns[c].name, name.text)) continue;
+      return ColumnAt{t, c};
     }
   }
   return std::nullopt;
 }
 
 std::optional<Relation> Translator::relation(const std::string& name) const {
-  for (auto each = common_tables_.rbegin(); each != common_tables_.rend(); ++each) {
-    if (same_name(each->first, name)) return each->second;
-  }
+  const auto found = std::find_if(common_tables_.rbegin(), common_tables_.rend(),
+                                  [&](const auto& each) { return same_name(each.first, name); });
+  if (found != common_tables_.rend()) return found->second;
   return resolver_ != nullptr ? (*resolver_)(name) : std::nullopt;
 }
 

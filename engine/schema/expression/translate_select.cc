@@ -56,16 +56,27 @@ Outcome<bool> Translator::add_result(const Expr& at, Operand operand, const std:
   return true;
 }
 
+// As SQLite names the result: by the column, however it was written.
+std::string Translator::name_of(const Expr& column) const {
+  auto where = locate(column, *names);
+  if (!where) where = rowid(column, *names);
+  if (!where) return column.text;
+  const ScopeColumn& found = names->tables[where->table].columns[where->column];
+  return found.hidden ? "rowid" : found.name;
+}
+
 Outcome<bool> Translator::result_columns(const SelectCore& core, Clauses* out, std::string* list) {
   for (const ResultColumn& each : core.columns) {
     const Expr at = part(each.offset, each.length);
     if (each.expr) {
       std::string name = each.alias;
       if (name.empty() && each.expr->kind == ExprKind::kName) {
-        const auto where = locate(*each.expr, *names);
-        name = where ? names->tables[where->table].columns[where->column].name : each.expr->text;
+        name = name_of(*each.expr);
       }
       if (name.empty()) name = std::string(sql_.substr(each.offset, each.length));
+      if (same_name(name, "TRUE") || same_name(name, "FALSE")) {  // as SQLite names them
+        name = fmt::format("column{}", out->columns.size() + 1);
+      }
       CROSSFADE_TRY(auto operand, translate(*each.expr));
       CROSSFADE_TRY(add_result(at, std::move(operand), name, out, list));
       continue;
@@ -81,8 +92,7 @@ Outcome<bool> Translator::result_columns(const SelectCore& core, Clauses* out, s
             std::any_of(table.merged.begin(), table.merged.end(),
                         [&](const std::string& name) { return same_name(name, given.name); });
         if (merged && each.star_of.empty()) continue;
-        // A synthetic rowid is no column of the source, which "*" does not name.
-        if (given.name.empty()) continue;
+        if (given.hidden) continue;
         CROSSFADE_TRY(check_grouped(at, *names, ColumnAt{t, c}));
         CROSSFADE_TRY(auto operand, column(at, table, given));
         CROSSFADE_TRY(add_result(at, std::move(operand), given.name, out, list));

@@ -64,6 +64,7 @@ class Translator {
   // translate_column.cc
   Outcome<Operand> name(const Expr& expr);
   Outcome<std::optional<Operand>> find(const Expr& expr, const Names& in);
+  [[nodiscard]] static std::optional<ColumnAt> rowid(const Expr& name, const Names& in);
   Outcome<Operand> column(const Expr& at, const TableNames& table, const ScopeColumn& column);
   Outcome<bool> check_grouped(const Expr& at, const Names& in, ColumnAt where);
   Outcome<Operand> plain_time(const Expr& at, Operand operand);
@@ -81,9 +82,9 @@ class Translator {
 
   // translate_arithmetic.cc
   Outcome<Operand> arithmetic(const Expr& expr);
-  Outcome<Operand> integers(const Expr& at, const std::string& op, Operand a, Operand b);
-  Outcome<Operand> reals(const Expr& at, const std::string& op, Operand a, Operand b);
-  Outcome<Operand> remainder(const Expr& at, Operand a, Operand b);
+  Outcome<Operand> integers(const Expr& at, const std::string& op, Operand a, const Operand& b);
+  Outcome<Operand> reals(const Expr& at, const std::string& op, Operand a, const Operand& b);
+  Outcome<Operand> remainder(const Expr& at, const Operand& a, const Operand& b);
   Outcome<Operand> bits(const Expr& expr);
   Outcome<Operand> negative(const Expr& expr);
   static Operand as_integer(Operand operand);
@@ -171,8 +172,8 @@ class Translator {
   [[nodiscard]] static bool is_aggregate(const Expr& call);
   [[nodiscard]] static bool has_aggregate(const Expr& expr);
   Outcome<Operand> aggregate(const Expr& expr);
-  Outcome<Operand> total(const Expr& expr, Operand operand);
-  Outcome<Operand> extreme(const Expr& expr, Operand operand);
+  Outcome<Operand> total(const Expr& expr, Operand operand, const std::string& filter);
+  Outcome<Operand> extreme(const Expr& expr, Operand operand, const std::string& filter);
 
   // translate_select.cc, translate_from.cc and translate_view.cc
   struct Clauses {
@@ -185,6 +186,7 @@ class Translator {
   Outcome<bool> result_columns(const SelectCore& core, Clauses* out, std::string* list);
   Outcome<bool> add_result(const Expr& at, Operand operand, const std::string& name, Clauses* out,
                            std::string* list);
+  [[nodiscard]] std::string name_of(const Expr& column) const;
   Outcome<std::string> group_by(const SelectCore& core);
   Outcome<bool> check_distinct(const Expr& at, const Clauses& clauses) const;
   Outcome<std::string> order_by(const Select& select, const Clauses& first);
