@@ -295,22 +295,17 @@ Result<bool> fence_is_up(sqlite::Connection& source) {
 }
 
 Result<std::vector<std::string>> uninstall(sqlite::Connection& source) {
-  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
   std::vector<std::string> removed;
   // Ours are numbered. A fence may have been kept when the rest was removed.
   CROSSFADE_TRY(drop_triggers(source, fmt::format("{}[0-9]*_*", kPrefix), &removed));
   CROSSFADE_TRY(const auto identity, read_identity(source));
-  if (!identity) {
-    CROSSFADE_TRY(transaction.commit());
-    return removed;
-  }
+  if (!identity) return removed;
   for (const char* table : {kLogTable, kShapesTable, kControlTable}) {
     CROSSFADE_TRY(const bool present, has_table(source, table));
     if (!present) continue;
     CROSSFADE_TRY(source.exec(fmt::format("DROP TABLE {}", table)));
     removed.push_back(fmt::format("table {}", table));
   }
-  CROSSFADE_TRY(transaction.commit());
   return removed;
 }
 

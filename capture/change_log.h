@@ -84,7 +84,8 @@ Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,
 Result<int64_t> lower_fence(sqlite::Connection& source);
 Result<bool> fence_is_up(sqlite::Connection& source);
 
-// Removes every trace: triggers, tables. Returns the names of what was removed.
+// Inside the caller's write transaction: removes every trace: triggers, tables. Returns the names
+// of what was removed.
 Result<std::vector<std::string>> uninstall(sqlite::Connection& source);
 
 }  // namespace crossfade::capture

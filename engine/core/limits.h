@@ -56,6 +56,8 @@ inline constexpr std::chrono::milliseconds kStatementTimeout{60'000};
 inline constexpr std::chrono::milliseconds kSourceBusyTimeout{5'000};  // installing, fencing
 inline constexpr std::chrono::milliseconds kPruneBusyTimeout{5};       // never in the writers' way
 inline constexpr std::chrono::milliseconds kLeaseWait{5'000};
+// The engine's own dead session may hold it until the server's keepalives find out: 30 + 3 x 10 s.
+inline constexpr std::chrono::milliseconds kLeaseResumeWait{75'000};
 inline constexpr std::chrono::milliseconds kReconnectBase{50};
 inline constexpr std::chrono::milliseconds kReconnectCap{5'000};
 inline constexpr int kReconnectAttemptsMax = 60;

@@ -25,7 +25,9 @@ constexpr const char* kSessionSettings =
     "SET default_transaction_isolation = 'read committed';"
     "SET default_transaction_read_only = off; SET search_path = pg_catalog;"
     "SET statement_timeout = 0; SET lock_timeout = 0;"
-    "SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning";
+    "SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning;"
+    // A client that a firewall cut off must not keep its locks for the two hours of Linux' default.
+    "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
 
 struct FinishConn {
   void operator()(PGconn* connection) const { PQfinish(connection); }

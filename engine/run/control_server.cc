@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
@@ -129,6 +131,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     task.cutover.max_pause = std::chrono::milliseconds(
         field(request, "max_pause_ms", static_cast<int64_t>(limits::kMaxPauseDefault.count())));
     waiting_ = true;
+    if (task.kind == TaskKind::kCutover) task.cutover.withdrawn = gone_;
+    watch();
     // Called on the engine's thread, which must not touch the socket.
     task.done = [weak = weak_from_this()](const TaskResult& result) {
       const auto self = weak.lock();
@@ -138,6 +142,18 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
       });
     };
     engine_.post(std::move(task));
+  }
+
+  // Nothing is expected of a client that waits but that it goes away.
+  void watch() {
+    socket_.async_read_some(asio::buffer(ignored_),
+                            [self = shared_from_this()](boost::system::error_code code, size_t) {
+                              if (!self->waiting_) return;
+                              if (!code) return self->watch();
+                              *self->gone_ = true;
+                              self->waiting_ = false;
+                              self->end();
+                            });
   }
 
   void answer(const TaskResult& result) {
@@ -155,6 +171,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   Engine& engine_;
   StopSource& stop_;
   Conversations& open_;
+  std::array<char, 64> ignored_{};
+  std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
   bool waiting_ = false;  // for the engine to do its task
   std::string out_;
 };

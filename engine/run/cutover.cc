@@ -29,6 +29,8 @@ constexpr std::chrono::seconds kGateWait{60};
 constexpr const char* kWaitHint = "no write was held up; run it when the target keeps pace";
 // A statement that times out costs the connection: an answer may take this long at least.
 constexpr std::chrono::milliseconds kStatementPauseMin{250};
+constexpr int kPublishAttemptsMax = 5;
+constexpr std::chrono::milliseconds kPublishPause{100};
 
 Error stepped_back(std::string native, std::string hint) {
   Error error;
@@ -116,7 +118,7 @@ class CutoverDriver {
   Status pump_until(Deadline deadline, const std::function<bool()>& reached, const char* what,
                     const char* hint) {
     while (!reached()) {
-      if (move_.stop.requested()) return fail(stepped_back("stopped on request", ""));
+      CROSSFADE_TRY(wanted());
       if (deadline.expired()) {
         return fail(stepped_back(
             fmt::format("{} took longer than allowed ({} changes behind)", what, behind()), hint));
@@ -131,6 +133,15 @@ class CutoverDriver {
     return ok();
   }
 
+  // What nobody waits for any more is not done behind their back.
+  [[nodiscard]] Status wanted() const {
+    if (move_.stop.requested()) return fail(stepped_back("stopped on request", ""));
+    if (options_.withdrawn && *options_.withdrawn) {
+      return fail(stepped_back("whoever asked for the cutover is gone", "ask again"));
+    }
+    return ok();
+  }
+
   [[nodiscard]] int64_t behind() const {
     return follower_.captured().value - follower_.applied().value;
   }
@@ -141,6 +152,12 @@ class CutoverDriver {
           stepped_back("there is no way back after this cutover yet: what is written to "
                        "PostgreSQL afterwards would not reach SQLite again",
                        "if that is understood, say so with --no-rollback"));
+    }
+    if (move_.target.connection().safe_name().size() > kRouteUrlBytesMax) {
+      return fail(stepped_back(
+          fmt::format("the target's address is longer than the {} bytes of the route file",
+                      kRouteUrlBytesMax),
+          "leave out of it what the environment or a service file can say"));
     }
     CROSSFADE_TRY(none_in_quarantine());
     if (!all_live(move_) || !verified_.equal() || follower_.dirty().overflowed()) {
@@ -251,7 +268,7 @@ class CutoverDriver {
     if (pause_end_.expired()) {
       return fail(stepped_back("the preparations took longer than allowed", "raise --max-pause"));
     }
-    return ok();
+    return wanted();
   }
 
   Status raise_fence() {
@@ -269,11 +286,25 @@ class CutoverDriver {
     return ok();
   }
 
+  // Until COMMIT is sent it is certain that nothing moved, so the pause ends in time; from then on
+  // only the answer says what did.
   CutoverEvent flip() {
-    move_.target.connection().set_statement_timeout(limits::kStatementTimeout);
-    move_.target.connection().ignore_stop(true);
-    auto flipped = move_.target.flip_route(move_.token, report_.epoch, Primary::kPostgres);
-    move_.target.connection().ignore_stop(false);
+    postgres::Connection& connection = move_.target.connection();
+    connection.ignore_stop(true);
+    connection.set_statement_timeout(std::max(pause_end_.remaining(), kStatementPauseMin));
+    auto flipped = move_.target.begin_flip(move_.token, report_.epoch, Primary::kPostgres);
+    connection.set_statement_timeout(limits::kStatementTimeout);
+    fault_point("cutover.flip.before_commit");
+    if (flipped && pause_end_.expired()) {
+      connection.rollback();
+      flipped = fail(stepped_back("the flip took longer than allowed", "raise --max-pause"));
+    }
+    if (!flipped) {
+      connection.ignore_stop(false);
+      return event(std::move(flipped));
+    }
+    flipped = connection.commit();
+    connection.ignore_stop(false);
     fault_point("cutover.flip.after_commit");
     if (flipped) {
       note_flipped();
@@ -291,8 +322,10 @@ class CutoverDriver {
   // The lease is asked for before the row is read: only when the old session is gone is its
   // transaction decided.
   CutoverEvent ask_route() {
+    (void)move_.revive_target();  // it is seen below whether it answers
     postgres::ConnectOptions connect;
     connect.params = move_.params;
+    connect.connect_timeout = limits::kConnectTimeout;
     auto store = TargetStore::open(std::move(connect));
     if (store) {
       if (auto lease = store.value().resume_lease(move_.token, move_.stop); lease) {
@@ -309,6 +342,7 @@ class CutoverDriver {
     failure_ = stepped_back("whether the target flipped is not known",
                             "when the target can be reached again, run any crossfade command: it "
                             "completes the cutover or takes the fence away");
+    failure_->code = ErrorCode::kInterrupted;
     move_.stop.wait_until(Deadline::after(std::chrono::seconds(1)));
     return CutoverEvent::kFailed;
   }
@@ -326,7 +360,19 @@ class CutoverDriver {
 
   Status publish() {
     const Route route{report_.primary, report_.epoch, move_.target.connection().safe_name()};
-    return write_route_file(move_.state.route(), route);
+    auto written = write_route_file(move_.state.route(), route);
+    for (int i = 1; !written && i < kPublishAttemptsMax; ++i) {
+      std::this_thread::sleep_for(kPublishPause);
+      written = write_route_file(move_.state.route(), route);
+    }
+    if (!written) {
+      report_.route_file_error = describe(written.error());
+      log::error(
+          fmt::format("PostgreSQL is primary, but clients that follow the route file are not "
+                      "told: {}. Any crossfade command writes it again",
+                      report_.route_file_error));
+    }
+    return ok();
   }
 
   Status step_back() {
@@ -357,12 +403,14 @@ class CutoverDriver {
 }  // namespace
 
 nlohmann::json to_json(const CutoverReport& r) {
-  return {{"primary", to_string(r.primary)},
-          {"epoch", r.epoch.value},
-          {"write_pause_ms", static_cast<double>(r.write_pause.count()) / 1000.0},
-          {"verified_rows", r.verified_rows},
-          {"drained_lsn", r.drained_lsn.value},
-          {"dry_run", r.dry_run}};
+  nlohmann::json out = {{"primary", to_string(r.primary)},
+                        {"epoch", r.epoch.value},
+                        {"write_pause_ms", static_cast<double>(r.write_pause.count()) / 1000.0},
+                        {"verified_rows", r.verified_rows},
+                        {"drained_lsn", r.drained_lsn.value},
+                        {"dry_run", r.dry_run}};
+  if (!r.route_file_error.empty()) out["route_file_error"] = r.route_file_error;
+  return out;
 }
 
 Result<CutoverReport> cut_over(Move& move, Follower& follower, const VerifyReport& verified,

@@ -1,8 +1,11 @@
 // Carries a cutover out: performs what CutoverMachine says and tells it what came of it.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "engine/core/limits.h"
 #include "engine/core/result.h"
@@ -15,6 +18,8 @@ struct CutoverOptions {
   bool dry_run = false;
   bool no_rollback = false;
   std::chrono::milliseconds max_pause = limits::kMaxPauseDefault;
+  // Whoever asked is gone: it steps back unless the source is fenced already. Null: cannot happen.
+  std::shared_ptr<const std::atomic<bool>> withdrawn;
 };
 
 struct CutoverReport {
@@ -24,6 +29,7 @@ struct CutoverReport {
   int64_t verified_rows = 0;
   Lsn drained_lsn;
   bool dry_run = false;
+  std::string route_file_error;  // why clients that follow the file were not told; else empty
 };
 
 [[nodiscard]] nlohmann::json to_json(const CutoverReport& report);

@@ -50,6 +50,29 @@ Error not_begun(const std::string& path) {
   return error;
 }
 
+Error nothing_there(const std::string& path, const std::string& target) {
+  Error error = not_begun(path);
+  error.native = fmt::format("{} holds nothing of this database's move", target);
+  error.hint = "give the target that `crossfade run` was given, or none: it is remembered";
+  return error;
+}
+
+Error other_target_decides(const std::string& path, const std::string& target) {
+  Error error;
+  error.code = ErrorCode::kBlocked;
+  error.remedy = Remedy::kDecide;
+  error.op = "source.open";
+  error.object = path;
+  error.native = fmt::format(
+      "SQLite refuses writes since a cutover, and {} does not know of that cutover: it is another "
+      "target, or an older copy of it. Nothing was changed",
+      target);
+  error.hint =
+      "give the target of the cutover with --target; `crossfade route` says which it is. If "
+      "PostgreSQL's data is to be given up, `crossfade finish` opens the file again";
+  return error;
+}
+
 }  // namespace
 
 void Move::set_phase(const std::string& phase) {
@@ -96,6 +119,7 @@ Status Engine::open() {
   CROSSFADE_TRY(auto params, resolve_target());
   params_.emplace(std::move(params));
   CROSSFADE_TRY(connect());
+  CROSSFADE_TRY(check_whose_target());
   if (options_.rules) {
     CROSSFADE_TRY(state_->remember_rules(options_.rules->source));
   }
@@ -124,6 +148,29 @@ Status Engine::connect() {
   if (token_) {
     CROSSFADE_TRY(target_->resume_lease(*token_, stop_));
   }
+  return ok();
+}
+
+// Before anything is written, or remembered: another move's target is not for this one, and a fence
+// is taken down on the word of the target it was raised for only.
+Status Engine::check_whose_target() {
+  CROSSFADE_TRY(const auto identity, capture::read_identity(source_->connection()));
+  CROSSFADE_TRY(const bool present, target_->exists());
+  if (present && identity) {
+    CROSSFADE_TRY(const auto progress, target_->progress());
+    if (progress.source_id != identity->source_id) return fail(target_->of_another());
+  }
+  if (!present && options_.must_have_begun) {
+    return fail(nothing_there(source_->path(), params_->safe()));
+  }
+  CROSSFADE_TRY(const bool fenced, capture::fence_is_up(source_->connection()));
+  if (!fenced) return ok();
+  if (!present) return fail(other_target_decides(source_->path(), params_->safe()));
+  CROSSFADE_TRY(const auto route, target_->route());
+  if (route.primary == Primary::kPostgres) return ok();
+  CROSSFADE_TRY(const auto noted, read_route_file(state_->route()));
+  if (noted.primary == Primary::kPostgres || noted.epoch > route.epoch)
+    return fail(other_target_decides(source_->path(), params_->safe()));
   return ok();
 }
 
@@ -193,6 +240,7 @@ Status Engine::take_lease_and_recover() {
 Status Engine::recover_route(Move& move, const Route& route) {
   CROSSFADE_TRY(const bool fenced, capture::fence_is_up(move.source.connection()));
   Route copy = route;
+  route_known_ = true;
   if (route.primary == Primary::kPostgres) {
     copy.url = params_->safe();
     cut_over_ = true;
@@ -242,11 +290,18 @@ Status Engine::run(bool until_idle) {
   return status;
 }
 
+// Until the route row was read, the file is all that is known of it.
+bool Engine::may_be_primary() const {
+  if (cut_over_ || route_known_) return cut_over_;
+  const auto noted = read_route_file(state_->route());
+  return !noted || noted.value().primary == Primary::kPostgres;
+}
+
 // The cluster serves nobody once the engine ends, unless it is the primary. Whoever told the engine
 // to stop is not kept waiting for the server's last checkpoint.
 void Engine::close_cluster() {
   target_.reset();
-  if (!cluster_ || cut_over_) return;
+  if (!cluster_ || may_be_primary()) return;
   const std::chrono::milliseconds patience =
       stop_.requested() ? limits::kClusterStopPatience : postgres::EmbeddedCluster::kStopPatience;
   if (auto stopped = cluster_->stop(patience); !stopped) log::warn(describe(stopped.error()));
@@ -275,7 +330,12 @@ Status Engine::session(bool until_idle, Next* next) {
             {},
             std::move(prepared_),
             std::move(to_rebuild_),
-            std::move(plain_columns_)};
+            std::move(plain_columns_),
+            [this]() -> Status {
+              if (!cluster_) return ok();
+              CROSSFADE_TRY(*params_, resolve_target());
+              return ok();
+            }};
   CROSSFADE_TRY(const auto route, target_->route());
   CROSSFADE_TRY(recover_route(move, route));
   if (cut_over_) {

@@ -67,7 +67,9 @@ class Engine {
   Status open();
   Result<postgres::ConnectionParams> resolve_target();
   Status connect();
+  Status check_whose_target();
   Status check_source_identity();
+  [[nodiscard]] bool may_be_primary() const;
   Status take_lease_and_recover();
   Status recover_route(Move& move, const Route& route);
   Status session(bool until_idle, Next* next);
@@ -101,6 +103,7 @@ class Engine {
   Deadline::Clock::time_point next_digest_{};
   std::string remembered_digest_;
   bool cut_over_ = false;
+  bool route_known_ = false;  // the row on the target was read
   std::mutex mutex_;
   std::deque<Task> tasks_;  // guarded by mutex_; the first is the one worked on
 };

@@ -1,9 +1,11 @@
 // What the engine does when asked: verification, cutover, waiting for a position.
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "engine/core/limits.h"
+#include "engine/observe/log.h"
 #include "engine/run/engine.h"
 #include "engine/run/live_tables.h"
 
@@ -72,6 +74,12 @@ void Engine::answer_all(const Error& error) {
 // Works on the first task: a verification round, and for a cutover what follows it.
 Status Engine::serve(Move& move, Follower& follower, bool* ended) {
   const auto task = current_task();
+  if (task && task->cutover.withdrawn && *task->cutover.withdrawn) {
+    log::warn("whoever asked for a cutover is gone: it is not done");
+    audit_->record("cutover_withdrawn", nlohmann::json::object());
+    answer({});
+    return ok();
+  }
   if (task && task->kind == TaskKind::kSettle) {
     if (follower.applied() >= task->settle_at) answer({});
     return ok();
@@ -117,8 +125,10 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
   }
   auto done = cut_over(move, follower, report, task->cutover);
   if (!done) {
-    audit_->record("cutover_stepped_back", {{"cause", done.error().native}});
-    if (!task->cutover.dry_run) move.set_phase("following");
+    const bool in_doubt = done.error().code == ErrorCode::kInterrupted;
+    audit_->record(in_doubt ? "cutover_in_doubt" : "cutover_stepped_back",
+                   {{"cause", done.error().native}});
+    if (!task->cutover.dry_run && !in_doubt) move.set_phase("following");
     answer(to_result(done.error()));
     return ok();
   }
@@ -129,7 +139,12 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
           ? fmt::format("dry run: the cutover would succeed; writers waited {:.1f} ms\n",
                         static_cast<double>(cut.write_pause.count()) / 1000)
           : fmt::format("PostgreSQL is primary (epoch {}); writers waited {:.1f} ms\n",
-                        cut.epoch.value, static_cast<double>(cut.write_pause.count()) / 1000);
+                        cut.epoch.value, static_cast<double>(cut.write_pause.count()) / 1000) +
+                (cut.route_file_error.empty()
+                     ? ""
+                     : fmt::format("the route file could not be written: {}\n"
+                                   "any crossfade command writes it again\n",
+                                   cut.route_file_error));
   if (!cut.dry_run) {
     cut_over_ = true;
     *ended = true;

@@ -80,10 +80,12 @@ class Finisher {
     return write_route_file(state.route(), route);
   }
 
-  // A target that this move never named belongs to another one, unless both have the same mark.
+  // A target with another mark belongs to another move. A file without a mark is finished already,
+  // or its target was: then only a target that this move named is its own.
   Status check_whose(const StateFolder& state, SourceFile& source) {
-    if (options_.target.empty() || options_.target == state.remembered_target()) return ok();
     CROSSFADE_TRY(const auto identity, capture::read_identity(source.connection()));
+    const bool named = options_.target.empty() || options_.target == state.remembered_target();
+    if (!identity && named) return ok();
     CROSSFADE_TRY(const auto progress, target_->progress());
     if (identity && identity->source_id == progress.source_id) return ok();
     Error error;
@@ -108,12 +110,15 @@ class Finisher {
         captured.push_back({CaptureId{static_cast<int64_t>(i) + 1}, tables[i].name, "", {}});
       }
     }
+    // In one transaction: between the old fence and the new one a write would be lost.
+    CROSSFADE_TRY(auto transaction,
+                  sqlite::Transaction::begin(connection, sqlite::Begin::kImmediate));
     CROSSFADE_TRY(report_.source, capture::uninstall(connection));
     if (!tables.empty()) {
-      CROSSFADE_TRY(auto transaction,
-                    sqlite::Transaction::begin(connection, sqlite::Begin::kImmediate));
       CROSSFADE_TRY(capture::raise_fence(connection, tables, captured));
-      CROSSFADE_TRY(transaction.commit());
+    }
+    CROSSFADE_TRY(transaction.commit());
+    if (!tables.empty()) {
       report_.state.emplace_back("the fence was kept: SQLite goes on refusing writes");
     }
     if (!identity || identity->journal_mode_before == "wal") return ok();

@@ -2,6 +2,7 @@
 // that say otherwise.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -50,6 +51,9 @@ struct Move {
   // Table and column: planned with the plain type of what is stored, since a value came that was
   // not of the form all others had.
   std::set<std::pair<std::string, std::string>> plain_columns;
+
+  // Starts an embedded server again that has died; else nothing.
+  std::function<Status()> revive_target = [] { return ok(); };
 
   void set_phase(const std::string& phase);
 };

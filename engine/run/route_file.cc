@@ -26,7 +26,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the file is little-endian");
 
-constexpr size_t kUrlBytesMax = 960;
 constexpr std::array<char, 8> kMagic = {'X', 'F', 'R', 'O', 'U', 'T', 'E', '1'};
 
 // The file, byte for byte. The checksum covers everything but the magic and the sequence.
@@ -36,7 +35,7 @@ struct Record {
   uint32_t primary = 0;
   uint64_t epoch = 0;
   uint32_t url_len = 0;
-  std::array<char, kUrlBytesMax> url = {};
+  std::array<char, kRouteUrlBytesMax> url = {};
   std::array<char, 28> reserved = {};
   uint64_t checksum = 0;
 };
@@ -144,7 +143,7 @@ std::optional<Record> load(const Mapping& mapping) {
 Result<Route> decode(const std::string& path, const std::optional<Record>& record) {
   if (!record) return fail(damaged(path, "a write to the file was cut short"));
   if (record->magic != kMagic) return fail(damaged(path, "the file is not a crossfade route file"));
-  if (record->checksum != checksum_of(*record) || record->url_len > kUrlBytesMax ||
+  if (record->checksum != checksum_of(*record) || record->url_len > kRouteUrlBytesMax ||
       record->primary > static_cast<uint32_t>(Primary::kPostgres)) {
     return fail(damaged(path, "the file's checksum does not match its contents"));
   }
@@ -236,10 +235,10 @@ const char* to_string(Primary primary) {
 }
 
 Status write_route_file(const std::string& path, const Route& route) {
-  if (route.url.size() > kUrlBytesMax) {
+  if (route.url.size() > kRouteUrlBytesMax) {
     return fail(file_error("route.write", path,
                            fmt::format("the target's URL has {} bytes, over the limit of {}",
-                                       route.url.size(), kUrlBytesMax),
+                                       route.url.size(), kRouteUrlBytesMax),
                            "use a shorter URL, or a service name (pg_service.conf)"));
   }
   const Descriptor existing(::open(path.c_str(), O_RDWR | O_CLOEXEC));

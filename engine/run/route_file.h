@@ -18,10 +18,12 @@ enum class Primary : uint8_t { kNone = 0, kSqlite = 1, kPostgres = 2 };
 
 [[nodiscard]] const char* to_string(Primary primary);  // "none", "sqlite", "postgres"
 
+inline constexpr size_t kRouteUrlBytesMax = 960;
+
 struct Route {
   Primary primary = Primary::kNone;
   Epoch epoch;
-  std::string url;  // of the primary, without password; at most 960 bytes
+  std::string url;  // of the primary, without password; at most kRouteUrlBytesMax
 };
 
 // Creates the file (mode 0644) if it is absent, else changes it in place, where mapped readers see

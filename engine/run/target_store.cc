@@ -172,18 +172,20 @@ Status TargetStore::ensure(const std::string& source_id, const std::string& targ
     return ok();
   }
   CROSSFADE_TRY(const auto found, progress());
-  if (found.source_id != source_id) {
-    return fail(target_error(
-        "target.open", connection_.safe_name(), "this database is the target of another source",
-        "give another database with --target, or `crossfade finish` the other move first. If the "
-        "source file was replaced by another one, put the original back"));
-  }
+  if (found.source_id != source_id) return fail(of_another());
   if (found.target_schema != target_schema) {
     return fail(target_error("target.open", connection_.safe_name(),
                              fmt::format("this move goes to the schema {}", found.target_schema),
                              fmt::format("use --target-schema {}", found.target_schema)));
   }
   return ok();
+}
+
+Error TargetStore::of_another() const {
+  return target_error(
+      "target.open", connection_.safe_name(), "this database is the target of another source",
+      "give another database with --target, or `crossfade finish` the other move first. If the "
+      "source file was replaced by another one, put the original back");
 }
 
 Status TargetStore::check_room(const std::string& target_schema,
@@ -210,15 +212,22 @@ Status TargetStore::check_room(const std::string& target_schema,
   return ok();
 }
 
-Status TargetStore::lock_lease(StopSource& stop) {
-  const Deadline deadline = Deadline::after(limits::kLeaseWait);
+Status TargetStore::lock_lease(std::chrono::milliseconds patience, StopSource& stop) {
+  const Deadline deadline = Deadline::after(patience);
   Backoff backoff(std::chrono::milliseconds(20), std::chrono::milliseconds(250), INT32_MAX);
   while (true) {
     CROSSFADE_TRY(const auto got, connection_.exec(fmt::format("SELECT {}", kLeaseLock)));
     if (got.boolean(0, 0)) return ok();
     if (deadline.expired() || !backoff.next()) break;
     stop.wait_until(Deadline::after(backoff.pause()));
-    if (stop.requested()) break;
+    if (stop.requested()) {
+      Error error;
+      error.code = ErrorCode::kInterrupted;
+      error.op = "target.lease";
+      error.object = connection_.safe_name();
+      error.native = "stopped while waiting for the lease";
+      return fail(std::move(error));
+    }
   }
   Error error;
   error.code = ErrorCode::kFenced;
@@ -231,7 +240,7 @@ Status TargetStore::lock_lease(StopSource& stop) {
 }
 
 Result<LeaseToken> TargetStore::take_lease(const std::string& holder, StopSource& stop) {
-  CROSSFADE_TRY(lock_lease(stop));
+  CROSSFADE_TRY(lock_lease(limits::kLeaseWait, stop));
   CROSSFADE_TRY(const auto taken,
                 connection_.query("UPDATE crossfade.progress SET token=token+1,holder=$1 "
                                   "RETURNING token",
@@ -240,7 +249,11 @@ Result<LeaseToken> TargetStore::take_lease(const std::string& holder, StopSource
 }
 
 Status TargetStore::resume_lease(LeaseToken token, StopSource& stop) {
-  CROSSFADE_TRY(lock_lease(stop));
+  // Another's lease is not waited for. Without a row lock, which the dead session may hold.
+  CROSSFADE_TRY(const auto ours, connection_.exec(fmt::format(
+                                     "SELECT token={} FROM crossfade.progress", token.value)));
+  const bool wait = ours.rows() == 1 && ours.boolean(0, 0);
+  CROSSFADE_TRY(lock_lease(wait ? limits::kLeaseResumeWait : limits::kLeaseWait, stop));
   CROSSFADE_TRY(connection_.exec(fmt::format("SELECT crossfade.check_lease({})", token.value)));
   return ok();
 }
@@ -405,7 +418,7 @@ Result<Route> TargetStore::route() {
   return out;
 }
 
-Status TargetStore::flip_route(LeaseToken token, Epoch expected, Primary primary) {
+Status TargetStore::begin_flip(LeaseToken token, Epoch expected, Primary primary) {
   CROSSFADE_TRY(
       connection_.exec(fmt::format("BEGIN; SELECT crossfade.check_lease({})", token.value)));
   CROSSFADE_TRY(const auto flipped, connection_.exec(fmt::format(
@@ -418,7 +431,7 @@ Status TargetStore::flip_route(LeaseToken token, Epoch expected, Primary primary
                              fmt::format("the route is no longer at epoch {}", expected.value),
                              "look at `crossfade route`; somebody else changed it"));
   }
-  return connection_.commit();
+  return ok();
 }
 
 Result<int64_t> TargetStore::quarantined() {

@@ -71,6 +71,7 @@ class TargetStore {
   // names is there.
   Status check_room(const std::string& target_schema, const std::vector<schema::TablePlan>& plans);
 
+  [[nodiscard]] Error of_another() const;
   // Takes the lease: no other engine can commit from then on. kFenced when a live one holds it.
   Result<LeaseToken> take_lease(const std::string& holder, StopSource& stop);
   // After a reconnect: the lock anew, if the token is still ours; else kFenced.
@@ -93,9 +94,9 @@ class TargetStore {
   Status set_state(const std::string& table, TableState state);
 
   Result<Route> route();
-  // The point of no return: primary and epoch change if the lease is still ours, the epoch is the
-  // expected one and `deadline_ms` of server time have not passed since the transaction began.
-  Status flip_route(LeaseToken token, Epoch expected, Primary primary);
+  // Changes primary and epoch if the lease is still ours and the epoch is the expected one, in a
+  // transaction that it leaves open: the caller's COMMIT is the point of no return.
+  Status begin_flip(LeaseToken token, Epoch expected, Primary primary);
 
   Result<int64_t> quarantined();
   Result<std::vector<Quarantined>> quarantine_list(int64_t rows_max);
@@ -116,7 +117,7 @@ class TargetStore {
 
  private:
   explicit TargetStore(postgres::Connection connection) : connection_(std::move(connection)) {}
-  Status lock_lease(StopSource& stop);
+  Status lock_lease(std::chrono::milliseconds patience, StopSource& stop);
 
   postgres::Connection connection_;
   bool replica_role_ = false;

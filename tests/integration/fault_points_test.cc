@@ -39,6 +39,7 @@ const std::vector<std::string>& points() {
                                                    "cutover.compared",
                                                    "cutover.fence.before_commit",
                                                    "cutover.fence.after_commit",
+                                                   "cutover.flip.before_commit",
                                                    "cutover.flip.after_commit"};
   return kPoints;
 }
@@ -97,7 +98,7 @@ TEST_P(FaultPointTest, TheNextRunPutsItRight) {
   // Before the point of no return the application goes on by itself, but for the moments between
   // fence and flip (docs/cutover.md).
   const bool fenced =
-      GetParam() == "cutover.fence.after_commit" || GetParam() == "cutover.flip.after_commit";
+      GetParam() == "cutover.fence.after_commit" || GetParam().starts_with("cutover.flip.");
   const std::string refused = db.run("INSERT INTO journal VALUES(31,'after the crash')");
   EXPECT_EQ(refused, fenced ? "no such function: crossfade_moved_to_postgresql" : "");
   const bool flipped = GetParam() == "cutover.flip.after_commit";

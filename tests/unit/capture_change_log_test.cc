@@ -262,7 +262,9 @@ TEST(UninstallTest, LeavesNoTrace) {
   const std::string before = schema_text(db.source());
   db.capture();
   fence(db);
+  db.must("BEGIN IMMEDIATE");
   const auto removed = uninstall(db.source());
+  db.must("COMMIT");
   ASSERT_TRUE(removed);
   EXPECT_EQ(removed.value().size(), 6U + 5U + 6U + 3U)  // triggers of t and w, fences, tables
       << schema_text(db.source());

@@ -97,6 +97,14 @@ Status settle(Arguments* a) {
   engine.target_schema = s.target_schema.value_or("public");
   engine.quarantine = s.quarantine.value_or(false);
   engine.keep_journal_mode = s.keep_journal_mode.value_or(false);
+  if (engine.database.find("://") != std::string::npos) {
+    Error error;  // which does not repeat it: it may have a password
+    error.code = ErrorCode::kUsage;
+    error.op = "arguments";
+    error.native = "a URL stands where the SQLite file's path belongs";
+    error.hint = "crossfade VERB FILE --target URL";
+    return fail(std::move(error));
+  }
   if (s.max_pause_ms.value_or(1) <= 0) {
     Error error;
     error.code = ErrorCode::kUsage;
@@ -118,6 +126,16 @@ Status settle(Arguments* a) {
 int fail_usage(const Error& error) {
   fmt::print(stderr, "crossfade: {}\n", describe(error));
   return exit_code(error.code);
+}
+
+// The parser quotes what it does not understand, so it gets to see it without passwords.
+int say_usage(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    app.exit(e);
+  }
+  return exit_code(ErrorCode::kUsage);
 }
 
 constexpr const char* kFooter = R"(
@@ -227,7 +245,9 @@ int main_of(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : exit_code(ErrorCode::kUsage);
+    if (e.get_exit_code() == 0) return app.exit(e);
+    scrub_passwords(argc, argv);
+    return say_usage(app, argc, argv);
   }
   scrub_passwords(argc, argv);
   if (auto settled = settle(&a); !settled) return fail_usage(settled.error());
