@@ -3,14 +3,20 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <optional>
 
 namespace crossfade::run {
 namespace {
+
+constexpr std::chrono::seconds kStatusPatience{10};
 
 Error control_error(const std::string& folder, std::string native) {
   Error error;
@@ -44,11 +50,20 @@ class Socket {
     return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
   }
 
-  [[nodiscard]] std::string read_all() const {
+  // A silent engine is one that was stopped (SIGSTOP) or hangs.
+  void be_patient_for(std::chrono::seconds patience) const {
+    const timeval wait{patience.count(), 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+  }
+
+  // Nothing when no answer came in time.
+  [[nodiscard]] std::optional<std::string> read_all() const {
     std::string out;
     std::array<char, 4096> buffer{};
     while (true) {
       const ssize_t size = ::read(fd_, buffer.data(), buffer.size());
+      if (size < 0 && errno == EINTR) continue;
+      if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return std::nullopt;
       if (size <= 0) return out;
       out.append(buffer.data(), static_cast<size_t>(size));
     }
@@ -79,8 +94,14 @@ Result<std::optional<TaskResult>> ask_engine(const std::string& folder,
   if (!socket.send(request.dump() + "\n")) {
     return fail(control_error(folder, "the engine went away"));
   }
-  const std::string answer = socket.read_all();
-  const auto json = nlohmann::json::parse(answer, nullptr, /*allow_exceptions=*/false);
+  // The loop that answers this does nothing else; what else is asked for takes as long as it takes.
+  if (request.value("command", "") == "status") socket.be_patient_for(kStatusPatience);
+  const auto answer = socket.read_all();
+  if (!answer) {
+    return fail(control_error(folder, fmt::format("the engine runs but has not answered in {} s",
+                                                  kStatusPatience.count())));
+  }
+  const auto json = nlohmann::json::parse(*answer, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("exit_code")) {
     return fail(control_error(folder, "the engine ended before it answered"));
   }

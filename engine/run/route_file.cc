@@ -104,6 +104,7 @@ class Mapping {
     if (ok()) ::munmap(at_, kFileBytes);
   }
   [[nodiscard]] bool ok() const { return at_ != MAP_FAILED; }
+  [[nodiscard]] bool sync() const { return ::msync(at_, kFileBytes, MS_SYNC) == 0; }
   [[nodiscard]] std::atomic_ref<uint32_t> word(size_t index) const {
     return std::atomic_ref<uint32_t>(static_cast<uint32_t*>(at_)[index]);
   }
@@ -217,6 +218,8 @@ Status change_in_place(const std::string& path, int fd, const Route& route) {
   const Mapping mapping(fd, PROT_READ | PROT_WRITE);
   if (!mapping.ok()) return fail(system_error("route.write", path, "mmap"));
   store(mapping, encode(route));
+  // Readers see it already; this is for a machine that loses its power now.
+  if (!mapping.sync()) return fail(system_error("route.write", path, "msync"));
   return ok();
 }
 

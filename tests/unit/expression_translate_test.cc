@@ -275,6 +275,16 @@ TEST(ExpressionTranslateTest, DeepAndGrowingExpressionsEnd) {
   (void)view(nested);
 }
 
+TEST(ExpressionTranslateTest, CallsWithoutArgumentsAreRefused) {
+  for (const char* name :
+       {"abs",        "coalesce", "hex",     "ifnull", "iif",    "instr", "json_array_length",
+        "json_valid", "length",   "likely",  "lower",  "ltrim",  "max",   "min",
+        "nullif",     "quote",    "replace", "round",  "substr", "trim",  "typeof",
+        "unicode",    "upper"}) {
+    EXPECT_TRUE(check(std::string(name) + "()").starts_with("refused: ")) << name;
+  }
+}
+
 TEST(ExpressionTranslateTest, AnyBytesMayBeGiven) {
   const std::string text =
       "SELECT DISTINCT a.n, max(name) FILTER (WHERE r % 2) FROM t a LEFT JOIN u USING (id) WHERE"

@@ -184,6 +184,7 @@ Outcome<Operand> Translator::null_if(const Expr& expr) {
 
 // min(a, b) and max(a, b) are NULL when any argument is, which LEAST and GREATEST ignore.
 Outcome<Operand> Translator::least_greatest(const Expr& expr) {
+  if (expr.children.empty()) return no(expr, "SQLite refuses it");
   std::vector<Operand> arguments;
   for (const ExprPtr& child : expr.children) {
     CROSSFADE_TRY(auto argument, translate(*child));
