@@ -85,6 +85,12 @@ struct ForeignKey {
   std::string target_constraint;          // its name there, for VALIDATE
 };
 
+struct Check {
+  std::string name;                       // on the target
+  std::string source_sql;                 // "CHECK (price > 0)", as written
+  std::optional<std::string> target_ddl;  // ALTER TABLE ... NOT VALID; nothing: not carried
+};
+
 struct Table {
   std::string name;
   std::string target_name;  // unquoted
@@ -98,6 +104,7 @@ struct Table {
                                        // partial ones too; expression keys cannot be listed
   std::vector<Index> indexes;
   std::vector<ForeignKey> foreign_keys;
+  std::vector<Check> checks;
   std::string create_table_ddl;  // for the target, without keys and indexes
   std::string primary_key_ddl;   // ALTER TABLE ... ADD PRIMARY KEY, or a unique index
   std::string shape;             // changes when, and only when, what is carried changes

@@ -14,6 +14,7 @@
 #include "engine/run/cutover_machine.h"
 #include "engine/run/live_tables.h"
 #include "engine/run/reconcile.h"
+#include "engine/run/target_checks.h"
 #include "engine/sqlite/transaction.h"
 #include "verify/chunk.h"
 
@@ -260,6 +261,8 @@ class CutoverDriver {
     if (!move_.target.replica_role()) {
       CROSSFADE_TRY(add_foreign_keys(move_, /*validate=*/false));
     }
+    checks_may_be_there_ = true;
+    CROSSFADE_TRY(add_checks(move_, pause_end_));
     CROSSFADE_TRY(const auto route, move_.target.route());
     report_.epoch = route.epoch;
     if (route.primary != Primary::kSqlite) {
@@ -379,11 +382,15 @@ class CutoverDriver {
     lock_.reset();
     lock_connection_.reset();
     move_.target.connection().set_statement_timeout(limits::kStatementTimeout);
-    if (!machine_.fence_may_be_up()) return ok();
-    CROSSFADE_TRY(const int64_t dropped, capture::lower_fence(move_.source.connection()));
-    log::warn(fmt::format("stepped back: SQLite accepts writes again ({} fence triggers removed)",
-                          dropped));
-    return ok();
+    if (machine_.fence_may_be_up()) {
+      CROSSFADE_TRY(const int64_t dropped, capture::lower_fence(move_.source.connection()));
+      log::warn(fmt::format("stepped back: SQLite accepts writes again ({} fence triggers removed)",
+                            dropped));
+    }
+    if (!checks_may_be_there_) return ok();
+    // Where it fails the connection is gone, and they are dropped before following goes on.
+    move_.target.connection().rollback();
+    return drop_checks(move_);
   }
 
   Move& move_;
@@ -393,6 +400,7 @@ class CutoverDriver {
   CutoverMachine machine_;
   CutoverReport report_;
   std::optional<Error> failure_;
+  bool checks_may_be_there_ = false;
   // The transaction must go before its connection.
   std::optional<sqlite::Connection> lock_connection_;
   std::optional<sqlite::Transaction> lock_;

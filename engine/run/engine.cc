@@ -13,6 +13,7 @@
 #include "engine/run/live_tables.h"
 #include "engine/run/misfit_policy.h"
 #include "engine/run/reconcile.h"
+#include "engine/run/target_checks.h"
 
 namespace crossfade::run {
 namespace {
@@ -359,6 +360,7 @@ Status Engine::session(bool until_idle, Next* next) {
 }
 
 Status Engine::follow(Move& move, bool until_idle, Next* next) {
+  CROSSFADE_TRY(drop_checks(move));  // of a cutover that did not come to its end
   CROSSFADE_TRY(const auto progress, move.target.progress());
   CROSSFADE_TRY(const auto quarantined, move.target.quarantined_tables());
   CROSSFADE_TRY(const int64_t waiting, move.target.quarantined());

@@ -165,8 +165,10 @@ Status install_and_create(Move& move, const Seen& seen, std::vector<schema::Tabl
     CROSSFADE_TRY(move.target.set_start(start));
   }
   fault_point("reconcile.before_create");
-  CROSSFADE_TRY(move.target.create_tables(created, dropped, move.options.target_schema,
+  CROSSFADE_TRY(auto refused,
+                move.target.create_tables(created, dropped, move.options.target_schema,
                                           installed.schema_version));
+  for (schema::Finding& finding : refused) move.findings.push_back(std::move(finding));
   fault_point("reconcile.after_create");
   move.schema_version = installed.schema_version;
   return ok();

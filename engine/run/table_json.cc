@@ -147,6 +147,15 @@ static void from_json(const json& j, ForeignKey& f) {
   j.at("target_constraint").get_to(f.target_constraint);
 }
 
+static void to_json(json& j, const Check& c) {
+  j = {{"name", c.name}, {"source_sql", c.source_sql}, {"target_ddl", optional_json(c.target_ddl)}};
+}
+static void from_json(const json& j, Check& c) {
+  j.at("name").get_to(c.name);
+  j.at("source_sql").get_to(c.source_sql);
+  c.target_ddl = optional_from<std::string>(j.at("target_ddl"));
+}
+
 static void to_json(json& j, const Table& t) {
   j = {{"name", t.name},
        {"target_name", t.target_name},
@@ -159,6 +168,7 @@ static void to_json(json& j, const Table& t) {
        {"unique_keys", t.unique_keys},
        {"indexes", t.indexes},
        {"foreign_keys", t.foreign_keys},
+       {"checks", t.checks},
        {"create_table_ddl", t.create_table_ddl},
        {"primary_key_ddl", t.primary_key_ddl},
        {"shape", t.shape},
@@ -178,6 +188,7 @@ static void from_json(const json& j, Table& t) {
   j.at("unique_keys").get_to(t.unique_keys);
   j.at("indexes").get_to(t.indexes);
   j.at("foreign_keys").get_to(t.foreign_keys);
+  t.checks = j.value("checks", std::vector<Check>());
   j.at("create_table_ddl").get_to(t.create_table_ddl);
   j.at("primary_key_ddl").get_to(t.primary_key_ddl);
   j.at("shape").get_to(t.shape);

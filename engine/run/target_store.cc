@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "apply/quarantine.h"
@@ -9,6 +11,7 @@
 #include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
 #include "engine/run/table_json.h"
+#include "engine/run/target_checks.h"
 
 namespace crossfade::run {
 namespace {
@@ -341,8 +344,9 @@ Result<std::vector<TargetTable>> TargetStore::tables() {
 
 namespace {
 
-Status insert_table(postgres::Connection& connection, const TargetTable& entry) {
-  const std::string plan = table_to_json(*entry.table);
+Status insert_table(postgres::Connection& connection, const TargetTable& entry,
+                    const Table& table) {
+  const std::string plan = table_to_json(table);
   const std::string id = fmt::format("{}", entry.capture_id.value);
   const std::string base = fmt::format("{}", entry.base_lsn.value);
   const std::string total = fmt::format("{}", entry.rows_total);
@@ -372,9 +376,10 @@ Status drop_if_ours(postgres::Connection& connection, const std::string& target_
 
 }  // namespace
 
-Status TargetStore::create_tables(const std::vector<TargetTable>& created,
-                                  const std::vector<TargetTable>& dropped,
-                                  const std::string& target_schema, int64_t schema_version) {
+Result<std::vector<schema::Finding>> TargetStore::create_tables(
+    const std::vector<TargetTable>& created, const std::vector<TargetTable>& dropped,
+    const std::string& target_schema, int64_t schema_version) {
+  std::vector<schema::Finding> refused;
   CROSSFADE_TRY(connection_.exec("BEGIN"));
   CROSSFADE_TRY(connection_.exec(kFindVectorType));
   for (const TargetTable& entry : dropped) {
@@ -392,10 +397,14 @@ Status TargetStore::create_tables(const std::vector<TargetTable>& created,
       return fail(name_taken(name));
     }
     CROSSFADE_TRY(connection_.exec(entry.table->create_table_ddl));
-    CROSSFADE_TRY(insert_table(connection_, entry));
+    Table table = *entry.table;
+    CROSSFADE_TRY(auto findings, try_checks(connection_, &table));
+    std::move(findings.begin(), findings.end(), std::back_inserter(refused));
+    CROSSFADE_TRY(insert_table(connection_, entry, table));
   }
   CROSSFADE_TRY(set_schema_version(schema_version));
-  return connection_.commit();
+  CROSSFADE_TRY(connection_.commit());
+  return refused;
 }
 
 Status TargetStore::set_state(const std::string& table, TableState state) {

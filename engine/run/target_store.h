@@ -87,10 +87,12 @@ class TargetStore {
 
   Result<std::vector<TargetTable>> tables();
   // Creates (or creates anew) the target tables and their rows here, and removes `dropped`, in one
-  // transaction. A table that is there but not ours is an error, named.
-  Status create_tables(const std::vector<TargetTable>& created,
-                       const std::vector<TargetTable>& dropped, const std::string& target_schema,
-                       int64_t schema_version);
+  // transaction. A table that is there but not ours is an error, named. Returns what the target
+  // refused and the tables go without.
+  Result<std::vector<schema::Finding>> create_tables(const std::vector<TargetTable>& created,
+                                                     const std::vector<TargetTable>& dropped,
+                                                     const std::string& target_schema,
+                                                     int64_t schema_version);
   Status set_state(const std::string& table, TableState state);
 
   Result<Route> route();

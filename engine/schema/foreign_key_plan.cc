@@ -8,6 +8,7 @@
 
 #include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
+#include "engine/schema/index_ddl.h"
 #include "engine/schema/sample.h"
 #include "engine/schema/table_ddl.h"
 #include "engine/schema/utf8.h"
@@ -45,7 +46,7 @@ bool same_set(std::vector<size_t> a, std::vector<size_t> b) {
 bool unique_on_target(const Table& table, const std::vector<size_t>& columns) {
   if (same_set(table.key, columns)) return true;
   return std::any_of(table.indexes.begin(), table.indexes.end(), [&](const Index& index) {
-    if (!index.unique || !index.target_ddl) return false;
+    if (!index.unique || !index.target_ddl || !is_plain_on_target(table, index)) return false;
     std::vector<size_t> indexed;
     for (const Index::Part& part : index.parts) indexed.push_back(part.column);
     return same_set(indexed, columns);

@@ -6,10 +6,12 @@
 #include <utility>
 
 #include "engine/core/limits.h"
+#include "engine/schema/check_plan.h"
 #include "engine/schema/data_findings.h"
 #include "engine/schema/default_value.h"
 #include "engine/schema/evidence_findings.h"
 #include "engine/schema/evidence_references.h"
+#include "engine/schema/expression_scope.h"
 #include "engine/schema/foreign_key_plan.h"
 #include "engine/schema/rules_plan.h"
 #include "engine/schema/scan.h"
@@ -89,7 +91,10 @@ class Planner {
     set_misfit_policies(options_.rules, &table);
     find_in_rules(options_.rules, table, evidence, first, findings);
     find_uncarried(catalog_, table, findings);
-    write_ddl(evidence, names_.at(table.name), options_.target_schema, &table, findings);
+    const TableNames& names = names_.at(table.name);
+    plan_checks(options_.rules, names, options_.target_schema, &table, findings);
+    write_ddl(evidence, names, kept_back_columns(options_.rules, table), options_.target_schema,
+              &table, findings);
     plan.rows = evidence.rows;
     table.rows_estimate = evidence.rows;
     for (const ColumnEvidence& column : evidence.columns) plan.storage.push_back(column.storage);
@@ -170,6 +175,11 @@ void assemble_ddl(Plan* plan) {
   for (const TablePlan& each : plan->tables) {
     for (const ForeignKey& key : each.table.foreign_keys) {
       if (key.target_ddl) plan->ddl.push_back(*key.target_ddl);
+    }
+  }
+  for (const TablePlan& each : plan->tables) {
+    for (const Check& check : each.table.checks) {
+      if (check.target_ddl) plan->ddl.push_back(*check.target_ddl);
     }
   }
 }

@@ -2,17 +2,14 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
+#include <utility>
 
 #include "engine/postgres/quote.h"
+#include "engine/schema/index_ddl.h"
 #include "engine/schema/utf8.h"
 
 namespace crossfade::schema {
 namespace {
-
-bool holds_text(const ColumnType& type) {
-  return type.base == TargetType::kText || type.base == TargetType::kVariant;
-}
 
 // The rowid gets a sequence, so that the target can number new rows once it is the primary.
 bool is_numbered(const Table& table, size_t column) {
@@ -54,49 +51,6 @@ std::string primary_key(const Table& table, const TableNames& names,
                      postgres::quote(names.primary_key), column_list(columns));
 }
 
-std::string create_index(const Table& table, const Index& index, const std::string& name,
-                         const std::string& target_schema) {
-  std::string parts;
-  for (const Index::Part& part : index.parts) {
-    parts += (parts.empty() ? "" : ", ") + postgres::quote(table.columns[part.column].target_name);
-    if (part.descending) parts += " DESC";
-  }
-  return fmt::format("CREATE {}INDEX {} ON {} ({})", index.unique ? "UNIQUE " : "",
-                     postgres::quote(name), postgres::quote(target_schema, table.target_name),
-                     parts);
-}
-
-// Why an index cannot be carried as it is; empty when it can.
-std::string obstacle(const Table& table, const Index& index, const TableEvidence& evidence) {
-  if (index.expression) return "it indexes an expression";
-  if (index.partial) return "it is partial";
-  if (index.parts.empty()) return "it has no columns";
-  size_t bytes = 0;
-  for (const Index::Part& part : index.parts) {
-    const Column& column = table.columns[part.column];
-    if (part.collation != "BINARY" && holds_text(column.type)) {
-      return fmt::format("{} is indexed under the collation {}", printable(column.name),
-                         printable(part.collation));
-    }
-    if (column.type.base == TargetType::kJson) {
-      return fmt::format("{} is json, which has neither equality nor order",
-                         printable(column.name));
-    }
-    const ColumnEvidence& values = evidence.columns[part.column];
-    bytes += std::max(values.text_bytes_max, values.blob_bytes_max);
-  }
-  if (bytes > kKeyBytesMax) {
-    return fmt::format(
-        "its columns hold values of up to {} bytes together, and a PostgreSQL btree"
-        " entry holds {}",
-        bytes, kKeyBytesMax);
-  }
-  if (index.parts.size() > kIndexColumnsMax) {
-    return fmt::format("it has more than the {} columns PostgreSQL allows", kIndexColumnsMax);
-  }
-  return {};
-}
-
 Finding index_finding(const Table& table, const Index& index, const std::string& why) {
   Finding finding;
   finding.severity = Severity::kWarning;
@@ -128,18 +82,21 @@ std::string column_list(const std::vector<std::string>& names) {
 }
 
 void write_ddl(const TableEvidence& evidence, const TableNames& names,
-               const std::string& target_schema, Table* table, std::vector<Finding>* findings) {
+               const std::vector<std::string>& kept_back, const std::string& target_schema,
+               Table* table, std::vector<Finding>* findings) {
   table->create_table_ddl = create_table(*table, names, target_schema);
   table->primary_key_ddl = primary_key(*table, names, target_schema);
   for (size_t i = 0; i < table->indexes.size(); ++i) {
     Index& index = table->indexes[i];
     // The declared key is the target's primary key, unless NULLs made it a plain unique index.
     if (index.primary && table->identity == Identity::kPrimaryKey) continue;
-    if (const std::string why = obstacle(*table, index, evidence); !why.empty()) {
-      findings->push_back(index_finding(*table, index, why));
-      continue;
+    IndexDdl made =
+        make_index_ddl(*table, index, evidence, kept_back, names.indexes[i], target_schema);
+    if (made.obstacle.empty()) {
+      index.target_ddl = std::move(made.sql);
+    } else {
+      findings->push_back(index_finding(*table, index, made.obstacle));
     }
-    index.target_ddl = create_index(*table, index, names.indexes[i], target_schema);
   }
 }
 

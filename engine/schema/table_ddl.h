@@ -13,9 +13,10 @@
 namespace crossfade::schema {
 
 // Fills create_table_ddl, primary_key_ddl and the indexes' target_ddl; an index that is not carried
-// is a finding.
+// is a finding. `kept_back`: columns whose values the target does not hold as they are.
 void write_ddl(const TableEvidence& evidence, const TableNames& names,
-               const std::string& target_schema, Table* table, std::vector<Finding>* findings);
+               const std::vector<std::string>& kept_back, const std::string& target_schema,
+               Table* table, std::vector<Finding>* findings);
 
 // Columns in parentheses: ("a", "b").
 [[nodiscard]] std::string column_list(const std::vector<std::string>& names);

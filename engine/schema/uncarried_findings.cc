@@ -81,12 +81,6 @@ void find_in_names(const Table& table, std::vector<Finding>* findings) {
 
 void find_in_clauses(const Table& table, std::vector<Finding>* findings) {
   const CreateTableClauses clauses = parse_clauses(table.source_sql);
-  for (const Clause& clause : clauses.checks) {
-    findings->push_back(make(Severity::kWarning, "check_not_carried", table.name, clause.column,
-                             "not carried: " + printable(clause.text),
-                             "add it to the target's table by hand after testing it on the data;"
-                             " SQLite never checked old rows"));
-  }
   for (const Clause& clause : clauses.conflicts) {
     findings->push_back(make(Severity::kWarning, "conflict_clause_not_carried", table.name,
                              clause.column, "not carried: " + printable(clause.text),

@@ -156,16 +156,16 @@ TEST_F(PlanTest, BlocksWithoutAnyKeyOrPlace) {
 // Promise: whatever is not carried is named, with its original text.
 TEST_F(PlanTest, NothingIsLeftOutSilently) {
   exec(
-      "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE CHECK (length(a) < 9),"
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE CHECK (a + 0 < 9),"
       "  b INTEGER DEFAULT (random()), c AS (b + 1), d NOT NULL ON CONFLICT IGNORE);"
-      "CREATE INDEX partial ON t(b) WHERE b > 5; CREATE UNIQUE INDEX expr ON t(b + 1);"
-      "CREATE INDEX folded ON t(a); CREATE INDEX kept ON t(b);"
+      "CREATE INDEX partial ON t(b) WHERE a + 0 = 5; CREATE UNIQUE INDEX expr ON t(b + 1);"
+      "CREATE INDEX folded ON t(a COLLATE NOCASE, d + 1); CREATE INDEX kept ON t(b);"
       "CREATE VIEW v AS SELECT a FROM t; CREATE VIRTUAL TABLE f USING fts5(x);"
       "CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 42; END;"
       "CREATE TRIGGER _crossfade_g AFTER INSERT ON t BEGIN SELECT 43; END");
   const Plan made = plan();
   EXPECT_FALSE(made.blocked());
-  EXPECT_TRUE(contains(finding(made, "check_not_carried").message, "CHECK (length(a) < 9)"));
+  EXPECT_TRUE(contains(finding(made, "check_not_carried").message, "CHECK (a + 0 < 9)"));
   EXPECT_TRUE(contains(finding(made, "default_not_carried").message, "random()"));
   EXPECT_TRUE(contains(finding(made, "generated_as_plain").message, "AS (b + 1)"));
   EXPECT_TRUE(contains(finding(made, "conflict_clause_not_carried").message, "ON CONFLICT IGNORE"));

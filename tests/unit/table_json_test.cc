@@ -58,6 +58,12 @@ void expect_same(const ForeignKey& a, const ForeignKey& b) {
   EXPECT_EQ(a.target_constraint, b.target_constraint);
 }
 
+void expect_same(const Check& a, const Check& b) {
+  EXPECT_EQ(a.name, b.name);
+  EXPECT_EQ(a.source_sql, b.source_sql);
+  EXPECT_EQ(a.target_ddl, b.target_ddl);
+}
+
 template <typename T>
 void expect_all_same(const std::vector<T>& a, const std::vector<T>& b) {
   ASSERT_EQ(a.size(), b.size());
@@ -81,6 +87,7 @@ void expect_same(const Table& a, const Table& b) {
   expect_all_same(a.unique_keys, b.unique_keys);
   expect_all_same(a.indexes, b.indexes);
   expect_all_same(a.foreign_keys, b.foreign_keys);
+  expect_all_same(a.checks, b.checks);
 }
 
 using TableJsonTest = schema::SchemaTest;
@@ -92,7 +99,7 @@ TEST_F(TableJsonTest, PlannedTablesComeBackWhole) {
     CREATE TABLE "a ""b"" é"("k 1" TEXT COLLATE NOCASE, n INT NOT NULL DEFAULT 5, r REAL,
       p INT REFERENCES parent(id) ON DELETE CASCADE ON UPDATE SET NULL, g AS (n+1) STORED UNIQUE,
       PRIMARY KEY("k 1", n DESC)) WITHOUT ROWID;
-    CREATE TABLE keyless(a, b BLOB, d DECIMAL(10,2));
+    CREATE TABLE keyless(a, b BLOB, d DECIMAL(10,2), CHECK (d > 0), CHECK (length(a) > 0));
     CREATE INDEX plain ON keyless(a DESC, b); CREATE UNIQUE INDEX part ON keyless(a) WHERE b > 1;
     CREATE UNIQUE INDEX expr ON keyless(lower(a));
     CREATE TABLE nullable(k TEXT PRIMARY KEY);
@@ -104,6 +111,7 @@ TEST_F(TableJsonTest, PlannedTablesComeBackWhole) {
     const auto read = table_from_json(table_to_json(planned.table));
     ASSERT_TRUE(read) << describe(read.error());
     expect_same(planned.table, read.value());
+    EXPECT_EQ(read.value().checks.size(), planned.table.name == "keyless" ? 2U : 0U);
     const auto before = capture::capture_triggers(planned.table, CaptureId{3});
     const auto after = capture::capture_triggers(read.value(), CaptureId{3});
     ASSERT_EQ(before.size(), after.size());

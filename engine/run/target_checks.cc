@@ -1,0 +1,178 @@
+#include "engine/run/target_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "engine/core/limits.h"
+#include "engine/observe/log.h"
+#include "engine/postgres/quote.h"
+#include "engine/schema/check_plan.h"
+
+namespace crossfade::run {
+namespace {
+
+using postgres::quote;
+
+// The statement itself is at fault, not the connection, a lock or the lease.
+bool is_refusal(const Error& error) {
+  return !error.sqlstate.empty() &&
+         (error.remedy == Remedy::kStop || error.remedy == Remedy::kQuarantine);
+}
+
+struct Place {
+  const Table* table;
+  const Check* check;
+};
+
+std::vector<Place> carried_checks(const Move& move) {
+  std::vector<Place> out;
+  for (const TargetTable& entry : move.tables) {
+    for (const Check& check : entry.table->checks) {
+      if (check.target_ddl) out.push_back({entry.table.get(), &check});
+    }
+  }
+  return out;
+}
+
+using TableAndName = std::pair<std::string, std::string>;
+
+Result<std::set<TableAndName>> checks_there(Move& move, bool validated_too) {
+  CROSSFADE_TRY(
+      const auto rows,
+      move.target.connection().query(
+          fmt::format("SELECT t.relname, c.conname FROM pg_constraint c JOIN pg_class t ON "
+                      "t.oid = c.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace "
+                      "WHERE c.contype = 'c' AND n.nspname = $1{}",
+                      validated_too ? "" : " AND NOT c.convalidated"),
+          {postgres::text_param(move.options.target_schema)}));
+  std::set<TableAndName> out;
+  for (int i = 0; i < rows.rows(); ++i) out.emplace(rows.text(i, 0), rows.text(i, 1));
+  return out;
+}
+
+// Those of ours that are there, or those that are not.
+Result<std::vector<Place>> select_checks(Move& move, bool there, bool validated_too = true) {
+  std::vector<Place> places = carried_checks(move);
+  if (places.empty()) return places;
+  CROSSFADE_TRY(const auto found, checks_there(move, validated_too));
+  std::erase_if(places, [&](const Place& place) {
+    return found.contains({place.table->target_name, place.check->name}) != there;
+  });
+  return places;
+}
+
+std::string alter(const Move& move, const Place& place, const char* what) {
+  return fmt::format("ALTER TABLE {} {} CONSTRAINT {}",
+                     quote(move.options.target_schema, place.table->target_name), what,
+                     quote(place.check->name));
+}
+
+void tell(Move& move, const Place& place, const char* event, const std::string& what,
+          const Error& error) {
+  log::warn(fmt::format("{}: {} {}: {}", place.table->name, place.check->name, what, error.native));
+  move.audit.record(
+      event,
+      {{"table", place.table->name}, {"constraint", place.check->name}, {"cause", error.native}});
+}
+
+Status add_each(Move& move, const std::vector<Place>& places, Deadline deadline) {
+  postgres::Connection& target = move.target.connection();
+  for (const Place& place : places) {
+    // Half of what is left, as a statement that times out costs the connection; 0 would be:
+    // forever.
+    const int64_t wait = std::max<int64_t>(1, deadline.remaining().count() / 2);
+    const auto done = target.exec(
+        fmt::format("SET LOCAL lock_timeout = {}; SAVEPOINT ddl; {}; RELEASE SAVEPOINT ddl", wait,
+                    *place.check->target_ddl));
+    if (done) continue;
+    if (!is_refusal(done.error())) return fail(done.error());
+    CROSSFADE_TRY(target.exec("ROLLBACK TO SAVEPOINT ddl; RELEASE SAVEPOINT ddl"));
+    tell(move, place, "check_refused", "is refused by the target, which goes without it",
+         done.error());
+  }
+  return ok();
+}
+
+Status drop_each(Move& move, const std::vector<Place>& places) {
+  for (const Place& place : places) {
+    CROSSFADE_TRY(move.target.connection().exec(alter(move, place, "DROP")));
+  }
+  return ok();
+}
+
+// BEGIN, under the lease; ends the transaction whatever `status` is.
+Status begin(Move& move) {
+  CROSSFADE_TRY(move.target.connection().exec(
+      fmt::format("BEGIN; SELECT crossfade.check_lease({})", move.token.value)));
+  return ok();
+}
+
+Status end(Move& move, Status status) {
+  if (status) return move.target.connection().commit();
+  move.target.connection().rollback();
+  return status;
+}
+
+}  // namespace
+
+Result<std::vector<schema::Finding>> try_checks(postgres::Connection& target, Table* table) {
+  std::vector<schema::Finding> findings;
+  for (Check& check : table->checks) {
+    if (!check.target_ddl) continue;
+    const auto done = target.exec(fmt::format(
+        "SAVEPOINT ddl; {}; ROLLBACK TO SAVEPOINT ddl; RELEASE SAVEPOINT ddl", *check.target_ddl));
+    if (done) continue;
+    if (!is_refusal(done.error())) return fail(done.error());
+    CROSSFADE_TRY(target.exec("ROLLBACK TO SAVEPOINT ddl; RELEASE SAVEPOINT ddl"));
+    const std::string why =
+        fmt::format("the target refuses {} ({})", *check.target_ddl, done.error().native);
+    check.target_ddl.reset();
+    findings.push_back(schema::check_finding(*table, "", check, why));
+    log::warn(fmt::format("{}: {}", table->name, findings.back().message));
+  }
+  return findings;
+}
+
+Status add_checks(Move& move, Deadline deadline) {
+  CROSSFADE_TRY(const auto missing, select_checks(move, /*there=*/false));
+  if (missing.empty()) return ok();
+  auto done = begin(move);
+  if (done) done = add_each(move, missing, deadline);
+  return end(move, std::move(done));
+}
+
+Status drop_checks(Move& move) {
+  CROSSFADE_TRY(const auto there, select_checks(move, /*there=*/true));
+  if (there.empty()) return ok();
+  auto done = begin(move);
+  if (done) done = drop_each(move, there);
+  return end(move, std::move(done));
+}
+
+Status validate_checks(Move& move) {
+  CROSSFADE_TRY(const auto open, select_checks(move, /*there=*/true, /*validated_too=*/false));
+  postgres::Connection& target = move.target.connection();
+  target.set_statement_timeout(std::chrono::hours(24));  // it reads all rows
+  Status lost = ok();
+  for (const Place& place : open) {
+    const auto done = target.exec(alter(move, place, "VALIDATE"));
+    if (done) continue;
+    if (!is_refusal(done.error())) {
+      lost = fail(done.error());
+      break;
+    }
+    tell(move, place, "check_not_valid",
+         "is not met by rows from before; it stays NOT VALID and holds for what is written",
+         done.error());
+  }
+  target.set_statement_timeout(limits::kStatementTimeout);
+  return lost;
+}
+
+}  // namespace crossfade::run
