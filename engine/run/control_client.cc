@@ -91,15 +91,18 @@ Result<std::optional<TaskResult>> ask_engine(const std::string& folder,
   const ShortFolder place(folder);
   const Socket socket;
   if (!socket.connect(place.path("control.sock"))) return std::optional<TaskResult>();
-  if (!socket.send(request.dump() + "\n")) {
-    return fail(control_error(folder, "the engine went away"));
-  }
+  // One that ends just now may have left the connection waiting: it never knew of it.
+  if (!socket.send(request.dump() + "\n")) return std::optional<TaskResult>();
   // The loop that answers this does nothing else; what else is asked for takes as long as it takes.
   if (request.value("command", "") == "status") socket.be_patient_for(kStatusPatience);
   const auto answer = socket.read_all();
   if (!answer) {
     return fail(control_error(folder, fmt::format("the engine runs but has not answered in {} s",
                                                   kStatusPatience.count())));
+  }
+  // Of a cutover that was not answered the operator is to know; all else can be asked again.
+  if (answer->empty() && request.value("command", "") != "cutover") {
+    return std::optional<TaskResult>();
   }
   const auto json = nlohmann::json::parse(*answer, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("exit_code")) {
