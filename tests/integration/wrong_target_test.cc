@@ -126,6 +126,24 @@ TEST_F(WrongTargetTest, ACutoverThatNobodyWaitsForIsNotDone) {
   EXPECT_EQ(stop_engine(), 0) << engine_->err();
 }
 
+// The row on the target has flipped: that the clients' copy cannot be written undoes nothing.
+TEST_F(WrongTargetTest, ARouteFileThatCannotBeWrittenIsSaidAndMendedLater) {
+  make_shop();
+  follow();
+  const std::string file = db_ + ".crossfade/route";
+  ASSERT_TRUE(std::filesystem::remove(file));
+  ASSERT_TRUE(std::filesystem::create_directory(file));
+  const Finished cut = crossfade({"cutover", db_, "--no-rollback", "--json"});
+  EXPECT_EQ(cut.code, 0) << cut.err;
+  const auto report = nlohmann::json::parse(cut.out, nullptr, false);
+  EXPECT_EQ(report.value("primary", ""), "postgres") << cut.out;
+  EXPECT_NE(report.value("route_file_error", ""), "") << cut.out;
+  EXPECT_EQ(stop_engine(), 0) << engine_->err();
+  ASSERT_TRUE(std::filesystem::remove(file));
+  EXPECT_EQ(crossfade({"cutover", db_, "--no-rollback"}).code, 0);
+  EXPECT_THAT(crossfade({"route", db_}).out, HasSubstr("postgres "));
+}
+
 TEST_F(WrongTargetTest, AnEmbeddedPrimaryIsNotStoppedByACommandThatFails) {
   make_shop();
   std::filesystem::permissions(dir_.path(), std::filesystem::perms(0755));
