@@ -18,6 +18,7 @@
 #include "engine/schema/default_value.h"
 #include "engine/schema/expression/split.h"
 #include "engine/schema/expression/translate.h"
+#include "engine/schema/expression_scope.h"
 #include "engine/schema/plan.h"
 #include "engine/schema/utf8.h"
 #include "engine/sqlite/connection.h"
@@ -35,24 +36,6 @@ using crossfade::testing::TestCluster;
 const std::set<std::string> kRefusedViews = {
     "northwind: Invoices",  // FirstName + ' ' + LastName adds numbers
 };
-
-Scope scope_of(const Table& table) {
-  Scope out;
-  out.table = table.name;
-  for (const Column& column : table.columns) {
-    ScopeColumn each;
-    each.name = column.name;
-    each.hidden = column.synthetic;
-    if (column.synthetic) out.rowid_column = column.name;
-    each.target_name = column.target_name;
-    each.type = column.type;
-    each.affinity = column.affinity;
-    each.collation = column.collation;
-    each.not_null = column.not_null;
-    out.columns.push_back(std::move(each));
-  }
-  return out;
-}
 
 class ExpressionSchemasTest : public ::testing::TestWithParam<std::string> {
  protected:
@@ -131,7 +114,7 @@ void ExpressionSchemasTest::load(const Table& table) {
   Relation relation;
   relation.schema = "public";
   relation.target_name = table.target_name;
-  const Scope scope = scope_of(table);
+  const Scope scope = expression_scope(table);
   relation.columns = scope.columns;
   relation.rowid_column = scope.rowid_column;
   if (table.identity != Identity::kSurrogate) {
@@ -141,7 +124,7 @@ void ExpressionSchemasTest::load(const Table& table) {
 }
 
 void ExpressionSchemasTest::check_table(const Table& table) {
-  const Scope scope = scope_of(table);
+  const Scope scope = expression_scope(table);
   auto parts = split_create_table(table.source_sql);
   ASSERT_TRUE(parts) << table.source_sql;
   const std::string target = "public." + sqlite::quote(table.target_name);
