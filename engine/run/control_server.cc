@@ -258,6 +258,18 @@ ControlServer::~ControlServer() {
   impl_->loop.stop();  // a client that takes no answer
   impl_->thread.join();
   ::unlink(impl_->socket_path.c_str());
+  // Asio gives the signals back their default, by which one that comes now would kill a process
+  // whose work is done before it has said so.
+  sigset_t ending{};
+  sigset_t before{};
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGINT);
+  sigaddset(&ending, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &ending, &before);
+  impl_.reset();
+  ::signal(SIGINT, SIG_IGN);
+  ::signal(SIGTERM, SIG_IGN);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 nlohmann::json cutover_request(const CutoverOptions& options) {

@@ -4,7 +4,8 @@
 // JSON
 // {"command":"status"|"verify"|"cutover"|"stop", ...}, answered by one line
 // {"exit_code":n,"document":{...},"text":"..."}.
-// SIGTERM and SIGINT request the stop. Threads: its own, with one Asio loop.
+// SIGTERM and SIGINT request the stop, and are ignored from its end on: the process is ending, with
+// an exit code that says how its work went. Threads: its own, with one Asio loop.
 #pragma once
 
 #include <memory>
