@@ -19,7 +19,6 @@ namespace {
 using postgres::append_be;
 
 constexpr size_t kUuidBytes = 16;
-constexpr char kJsonbVersion = 1;
 
 std::optional<int64_t> micros_of(const ValueView& value, const Codec& codec) {
   switch (value.storage) {
@@ -91,7 +90,7 @@ bool append_json(const ValueView& value, const ColumnType& type, std::string* ou
   const bool binary = type.base == TargetType::kJsonb;
   if (!(binary ? is_jsonb_spelling(value.bytes) : is_json(value.bytes))) return false;
   append_be<int32_t>(static_cast<int32_t>(value.bytes.size() + (binary ? 1 : 0)), out);
-  if (binary) out->push_back(kJsonbVersion);
+  if (binary) out->push_back(postgres::kJsonbVersion);
   *out += value.bytes;
   return true;
 }

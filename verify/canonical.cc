@@ -16,8 +16,6 @@
 namespace crossfade::verify {
 namespace {
 
-constexpr char kJsonbVersion = 1;
-
 bool append_source_variant(const ValueView& value, std::string* out) {
   switch (value.storage) {
     case StorageClass::kNull:
@@ -196,7 +194,7 @@ Status append_canonical_target(std::string_view field, bool null, const ColumnTy
       form::append_sized(form::kBytes, field, out);
       return ok();
     case TargetType::kVariant:
-      if (field.empty() || field[0] != kJsonbVersion) return not_of_type(field);
+      if (field.empty() || field[0] != postgres::kJsonbVersion) return not_of_type(field);
       append_variant(field.substr(1), out);
       return ok();
     case TargetType::kTimestamp:

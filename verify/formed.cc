@@ -18,7 +18,6 @@ namespace {
 
 constexpr int64_t kMicrosPerDay = 86'400'000'000;
 constexpr size_t kUuidBytes = 16;
-constexpr char kJsonbVersion = 1;
 constexpr std::string_view kLowerDigits = "0123456789abcdef";
 constexpr std::string_view kUpperDigits = "0123456789ABCDEF";
 
@@ -222,7 +221,7 @@ bool append_floats_field(std::string_view field, const ColumnType& type, std::st
 
 bool append_json_field(std::string_view field, TargetType type, std::string* out) {
   if (type == TargetType::kJsonb) {
-    if (field.empty() || field[0] != kJsonbVersion) return false;
+    if (field.empty() || field[0] != postgres::kJsonbVersion) return false;
     field.remove_prefix(1);
   }
   form::append_sized(form::kText, field, out);

@@ -40,6 +40,8 @@ inline constexpr size_t kSamplesMax = 10;        // keys named per table and kin
 inline constexpr std::chrono::seconds kEngineHandover{3};
 // How long an engine that was told to stop waits for its embedded server to go down.
 inline constexpr std::chrono::milliseconds kClusterStopPatience{300};
+// Between two looks at an embedded server that starts, stops, or is held by another process.
+inline constexpr std::chrono::milliseconds kClusterPollInterval{20};
 
 // Following.
 inline constexpr std::chrono::milliseconds kPollInterval{

@@ -25,6 +25,8 @@ inline constexpr Oid kNumericOid = 1700;
 inline constexpr Oid kUuidOid = 2950;
 inline constexpr Oid kJsonbOid = 3802;
 
+inline constexpr char kJsonbVersion = 1;  // the byte before a jsonb's text
+
 template <typename T>
 void append_be(T value, std::string* out) {
   auto bits = static_cast<std::make_unsigned_t<T>>(value);

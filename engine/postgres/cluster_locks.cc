@@ -11,13 +11,9 @@
 #include <thread>
 #include <utility>
 
+#include "engine/core/limits.h"
+
 namespace crossfade::postgres {
-namespace {
-
-constexpr std::chrono::milliseconds kPollInterval{20};
-
-}  // namespace
-
 Error cluster_error(const std::string& folder, std::string native, std::string hint) {
   Error error;
   error.code = ErrorCode::kTarget;
@@ -43,7 +39,7 @@ Result<FolderLock> FolderLock::take(const std::string& folder, Deadline deadline
         return fail(cluster_error(folder, "another process is starting or stopping this cluster",
                                   "wait for it to end, and run the command again"));
       }
-      std::this_thread::sleep_for(kPollInterval);
+      std::this_thread::sleep_for(limits::kClusterPollInterval);
     }
     struct stat held {};
     struct stat named {};

@@ -17,6 +17,7 @@
 
 #include "engine/core/deadline.h"
 #include "engine/core/digest.h"
+#include "engine/core/limits.h"
 #include "engine/postgres/cluster_locks.h"
 #include "engine/postgres/connection.h"
 #include "engine/postgres/quote.h"
@@ -28,7 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kStartTimeout{60};
-constexpr std::chrono::milliseconds kPollInterval{20};
 constexpr std::chrono::milliseconds kStartRetryPause{500};
 constexpr int kStartRetries = 2;
 constexpr size_t kSocketPathBytesMax = 107;  // sun_path holds 108 with its NUL
@@ -278,7 +278,7 @@ Status wait_until_ready(const Place& place, Deadline deadline) {
     auto connection = connect(place, "postgres");
     if (connection) return ok();
     if (deadline.expired() || running_pid(place) == 0) return fail(std::move(connection).error());
-    std::this_thread::sleep_for(kPollInterval);
+    std::this_thread::sleep_for(limits::kClusterPollInterval);
   }
 }
 
@@ -361,7 +361,7 @@ Result<bool> stop_server(const Place& place, Deadline deadline) {
   }
   while (running_pid(place) == pid) {
     if (deadline.expired()) return false;
-    std::this_thread::sleep_for(kPollInterval);
+    std::this_thread::sleep_for(limits::kClusterPollInterval);
   }
   return true;
 }

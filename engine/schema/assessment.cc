@@ -17,7 +17,7 @@ constexpr double kStartSeconds = 1.0;  // connecting, the schema, the first posi
 constexpr int64_t kRowOverheadBytes = 36;
 constexpr int64_t kIndexEntryOverheadBytes = 8;
 // A page is filled to about 90 %, by indexes as well as by tables whose rows do not divide it.
-constexpr double kPageFill = 0.9;
+constexpr double kTargetPageFill = 0.9;
 
 }  // namespace
 
@@ -86,7 +86,7 @@ CopyEstimate estimate_copy(const Plan& plan, const Sizes& sizes, double scan_sec
     bytes += static_cast<double>(sizes.tables[i].table_bytes + table.rows * kRowOverheadBytes +
                                  sizes.tables[i].index_bytes +
                                  table.rows * indexes * kIndexEntryOverheadBytes) /
-             kPageFill;
+             kTargetPageFill;
   }
   const auto data = static_cast<int64_t>(bytes);
   out.target_bytes = data + std::min(data, max_wal_bytes);
@@ -94,7 +94,7 @@ CopyEstimate estimate_copy(const Plan& plan, const Sizes& sizes, double scan_sec
       "an estimate: what the tables and indexes hold now, PostgreSQL's {} bytes more per row, "
       "pages "
       "{:.0f} % full, and as much again for its write-ahead log, up to max_wal_size",
-      kRowOverheadBytes, kPageFill * 100);
+      kRowOverheadBytes, kTargetPageFill * 100);
   return out;
 }
 

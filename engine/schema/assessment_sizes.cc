@@ -16,7 +16,7 @@ namespace {
 // Estimates rest on this many rows from each end of a table, or on what these bytes hold.
 constexpr int64_t kSampleRows = 100;
 constexpr size_t kSampleBytesMax = size_t{4} * limits::kMiB;
-constexpr double kPageFill = 0.85;         // of SQLite's pages, as rows come and go
+constexpr double kSourcePageFill = 0.85;   // of SQLite's pages, as rows come and go
 constexpr int64_t kCellOverheadBytes = 8;  // cell pointer, lengths, rowid
 
 struct Estimate {
@@ -165,7 +165,8 @@ class SizeReader {
   }
 
   [[nodiscard]] int64_t pages(double bytes, int64_t rows) const {
-    const double filled = (bytes + static_cast<double>(rows * kCellOverheadBytes)) / kPageFill;
+    const double filled =
+        (bytes + static_cast<double>(rows * kCellOverheadBytes)) / kSourcePageFill;
     const auto page = static_cast<double>(facts_.page_bytes);
     return (static_cast<int64_t>(filled / page) + 1) * facts_.page_bytes;
   }

@@ -5,18 +5,12 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/schema/find_column.h"
 #include "engine/schema/type_choice.h"
 #include "engine/schema/utf8.h"
 
 namespace crossfade::schema {
 namespace {
-
-std::optional<size_t> find_column(const Table& table, const std::string& name) {
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    if (!table.columns[i].synthetic && same_name(table.columns[i].name, name)) return i;
-  }
-  return std::nullopt;
-}
 
 // The columns that `key` refers to; empty when they do not exist.
 std::vector<size_t> parent_columns(const Table& parent, const ForeignKey& key) {

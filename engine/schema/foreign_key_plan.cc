@@ -8,6 +8,7 @@
 
 #include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
+#include "engine/schema/find_column.h"
 #include "engine/schema/index_ddl.h"
 #include "engine/schema/sample.h"
 #include "engine/schema/table_ddl.h"
@@ -17,13 +18,6 @@
 
 namespace crossfade::schema {
 namespace {
-
-std::optional<size_t> find_column(const Table& table, const std::string& name) {
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    if (!table.columns[i].synthetic && same_name(table.columns[i].name, name)) return i;
-  }
-  return std::nullopt;
-}
 
 // The columns a foreign key without a parent column list refers to.
 std::vector<size_t> declared_key(const Table& table) {

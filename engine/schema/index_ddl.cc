@@ -9,6 +9,7 @@
 #include "engine/postgres/quote.h"
 #include "engine/schema/expression/split.h"
 #include "engine/schema/expression_scope.h"
+#include "engine/schema/find_column.h"
 #include "engine/schema/sql_lexer.h"
 #include "engine/schema/utf8.h"
 #include "engine/sqlite/connection.h"
@@ -24,13 +25,6 @@ using expression::Use;
 bool is_collated(const Table& table, const Index::Part& part) {
   const TargetType base = table.columns[part.column].type.base;
   return part.collation != "BINARY" && (base == TargetType::kText || base == TargetType::kVariant);
-}
-
-std::optional<size_t> find_column(const Table& table, std::string_view name) {
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    if (same_name(table.columns[i].name, name)) return i;
-  }
-  return std::nullopt;
 }
 
 class IndexWriter {

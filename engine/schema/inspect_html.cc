@@ -72,7 +72,7 @@ const char* grade_class(Grade grade) {
   return "bad";
 }
 
-std::string capitalised(std::string text) {
+std::string sentence_case(std::string text) {
   if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = char(text[0] - 'a' + 'A');
   return text;
 }
@@ -124,7 +124,7 @@ class HtmlReport {
     const Grade grade = grade_of(plan_);
     out_ += fmt::format(
         "<section class=\"card verdict {}\"><strong>{}</strong><p>{}</p></section>\n",
-        grade_class(grade), capitalised(grade_title(grade)), escaped(grade_meaning(plan_)));
+        grade_class(grade), sentence_case(grade_title(grade)), escaped(grade_meaning(plan_)));
   }
 
   void add_number(const std::string& number, std::string_view label) {
@@ -154,7 +154,7 @@ class HtmlReport {
       const std::string basis =
           fact.basis.empty() ? ""
                              : fmt::format("<span class=\"basis\">{}</span>", escaped(fact.basis));
-      out_ += fmt::format("<dt>{}</dt><dd>{}{}</dd>\n", capitalised(escaped(fact.label)),
+      out_ += fmt::format("<dt>{}</dt><dd>{}{}</dd>\n", sentence_case(escaped(fact.label)),
                           escaped(fact.value), basis);
     }
     out_ += "</dl></section>\n";

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/schema/evidence_references.h"
+#include "engine/schema/find_column.h"
 #include "engine/schema/rules.h"
 #include "engine/schema/utf8.h"
 
@@ -19,13 +20,6 @@ template <typename Tables>
 auto find_table(Tables& tables, std::string_view name) {
   return std::find_if(tables.begin(), tables.end(),
                       [name](const Table& table) { return same_name(table.name, name); });
-}
-
-std::optional<size_t> find_column(const Table& table, std::string_view name) {
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    if (!table.columns[i].synthetic && same_name(table.columns[i].name, name)) return i;
-  }
-  return std::nullopt;
 }
 
 bool keeps_back(const TableRule& rule) {

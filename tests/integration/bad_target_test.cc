@@ -165,9 +165,9 @@ class PasswordTest : public BadTargetTest {
 TEST_F(PasswordTest, AWrongPasswordIsSaidWithoutRepeatingIt) {
   make_shop();
   const std::string wrong = with(cluster_->url(), "app:wr0ng-pw", "");
-  for (const bool json : {false, true}) {
+  for (const bool as_json : {false, true}) {
     std::vector<std::string> arguments = {"run", db_, "--target", wrong};
-    if (json) arguments.emplace_back("--json");
+    if (as_json) arguments.emplace_back("--json");
     const Finished done = crossfade(arguments, seconds(20));
     EXPECT_EQ(done.code, 6) << done.err;
     EXPECT_THAT(done.err, AllOf(HasSubstr("password"), HasSubstr("what to do:")));

@@ -167,7 +167,7 @@ void ExpressionSchemasTest::check_table(const Table& table) {
 }
 
 // Numbers to 12 digits: sums of reals depend on the order of the rows.
-std::string cell(const Value& value) {
+std::string rounded_cell(const Value& value) {
   switch (value.storage()) {
     case StorageClass::kNull:
       return "NULL";
@@ -183,7 +183,8 @@ std::string cell(const Value& value) {
   return {};
 }
 
-std::string cell(const postgres::QueryResult& rows, int row, int column, const ScopeColumn& of) {
+std::string rounded_cell(const postgres::QueryResult& rows, int row, int column,
+                         const ScopeColumn& of) {
   if (rows.is_null(row, column)) return "NULL";
   const std::string text = rows.text(row, column);
   switch (of.type.base) {
@@ -215,7 +216,7 @@ void ExpressionSchemasTest::compare_view(const TranslatedView& view) {
     if (!there.value()) break;
     std::string line;
     for (int c = 0; c < source.value().column_count(); ++c) {
-      line += cell(source.value().value(c)) + "|";
+      line += rounded_cell(source.value().value(c)) + "|";
     }
     theirs.push_back(line);
   }
@@ -225,7 +226,7 @@ void ExpressionSchemasTest::compare_view(const TranslatedView& view) {
   for (int row = 0; row < target.value().rows(); ++row) {
     std::string line;
     for (size_t c = 0; c < columns.size(); ++c) {
-      line += cell(target.value(), row, static_cast<int>(c), columns[c]) + "|";
+      line += rounded_cell(target.value(), row, static_cast<int>(c), columns[c]) + "|";
     }
     ours.push_back(line);
   }

@@ -29,7 +29,6 @@ using std::chrono::seconds;
 constexpr uint64_t kSeedsDefault = 300;
 constexpr size_t kScriptsWhileCopying = 40;
 constexpr size_t kScriptsAfter = 60;
-constexpr seconds kSettleMax{30};
 
 uint64_t number_from_environment(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);

@@ -32,7 +32,6 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kSettleMax{30};
 // Its UPDATE asks its own table in WHERE. SQLite 3.40 without triggers updates while it looks, and
 // changes a row too many; with any trigger it looks first, as it should.
 constexpr const char* kOnePassUpdate = "update-21.4";

@@ -15,6 +15,9 @@
 
 namespace crossfade::testing {
 
+// For settle() and verify(): long after a loaded machine would have done it.
+inline constexpr std::chrono::seconds kSettleMax{30};
+
 class EngineRun {
  public:
   EngineRun(const std::string& database, const std::string& url);

@@ -6,6 +6,7 @@
 #include "engine/sqlite/connection.h"
 #include "tests/support/expression_generator.h"
 #include "tests/support/expression_texts.h"
+#include "tests/support/typed_values.h"
 
 namespace crossfade::testing {
 namespace {
@@ -17,13 +18,6 @@ ColumnType of(TargetType base, SourceForm form, std::string pattern = {}, std::s
   type.form = form;
   type.pattern = std::move(pattern);
   type.words = std::move(words);
-  return type;
-}
-
-ColumnType numeric(int precision, int scale) {
-  ColumnType type(TargetType::kNumeric);
-  type.precision = precision;
-  type.scale = scale;
   return type;
 }
 

@@ -40,24 +40,24 @@ constexpr const char* kReals[] = {"0.0",
                                   "-9e999",
                                   "(9e999-9e999)",
                                   "2459278.5"};
-constexpr std::string_view kTexts[] = {""sv,          " "sv,
-                                       "a"sv,         "A"sv,
-                                       "a "sv,        "é"sv,
-                                       "É"sv,         "ß"sv,
-                                       "日本"sv,      "😀"sv,
-                                       "null"sv,      "NULL"sv,
-                                       "1"sv,         "1.0"sv,
-                                       "0x10"sv,      "12abc"sv,
-                                       "true"sv,      "it's"sv,
-                                       R"(")"sv,      R"(\)"sv,
-                                       R"(\x00)"sv,   R"(\N)"sv,
-                                       "\t\n\r"sv,    "\x01\x7f"sv,
-                                       R"(\u0000)"sv, "\xef\xbb\xbf"sv,
-                                       "%s $1"sv,     R"({"a":1})"sv,
-                                       "e\u0301"sv,   "\u202e"sv,
-                                       "\ufffd"sv,    "\U0010ffff"sv,
-                                       "Infinity"sv,  "NaN"sv,
-                                       "1e999"sv};
+constexpr std::string_view kLiteralTexts[] = {""sv,          " "sv,
+                                              "a"sv,         "A"sv,
+                                              "a "sv,        "é"sv,
+                                              "É"sv,         "ß"sv,
+                                              "日本"sv,      "😀"sv,
+                                              "null"sv,      "NULL"sv,
+                                              "1"sv,         "1.0"sv,
+                                              "0x10"sv,      "12abc"sv,
+                                              "true"sv,      "it's"sv,
+                                              R"(")"sv,      R"(\)"sv,
+                                              R"(\x00)"sv,   R"(\N)"sv,
+                                              "\t\n\r"sv,    "\x01\x7f"sv,
+                                              R"(\u0000)"sv, "\xef\xbb\xbf"sv,
+                                              "%s $1"sv,     R"({"a":1})"sv,
+                                              "e\u0301"sv,   "\u202e"sv,
+                                              "\ufffd"sv,    "\U0010ffff"sv,
+                                              "Infinity"sv,  "NaN"sv,
+                                              "1e999"sv};
 constexpr std::string_view kBrokenTexts[] = {
     "a\0b"sv,     "\0"sv,      "end\0"sv,        "\xff"sv,
     "caf\xe9"sv,  "\xc3"sv,    "\xed\xa0\x80"sv, "\xf4\x90\x80\x80"sv,
@@ -90,27 +90,28 @@ constexpr const char* kDocuments[] = {R"('{"a":1,"a":2}')",
                                       "'{oops'",
                                       "''"};
 // Of tables and columns alike.
-constexpr const char* kNames[] = {"select",
-                                  "Mixed",
-                                  "with space",
-                                  R"(quo"te)",
-                                  "'single'",
-                                  "semi;colon",
-                                  "per%cent",
-                                  "do$llar",
-                                  "grün",
-                                  "日本語",
-                                  "1digit",
-                                  "a.b",
-                                  "--",
-                                  "/*",
-                                  "user",
-                                  "\t",
-                                  "{}",
-                                  R"(\)",
-                                  "public",
-                                  "a_name_of_the_sixty_three_bytes_that_postgresql_can_hold_and_1",
-                                  "a_name_of_the_sixty_three_bytes_that_postgresql_can_hold_and_2"};
+constexpr const char* kTableNames[] = {
+    "select",
+    "Mixed",
+    "with space",
+    R"(quo"te)",
+    "'single'",
+    "semi;colon",
+    "per%cent",
+    "do$llar",
+    "grün",
+    "日本語",
+    "1digit",
+    "a.b",
+    "--",
+    "/*",
+    "user",
+    "\t",
+    "{}",
+    R"(\)",
+    "public",
+    "a_name_of_the_sixty_three_bytes_that_postgresql_can_hold_and_1",
+    "a_name_of_the_sixty_three_bytes_that_postgresql_can_hold_and_2"};
 
 std::string literal(std::string_view bytes, bool blob) {
   std::string hex;
@@ -118,7 +119,7 @@ std::string literal(std::string_view bytes, bool blob) {
   return blob ? "x'" + hex + "'" : "CAST(x'" + hex + "' AS TEXT)";
 }
 
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   std::string out = "\"";
   for (const char c : name) out += c == '"' ? "\"\"" : std::string(1, c);
   return out + "\"";
@@ -141,13 +142,13 @@ class Builder {
   std::string integer() { return random_.pick(kIntegers); }
   std::string real() { return random_.pick(kReals); }
   std::string text() {
-    std::string bytes(random_.pick(kTexts));
-    if (random_.one_in(3)) bytes += random_.pick(kTexts);
+    std::string bytes(random_.pick(kLiteralTexts));
+    if (random_.one_in(3)) bytes += random_.pick(kLiteralTexts);
     if (random_.one_in(60)) bytes.append(20000, 'x');
     return literal(bytes, false);
   }
   std::string broken_text() {
-    const std::string before(random_.pick(kTexts));
+    const std::string before(random_.pick(kLiteralTexts));
     return literal(before + std::string(random_.pick(kBrokenTexts)), false);
   }
   std::string blob() {
@@ -181,7 +182,7 @@ class Builder {
       case 1:
         return real();
       case 2:
-        return literal(random_.pick(kTexts), false);
+        return literal(random_.pick(kLiteralTexts), false);
       default:
         return blob();
     }
@@ -253,7 +254,7 @@ class Builder {
       add(fmt::format("INSERT INTO word VALUES({},{},{},{})", id, t, u, integer()));
       if (broken) db_.set_aside.push_back({"word", id});
       const std::string k =
-          fmt::format("CAST({} || '{}' AS TEXT)", literal(random_.pick(kTexts), false), id);
+          fmt::format("CAST({} || '{}' AS TEXT)", literal(random_.pick(kLiteralTexts), false), id);
       add(fmt::format("INSERT INTO wordkey(rowid,k,n) VALUES({},{},{})", id,
                       broken ? literal(fmt::format("{}\xff", id), false) : k, integer()));
       if (broken) db_.set_aside.push_back({"wordkey", id});
@@ -267,7 +268,7 @@ class Builder {
     rows("mixed_key", 60, {small, any()}, "INSERT OR IGNORE");
     add("INSERT INTO mixed_key VALUES(NULL,1),(NULL,1)");  // 25
     add("CREATE TABLE pair(a, b TEXT COLLATE NOCASE, v, PRIMARY KEY(b,a)) WITHOUT ROWID");
-    rows("pair", 60, {small, [this] { return literal(random_.pick(kTexts), false); }, any()},
+    rows("pair", 60, {small, [this] { return literal(random_.pick(kLiteralTexts), false); }, any()},
          "INSERT OR IGNORE");
     add("CREATE TABLE blob_key(k BLOB PRIMARY KEY NOT NULL, v) WITHOUT ROWID");
     rows("blob_key", 30, {[this] { return blob(); }, any()}, "INSERT OR IGNORE");
@@ -282,22 +283,22 @@ class Builder {
     add("INSERT INTO keyless SELECT * FROM keyless; DELETE FROM keyless WHERE rowid%7=0");  // 24
     add("CREATE TABLE folded(id INTEGER PRIMARY KEY, t TEXT COLLATE NOCASE UNIQUE,"
         " u TEXT COLLATE RTRIM UNIQUE)");
-    const Cell short_text = [this] { return literal(random_.pick(kTexts), false); };
+    const Cell short_text = [this] { return literal(random_.pick(kLiteralTexts), false); };
     rows("folded", 40, {automatic(), short_text, short_text}, "INSERT OR IGNORE");
   }
 
   // 37
   void names() {
-    for (const char* name : kNames) {
-      const std::string table = quoted(name);
-      const std::string other = quoted(random_.pick(kNames));
+    for (const char* name : kTableNames) {
+      const std::string table = in_quotes(name);
+      const std::string other = in_quotes(random_.pick(kTableNames));
       add(fmt::format("CREATE TABLE {}(id INTEGER PRIMARY KEY, {}{}{} TEXT UNIQUE)", table, other,
                       other == table ? "" : " INTEGER, ", other == table ? "" : table));
       rows(table, 2,
            other == table ? std::vector<Cell>{automatic(), [] { return "NULL"; }}
                           : std::vector<Cell>{automatic(), [this] { return integer(); },
                                               [] { return "NULL"; }});
-      add(fmt::format("CREATE INDEX {} ON {}({})", quoted(std::string(name, 1) + "_i" + name),
+      add(fmt::format("CREATE INDEX {} ON {}({})", in_quotes(std::string(name, 1) + "_i" + name),
                       table, table));
     }
   }

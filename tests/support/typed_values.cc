@@ -24,14 +24,14 @@ ColumnType with_pattern(TargetType base, const std::string& pattern) {
   return type;
 }
 
+}  // namespace
+
 ColumnType numeric(int precision, int scale) {
   ColumnType type = TargetType::kNumeric;
   type.precision = precision;
   type.scale = scale;
   return type;
 }
-
-}  // namespace
 
 std::vector<ColumnType> all_column_types() {
   using enum TargetType;

@@ -10,6 +10,8 @@
 
 namespace crossfade::testing {
 
+[[nodiscard]] ColumnType numeric(int precision, int scale);
+
 // Every type in every form and a choice of patterns and limits. Vectors have 3 dimensions.
 [[nodiscard]] std::vector<ColumnType> all_column_types();
 

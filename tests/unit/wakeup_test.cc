@@ -24,7 +24,7 @@ void append(const std::string& path) {
 }
 
 TEST(WakeupTest, NothingHappeningEndsAtThePoll) {
-  const testing::TempDir folder;
+  const crossfade::testing::TempDir folder;
   Wakeup wakeup(folder.file("a.db"));
   const milliseconds took = waited(wakeup, milliseconds(60));
   EXPECT_GE(took, milliseconds(60));
@@ -32,7 +32,7 @@ TEST(WakeupTest, NothingHappeningEndsAtThePoll) {
 }
 
 TEST(WakeupTest, AWriteToTheFileOrItsWalEndsTheWait) {
-  const testing::TempDir folder;
+  const crossfade::testing::TempDir folder;
   for (const char* name : {"a.db", "a.db-wal"}) {
     append(folder.file(name));
     Wakeup wakeup(folder.file("a.db"));
@@ -47,21 +47,21 @@ TEST(WakeupTest, AWriteToTheFileOrItsWalEndsTheWait) {
 
 // A write between two waits is not lost.
 TEST(WakeupTest, AnEarlierWriteEndsTheNextWait) {
-  const testing::TempDir folder;
+  const crossfade::testing::TempDir folder;
   Wakeup wakeup(folder.file("a.db"));
   append(folder.file("a.db-wal"));
   EXPECT_LT(waited(wakeup, seconds(20)), seconds(10));
 }
 
 TEST(WakeupTest, AnotherFileDoesNotEndTheWait) {
-  const testing::TempDir folder;
+  const crossfade::testing::TempDir folder;
   Wakeup wakeup(folder.file("a.db"));
   append(folder.file("other.db"));
   EXPECT_GE(waited(wakeup, milliseconds(60)), milliseconds(60));
 }
 
 TEST(WakeupTest, NudgeEndsThePresentOrTheNextWaitOnce) {
-  const testing::TempDir folder;
+  const crossfade::testing::TempDir folder;
   Wakeup wakeup(folder.file("a.db"));
   wakeup.nudge();
   wakeup.nudge();

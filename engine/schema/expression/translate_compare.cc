@@ -11,10 +11,6 @@
 namespace crossfade::schema::expression {
 namespace {
 
-bool is_ordering(const std::string& op) {
-  return op[0] == '<' ? op != "<>" : op[0] == '>';
-}
-
 std::string target_operator(const std::string& op) {
   if (op == "IS") return "IS NOT DISTINCT FROM";
   if (op == "IS NOT") return "IS DISTINCT FROM";
@@ -65,6 +61,10 @@ Operand folded(Operand operand, const std::string& collation) {
 }
 
 }  // namespace
+
+bool is_ordering(const std::string& op) {
+  return op[0] == '<' ? op != "<>" : op[0] == '>';
+}
 
 Operand Translator::compared(const std::string& op, const Operand& a, const Operand& b) const {
   Operand out = truth("", Tightness::kComparison);

@@ -11,10 +11,6 @@
 namespace crossfade::schema::expression {
 namespace {
 
-bool is_ordering(const std::string& op) {
-  return op[0] == '<' ? op != "<>" : op[0] == '>';
-}
-
 Operand typed_literal(const std::string& text, const char* cast) {
   Operand out;
   out.sql = postgres::quote_literal(text) + cast;

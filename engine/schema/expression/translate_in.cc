@@ -8,10 +8,6 @@
 namespace crossfade::schema::expression {
 namespace {
 
-bool is_ordering(const std::string& op) {
-  return op[0] == '<' ? op != "<>" : op[0] == '>';
-}
-
 Operand truth(std::string sql, Tightness tightness) {
   Operand out;
   out.sql = std::move(sql);

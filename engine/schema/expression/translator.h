@@ -19,6 +19,9 @@
 
 namespace crossfade::schema::expression {
 
+// <, <=, > and >=, of the comparisons.
+[[nodiscard]] bool is_ordering(const std::string& op);
+
 class Translator {
  public:
   // `sql` is what the trees' offsets point into; both outlive the translator.
