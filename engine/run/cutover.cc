@@ -15,6 +15,7 @@
 #include "engine/run/live_tables.h"
 #include "engine/run/reconcile.h"
 #include "engine/run/target_checks.h"
+#include "engine/run/target_views.h"
 #include "engine/sqlite/transaction.h"
 #include "verify/chunk.h"
 
@@ -261,8 +262,9 @@ class CutoverDriver {
     if (!move_.target.replica_role()) {
       CROSSFADE_TRY(add_foreign_keys(move_, /*validate=*/false));
     }
-    checks_may_be_there_ = true;
+    schema_may_be_there_ = true;
     CROSSFADE_TRY(add_checks(move_, pause_end_));
+    CROSSFADE_TRY(add_views(move_, pause_end_));
     CROSSFADE_TRY(const auto route, move_.target.route());
     report_.epoch = route.epoch;
     if (route.primary != Primary::kSqlite) {
@@ -387,9 +389,10 @@ class CutoverDriver {
       log::warn(fmt::format("stepped back: SQLite accepts writes again ({} fence triggers removed)",
                             dropped));
     }
-    if (!checks_may_be_there_) return ok();
+    if (!schema_may_be_there_) return ok();
     // Where it fails the connection is gone, and they are dropped before following goes on.
     move_.target.connection().rollback();
+    CROSSFADE_TRY(drop_views(move_));
     return drop_checks(move_);
   }
 
@@ -400,7 +403,7 @@ class CutoverDriver {
   CutoverMachine machine_;
   CutoverReport report_;
   std::optional<Error> failure_;
-  bool checks_may_be_there_ = false;
+  bool schema_may_be_there_ = false;  // CHECKs and views
   // The transaction must go before its connection.
   std::optional<sqlite::Connection> lock_connection_;
   std::optional<sqlite::Transaction> lock_;

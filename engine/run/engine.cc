@@ -14,6 +14,7 @@
 #include "engine/run/misfit_policy.h"
 #include "engine/run/reconcile.h"
 #include "engine/run/target_checks.h"
+#include "engine/run/target_views.h"
 
 namespace crossfade::run {
 namespace {
@@ -228,7 +229,7 @@ Status Engine::take_lease_and_recover() {
     CROSSFADE_TRY(source_->prefer_wal());
   }
   CROSSFADE_TRY(const auto known, capture::ensure_identity(source_->connection()));
-  CROSSFADE_TRY(target_->ensure(known.source_id, options_.target_schema));
+  CROSSFADE_TRY(target_->ensure(known.source_id, options_.target_schema, options_.naming));
   CROSSFADE_TRY(token_, target_->take_lease(fmt::format("pid {}", ::getpid()), stop_));
   audit_->record(
       "engine_started",
@@ -360,7 +361,9 @@ Status Engine::session(bool until_idle, Next* next) {
 }
 
 Status Engine::follow(Move& move, bool until_idle, Next* next) {
-  CROSSFADE_TRY(drop_checks(move));  // of a cutover that did not come to its end
+  // Of a cutover that did not come to its end.
+  CROSSFADE_TRY(drop_views(move));
+  CROSSFADE_TRY(drop_checks(move));
   CROSSFADE_TRY(const auto progress, move.target.progress());
   CROSSFADE_TRY(const auto quarantined, move.target.quarantined_tables());
   CROSSFADE_TRY(const int64_t waiting, move.target.quarantined());
@@ -412,6 +415,9 @@ Status Engine::on_caught_up(Move& move, Follower& follower, apply::Applier& appl
   }
   applier.set_exact(std::move(exact));
   if (!all_live(move)) return ok();
+  if (!move.views && !move.target.connection().in_transaction()) {
+    CROSSFADE_TRY(try_views(move));
+  }
   if (board_.get().phase != "following") {
     if (move.target.replica_role()) {
       CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));

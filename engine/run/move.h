@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -25,6 +26,7 @@ struct EngineOptions {
   std::string
       target;  // a URL or connection string, "embedded", or empty: remembered, then embedded
   std::string target_schema = "public";
+  schema::Naming naming = schema::Naming::kExact;
   bool quarantine =
       false;  // set rows aside that cannot be represented, instead of refusing to start
   bool keep_journal_mode = false;
@@ -54,6 +56,10 @@ struct Move {
 
   // Starts an embedded server again that has died; else nothing.
   std::function<Status()> revive_target = [] { return ok(); };
+
+  std::vector<schema::View> source_views;  // of the schema that `tables` belong to
+  // Those that the target takes. Nothing: they were not tried yet.
+  std::optional<std::vector<schema::ViewPlan>> views;
 
   void set_phase(const std::string& phase);
 };

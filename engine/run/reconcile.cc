@@ -30,10 +30,8 @@ Result<Seen> look_at_source(Move& move) {
   sqlite::Connection& source = move.source.connection();
   CROSSFADE_TRY(auto snapshot, sqlite::Transaction::begin(source, sqlite::Begin::kDeferred));
   Seen seen;
-  CROSSFADE_TRY(seen.catalog, schema::read_catalog(source));
-  if (move.options.rules) {
-    CROSSFADE_TRY(schema::apply_rules(*move.options.rules, &seen.catalog));
-  }
+  CROSSFADE_TRY(seen.catalog, schema::read_carried_catalog(source, move.options.naming,
+                                                           move.options.rules.get()));
   CROSSFADE_TRY(seen.captured, capture::read_captured(source));
   for (const schema::Trigger& t : seen.catalog.triggers) {
     seen.triggers.push_back({t.name, t.table, t.sql, t.schema_rowid});
@@ -126,6 +124,7 @@ Result<std::vector<schema::TablePlan>> plan_tables(Move& move, const Seen& seen,
   options.target_schema = move.options.target_schema;
   options.stop = &move.stop;
   options.plain_columns = move.plain_columns;
+  options.naming = move.options.naming;
   options.rules = move.options.rules.get();
   CROSSFADE_TRY(options.has_pgvector, move.target.has_pgvector());
   std::vector<schema::TablePlan> plans;
@@ -184,6 +183,8 @@ Status reconcile_once(Move& move) {
   const bool first = known.empty();
   const bool schema_moved = progress.schema_version != seen.catalog.schema_version;
   move.utf8 = seen.catalog.encoding == "UTF-8";
+  move.source_views = seen.catalog.views;
+  move.views.reset();
   std::vector<std::string> to_do;
   for (const Table& now : seen.catalog.tables) {
     const auto entry =
@@ -239,13 +240,12 @@ Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source
   plan_options.target_schema = options.target_schema;
   plan_options.stop = &stop;
   plan_options.has_pgvector = has_pgvector;
+  plan_options.naming = options.naming;
   plan_options.rules = options.rules.get();
   Backoff backoff = retries();
   while (true) {
-    CROSSFADE_TRY(auto catalog, schema::read_catalog(source.connection()));
-    if (options.rules) {
-      CROSSFADE_TRY(schema::apply_rules(*options.rules, &catalog));
-    }
+    CROSSFADE_TRY(auto catalog, schema::read_carried_catalog(source.connection(), options.naming,
+                                                             options.rules.get()));
     auto plan = schema::make_plan(source.connection(), catalog, plan_options);
     if (plan) {
       CROSSFADE_TRY(check_blockers(options, plan.value().findings, false));

@@ -47,7 +47,8 @@ Status use_rules(std::string text, const std::string& file, bool strict, EngineO
     CROSSFADE_TRY(auto source,
                   sqlite::Connection::open(
                       {options->database, sqlite::Access::kReadOnly, limits::kSourceBusyTimeout}));
-    CROSSFADE_TRY(const auto catalog, schema::read_catalog(source));
+    CROSSFADE_TRY(auto catalog, schema::read_catalog(source));
+    schema::name_for_target(options->naming, &catalog);
     schema::check_rules(*rules, catalog, strict, &problems);
   }
   if (!problems.empty()) {

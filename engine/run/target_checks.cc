@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -12,18 +11,13 @@
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
 #include "engine/postgres/quote.h"
+#include "engine/run/target_ddl.h"
 #include "engine/schema/check_plan.h"
 
 namespace crossfade::run {
 namespace {
 
 using postgres::quote;
-
-// The statement itself is at fault, not the connection, a lock or the lease.
-bool is_refusal(const Error& error) {
-  return !error.sqlstate.empty() &&
-         (error.remedy == Remedy::kStop || error.remedy == Remedy::kQuarantine);
-}
 
 struct Place {
   const Table* table;
@@ -82,19 +76,13 @@ void tell(Move& move, const Place& place, const char* event, const std::string& 
 }
 
 Status add_each(Move& move, const std::vector<Place>& places, Deadline deadline) {
-  postgres::Connection& target = move.target.connection();
   for (const Place& place : places) {
-    // Half of what is left, as a statement that times out costs the connection; 0 would be:
-    // forever.
-    const int64_t wait = std::max<int64_t>(1, deadline.remaining().count() / 2);
-    const auto done = target.exec(
-        fmt::format("SET LOCAL lock_timeout = {}; SAVEPOINT ddl; {}; RELEASE SAVEPOINT ddl", wait,
-                    *place.check->target_ddl));
-    if (done) continue;
-    if (!is_refusal(done.error())) return fail(done.error());
-    CROSSFADE_TRY(target.exec("ROLLBACK TO SAVEPOINT ddl; RELEASE SAVEPOINT ddl"));
+    CROSSFADE_TRY(const auto attempt,
+                  attempt_ddl(move.target.connection(), bounded(*place.check->target_ddl, deadline),
+                              Outcome::kKept));
+    if (!attempt.refusal) continue;
     tell(move, place, "check_refused", "is refused by the target, which goes without it",
-         done.error());
+         *attempt.refusal);
   }
   return ok();
 }
@@ -106,32 +94,16 @@ Status drop_each(Move& move, const std::vector<Place>& places) {
   return ok();
 }
 
-// BEGIN, under the lease; ends the transaction whatever `status` is.
-Status begin(Move& move) {
-  CROSSFADE_TRY(move.target.connection().exec(
-      fmt::format("BEGIN; SELECT crossfade.check_lease({})", move.token.value)));
-  return ok();
-}
-
-Status end(Move& move, Status status) {
-  if (status) return move.target.connection().commit();
-  move.target.connection().rollback();
-  return status;
-}
-
 }  // namespace
 
 Result<std::vector<schema::Finding>> try_checks(postgres::Connection& target, Table* table) {
   std::vector<schema::Finding> findings;
   for (Check& check : table->checks) {
     if (!check.target_ddl) continue;
-    const auto done = target.exec(fmt::format(
-        "SAVEPOINT ddl; {}; ROLLBACK TO SAVEPOINT ddl; RELEASE SAVEPOINT ddl", *check.target_ddl));
-    if (done) continue;
-    if (!is_refusal(done.error())) return fail(done.error());
-    CROSSFADE_TRY(target.exec("ROLLBACK TO SAVEPOINT ddl; RELEASE SAVEPOINT ddl"));
+    CROSSFADE_TRY(const auto attempt, attempt_ddl(target, *check.target_ddl, Outcome::kUndone));
+    if (!attempt.refusal) continue;
     const std::string why =
-        fmt::format("the target refuses {} ({})", *check.target_ddl, done.error().native);
+        fmt::format("the target refuses {} ({})", *check.target_ddl, attempt.refusal->native);
     check.target_ddl.reset();
     findings.push_back(schema::check_finding(*table, "", check, why));
     log::warn(fmt::format("{}: {}", table->name, findings.back().message));
@@ -142,17 +114,13 @@ Result<std::vector<schema::Finding>> try_checks(postgres::Connection& target, Ta
 Status add_checks(Move& move, Deadline deadline) {
   CROSSFADE_TRY(const auto missing, select_checks(move, /*there=*/false));
   if (missing.empty()) return ok();
-  auto done = begin(move);
-  if (done) done = add_each(move, missing, deadline);
-  return end(move, std::move(done));
+  return change_target(move, [&] { return add_each(move, missing, deadline); });
 }
 
 Status drop_checks(Move& move) {
   CROSSFADE_TRY(const auto there, select_checks(move, /*there=*/true));
   if (there.empty()) return ok();
-  auto done = begin(move);
-  if (done) done = drop_each(move, there);
-  return end(move, std::move(done));
+  return change_target(move, [&] { return drop_each(move, there); });
 }
 
 Status validate_checks(Move& move) {

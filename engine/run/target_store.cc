@@ -12,6 +12,7 @@
 #include "engine/postgres/quote.h"
 #include "engine/run/table_json.h"
 #include "engine/run/target_checks.h"
+#include "engine/schema/table_ddl.h"
 
 namespace crossfade::run {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 using postgres::quote;
 using postgres::quote_literal;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 // The advisory lock that a live engine holds; the number is crossfade's own.
 constexpr const char* kLeaseLock = "pg_try_advisory_lock(7233104118034862434)";
 
@@ -37,6 +38,7 @@ CREATE TABLE crossfade.progress(
   format integer NOT NULL,
   source_id text NOT NULL,
   target_schema text NOT NULL,
+  naming text NOT NULL,
   token bigint NOT NULL DEFAULT 0,
   holder text,
   phase text NOT NULL DEFAULT 'inspecting',
@@ -57,6 +59,9 @@ CREATE TABLE crossfade.tables(
   rows_copied bigint NOT NULL DEFAULT 0,
   rows_total bigint NOT NULL DEFAULT 0,
   plan text NOT NULL);
+CREATE TABLE crossfade.views(
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  target_name text NOT NULL);
 CREATE TABLE crossfade.route(
   one boolean PRIMARY KEY DEFAULT true CHECK(one),
   "primary" text NOT NULL CHECK("primary" IN ('sqlite','postgres','none')),
@@ -164,14 +169,15 @@ Result<bool> TargetStore::exists() {
   return found.boolean(0, 0);
 }
 
-Status TargetStore::ensure(const std::string& source_id, const std::string& target_schema) {
+Status TargetStore::ensure(const std::string& source_id, const std::string& target_schema,
+                           schema::Naming naming) {
   CROSSFADE_TRY(const bool present, exists());
   if (!present) {
     CROSSFADE_TRY(connection_.exec(
         fmt::format("BEGIN; CREATE SCHEMA IF NOT EXISTS {}; {} INSERT INTO crossfade.progress"
-                    "(format,source_id,target_schema) VALUES({},{},{}); COMMIT",
+                    "(format,source_id,target_schema,naming) VALUES({},{},{},{}); COMMIT",
                     quote(target_schema), kCreateSchema, kFormat, quote_literal(source_id),
-                    quote_literal(target_schema))));
+                    quote_literal(target_schema), quote_literal(to_string(naming)))));
     return ok();
   }
   CROSSFADE_TRY(const auto found, progress());
@@ -180,6 +186,12 @@ Status TargetStore::ensure(const std::string& source_id, const std::string& targ
     return fail(target_error("target.open", connection_.safe_name(),
                              fmt::format("this move goes to the schema {}", found.target_schema),
                              fmt::format("use --target-schema {}", found.target_schema)));
+  }
+  CROSSFADE_TRY(const auto row, connection_.exec("SELECT naming FROM crossfade.progress"));
+  if (const std::string used = row.text(0, 0); used != to_string(naming)) {
+    return fail(target_error("target.open", connection_.safe_name(),
+                             fmt::format("this move's names are those of --naming {}", used),
+                             fmt::format("use --naming {}", used)));
   }
   return ok();
 }
@@ -397,6 +409,7 @@ Result<std::vector<schema::Finding>> TargetStore::create_tables(
       return fail(name_taken(name));
     }
     CROSSFADE_TRY(connection_.exec(entry.table->create_table_ddl));
+    CROSSFADE_TRY(connection_.exec(schema::comment_ddl(*entry.table, target_schema)));
     Table table = *entry.table;
     CROSSFADE_TRY(auto findings, try_checks(connection_, &table));
     std::move(findings.begin(), findings.end(), std::back_inserter(refused));

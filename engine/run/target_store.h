@@ -66,7 +66,8 @@ class TargetStore {
   // Whether the schema `crossfade` is there.
   Result<bool> exists();
   // Creates it for this source if it is absent. When it belongs to another source: an error.
-  Status ensure(const std::string& source_id, const std::string& target_schema);
+  Status ensure(const std::string& source_id, const std::string& target_schema,
+                schema::Naming naming);
   // Before either side is written to: the role may create what is needed, and no table of these
   // names is there.
   Status check_room(const std::string& target_schema, const std::vector<schema::TablePlan>& plans);

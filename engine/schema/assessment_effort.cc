@@ -29,7 +29,6 @@ constexpr Entry kEfforts[] = {
     {"key_too_long", Effort::kHours, "whatever refers to the key changes with it"},
     {"no_usable_key", Effort::kHours, kRename},
     {"too_many_columns", Effort::kHours, "the table and what uses it have to be split"},
-    {"name_too_long", Effort::kHours, kRename},
     {"name_invalid", Effort::kHours, kRename},
     {"name_reserved", Effort::kHours, kRename},
     {"name_collision", Effort::kHours, kRename},
@@ -56,6 +55,7 @@ constexpr Entry kEfforts[] = {
     {"index_not_carried", Effort::kMinutes, kOneStatement},
     {"foreign_key_not_carried", Effort::kMinutes, "one statement, once the columns allow it"},
     {"trigger_not_carried", Effort::kHours, "it is rewritten in PL/pgSQL and tested"},
+    {"view_differs", Effort::kMinutes, "what the view shows is compared"},
     {"view_not_carried", Effort::kMinutes, "its query is rewritten"},
     {"virtual_table", Effort::kHours, "the search or spatial queries of the application change"},
     // About the target.
@@ -67,6 +67,7 @@ constexpr Entry kEfforts[] = {
     {"extension_lacking", Effort::kNone, "the move does without it"},
     {"enumeration", Effort::kNone, "the texts are carried"},
     {"generated_as_plain", Effort::kNone, "the values are carried"},
+    {"name_shortened", Effort::kMinutes, "queries that name it are changed"},
     {"utf16_source", Effort::kNone, "it is read as UTF-8"},
     {"longer_than_declared", Effort::kNone, "the values are carried whole"},
     {"epoch_numbers", Effort::kNone, "the numbers are carried"},

@@ -53,7 +53,7 @@ class Planner {
         catalog_(catalog),
         options_(options),
         defaults_(std::move(defaults)),
-        names_(make_target_names(catalog)) {}
+        names_(make_target_names(catalog, options.naming)) {}
 
   // The stored values, and the types they lead to if nothing refers to the table.
   Result<TableDraft> draft(const Table& declared, std::vector<Finding>* findings) {
@@ -123,12 +123,20 @@ class Planner {
   }
 
   void translate_defaults(Table* table, std::vector<Finding>* findings) {
+    const expression::Scope scope = expression_scope(*table);
     for (size_t i = 0; i < table->columns.size(); ++i) {
       Column& column = table->columns[i];
       if (!column.default_sql || is_rowid_key(*table, i)) continue;
+      if (DefaultTranslator::is_null_literal(*column.default_sql)) continue;
       column.target_default = defaults_.translate(column);
-      if (!column.target_default && !DefaultTranslator::is_null_literal(*column.default_sql)) {
-        findings->push_back(default_finding(*table, column));
+      if (column.target_default) continue;
+      auto made = expression::translate_value(*column.default_sql, expression::Scope(),
+                                              expression::Use::kDefault, scope.columns[i]);
+      if (made) {
+        column.target_default = std::move(made.value().sql);
+      } else {
+        findings->push_back(
+            default_finding(*table, column, describe(made.error(), *column.default_sql)));
       }
     }
   }
@@ -164,8 +172,11 @@ void sort_findings(std::vector<Finding>* findings) {
   });
 }
 
-void assemble_ddl(Plan* plan) {
+void assemble_ddl(const std::string& target_schema, Plan* plan) {
   for (const TablePlan& each : plan->tables) plan->ddl.push_back(each.table.create_table_ddl);
+  for (const TablePlan& each : plan->tables) {
+    plan->ddl.push_back(comment_ddl(each.table, target_schema));
+  }
   for (const TablePlan& each : plan->tables) plan->ddl.push_back(each.table.primary_key_ddl);
   for (const TablePlan& each : plan->tables) {
     for (const Index& index : each.table.indexes) {
@@ -182,6 +193,7 @@ void assemble_ddl(Plan* plan) {
       if (check.target_ddl) plan->ddl.push_back(*check.target_ddl);
     }
   }
+  for (const ViewPlan& view : plan->views) plan->ddl.push_back(view.target_ddl);
 }
 
 Error unknown_table(const std::string& table) {
@@ -218,9 +230,11 @@ Result<Plan> make_plan(sqlite::Connection& connection, const Catalog& catalog,
   for (TablePlan& each : plan.tables) {
     CROSSFADE_TRY(planner.add_foreign_keys(parents, &each.table, &plan.findings));
   }
+  plan.views = plan_views(catalog.views, parents,
+                          {options.target_schema, options.naming, options.rules}, &plan.findings);
   find_uncarried(catalog, &plan.findings);
   sort_findings(&plan.findings);
-  assemble_ddl(&plan);
+  assemble_ddl(options.target_schema, &plan);
   return plan;
 }
 

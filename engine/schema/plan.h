@@ -15,6 +15,8 @@
 #include "engine/core/stop.h"
 #include "engine/schema/catalog.h"
 #include "engine/schema/finding.h"
+#include "engine/schema/naming.h"
+#include "engine/schema/view_plan.h"
 
 namespace crossfade::schema {
 
@@ -36,6 +38,7 @@ struct TablePlan {
 
 struct Plan {
   std::vector<TablePlan> tables;  // by name
+  std::vector<ViewPlan> views;    // each after those it reads
   std::vector<Finding> findings;  // blockers first, then by table
   std::vector<std::string> ddl;   // everything, in the order it is run, each statement without ';'
 
@@ -48,7 +51,8 @@ struct PlanOptions {
   bool has_pgvector = false;   // the target has the extension
   // Table and column: gets the plain type of its storage classes, whatever form the values have.
   std::set<std::pair<std::string, std::string>> plain_columns;
-  const Rules* rules = nullptr;  // may be null; apply_rules() made the catalog
+  Naming naming = Naming::kExact;  // of views; the catalog's tables have their names
+  const Rules* rules = nullptr;    // may be null; apply_rules() made the catalog
 };
 
 // Plans every table of the catalog. Scans all stored values, in short read transactions.

@@ -14,6 +14,7 @@
 #include "engine/core/result.h"
 #include "engine/core/schema.h"
 #include "engine/schema/catalog.h"
+#include "engine/schema/naming.h"
 
 namespace crossfade::schema {
 
@@ -63,6 +64,11 @@ void check_rules(const Rules& rules, const Catalog& catalog, bool strict, Proble
 // Takes excluded tables and columns out, gives the target's names and Table::rules. kBlocked when
 // check_rules() would now object to names: the source's schema moved on.
 Status apply_rules(const Rules& rules, Catalog* catalog);
+
+// The source's catalog as it is carried: named for the target, and the rules applied. `rules` may
+// be null.
+Result<Catalog> read_carried_catalog(sqlite::Connection& connection, Naming naming,
+                                     const Rules* rules);
 
 // "timestamptz from TEXT": how a type is written in a rule, "type = ..., form = ...".
 [[nodiscard]] std::string rule_keys(const ColumnType& type);

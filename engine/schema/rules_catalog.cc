@@ -264,4 +264,14 @@ Status apply_rules(const Rules& rules, Catalog* catalog) {
   return ok();
 }
 
+Result<Catalog> read_carried_catalog(sqlite::Connection& connection, Naming naming,
+                                     const Rules* rules) {
+  CROSSFADE_TRY(auto catalog, read_catalog(connection));
+  name_for_target(naming, &catalog);
+  if (rules != nullptr) {
+    CROSSFADE_TRY(apply_rules(*rules, &catalog));
+  }
+  return catalog;
+}
+
 }  // namespace crossfade::schema

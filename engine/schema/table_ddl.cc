@@ -75,6 +75,11 @@ Finding index_finding(const Table& table, const Index& index, const std::string&
 
 }  // namespace
 
+std::string comment_ddl(const Table& table, const std::string& target_schema) {
+  return fmt::format("COMMENT ON TABLE {} IS {}", postgres::quote(target_schema, table.target_name),
+                     postgres::quote_literal("In SQLite: " + printable(table.source_sql, false)));
+}
+
 std::string column_list(const std::vector<std::string>& names) {
   std::string out;
   for (const std::string& name : names) out += (out.empty() ? "" : ", ") + postgres::quote(name);

@@ -10,6 +10,7 @@
 
 #include "engine/core/digest.h"
 #include "engine/schema/catalog.h"
+#include "engine/schema/naming.h"
 #include "engine/schema/sql_lexer.h"
 #include "engine/schema/utf8.h"
 #include "engine/sqlite/connection.h"
@@ -42,7 +43,7 @@ class TableReader {
   TableReader(sqlite::Connection& connection, const TableEntry& entry)
       : connection_(connection), entry_(entry) {
     table_.name = entry.name;
-    table_.target_name = entry.name;
+    table_.target_name = target_name(Naming::kExact, entry.name);
     table_.without_rowid = entry.without_rowid;
     table_.source_sql = entry.sql;
   }
@@ -69,7 +70,7 @@ class TableReader {
       Column column;
       column.name = row.bytes(1);
       column.source_sql = sqlite::quote(column.name);
-      column.target_name = column.name;
+      column.target_name = target_name(Naming::kExact, column.name);
       column.declared_type = text_or_empty(row, 2);
       column.affinity = affinity_of(column.declared_type);
       if (entry_.strict && ascii_upper(column.declared_type) == "ANY") {

@@ -5,32 +5,23 @@
 #include <set>
 #include <utility>
 
-#include "engine/core/digest.h"
 #include "engine/core/limits.h"
+#include "engine/schema/naming.h"
 #include "engine/schema/table_reader.h"
 #include "engine/schema/utf8.h"
 
 namespace crossfade::schema {
 namespace {
 
-constexpr size_t kDigestShown = 8;  // hex digits that keep shortened names apart
-
-// At most `bytes_max` bytes; a shortened name ends in a digest of the whole one.
-std::string fit(const std::string& name, size_t bytes_max) {
-  if (name.size() <= bytes_max) return name;
-  return std::string(prefix(name, bytes_max - kDigestShown - 1)) + "_" +
-         to_hex(digest_bytes(name)).substr(0, kDigestShown);
-}
-
 class NameSpace {
  public:
   void reserve(const std::string& name) { taken_.insert(name); }
 
   std::string give(const std::string& wanted) {
-    std::string name = fit(wanted, limits::kPgIdentifierBytesMax);
+    std::string name = fit_name(wanted, limits::kPgIdentifierBytesMax);
     for (int n = 2; !taken_.insert(name).second; ++n) {
       const std::string suffix = fmt::format("_{}", n);
-      name = fit(wanted, limits::kPgIdentifierBytesMax - suffix.size()) + suffix;
+      name = fit_name(wanted, limits::kPgIdentifierBytesMax - suffix.size()) + suffix;
     }
     return name;
   }
@@ -41,18 +32,19 @@ class NameSpace {
 
 std::string column_list(const Table& table, const Index& index) {
   std::string out;
-  for (const Index::Part& part : index.parts) out += "_" + table.columns[part.column].name;
+  for (const Index::Part& part : index.parts) out += "_" + table.columns[part.column].target_name;
   return out;
 }
 
 }  // namespace
 
-std::map<std::string, TableNames> make_target_names(const Catalog& catalog) {
+std::map<std::string, TableNames> make_target_names(const Catalog& catalog, Naming naming) {
   std::map<std::string, TableNames> out;
   NameSpace names;
   for (const Table& table : catalog.tables) {
-    names.reserve(std::string(prefix(table.target_name, limits::kPgIdentifierBytesMax)));
+    names.reserve(table.target_name);
   }
+  for (const View& view : catalog.views) names.reserve(target_name(naming, view.name));
   // Indexes that have a name of their own come first, so that they keep it.
   for (const Table& table : catalog.tables) {
     for (const Index& index : table.indexes) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/schema/catalog.h"
+#include "engine/schema/naming.h"
 
 namespace crossfade::schema {
 
@@ -20,6 +21,7 @@ struct TableNames {
 };
 
 // By table name.
-[[nodiscard]] std::map<std::string, TableNames> make_target_names(const Catalog& catalog);
+[[nodiscard]] std::map<std::string, TableNames> make_target_names(const Catalog& catalog,
+                                                                  Naming naming);
 
 }  // namespace crossfade::schema

@@ -27,14 +27,17 @@ Finding make(Severity severity, const char* code, const std::string& table,
   return finding;
 }
 
-void find_in_name(const Table& table, const std::string& column, std::vector<Finding>* findings) {
+void find_in_name(const Table& table, const std::string& column, const std::string& on_target,
+                  std::vector<Finding>* findings) {
   const std::string& name = column.empty() ? table.name : column;
   const char* what = column.empty() ? "table" : "column";
-  if (name.size() > limits::kPgIdentifierBytesMax) {
-    findings->push_back(make(Severity::kBlocker, "name_too_long", table.name, column,
-                             fmt::format("the {} name has {} bytes; PostgreSQL keeps {}", what,
-                                         name.size(), limits::kPgIdentifierBytesMax),
-                             "rename it in the source"));
+  if (name.size() > limits::kPgIdentifierBytesMax && on_target != name) {
+    findings->push_back(
+        make(Severity::kInfo, "name_shortened", table.name, column,
+             fmt::format("the {} name has {} bytes and PostgreSQL keeps {}: it is"
+                         " {} on the target",
+                         what, name.size(), limits::kPgIdentifierBytesMax, on_target),
+             "use that name in queries, or choose one with a rule (rename)"));
   }
   const TextFlaws flaws = find_flaws(name);
   if (name.empty() || flaws.nul || flaws.invalid) {
@@ -48,27 +51,26 @@ void find_in_name(const Table& table, const std::string& column, std::vector<Fin
 void find_in_names(const Table& table, std::vector<Finding>* findings) {
   static const std::set<std::string> kSystemColumns{"ctid", "xmin", "xmax",
                                                     "cmin", "cmax", "tableoid"};
-  find_in_name(table, "", findings);
-  std::set<std::string> shortened;
+  find_in_name(table, "", table.target_name, findings);
+  std::set<std::string> taken;
   for (const Column& column : table.columns) {
     if (column.name.empty()) {
       findings->push_back(make(Severity::kBlocker, "name_invalid", table.name, "",
                                "a column has an empty name, which PostgreSQL does not allow",
                                "rename it in the source"));
     } else {
-      find_in_name(table, column.name, findings);
+      find_in_name(table, column.name, column.target_name, findings);
     }
-    if (kSystemColumns.contains(column.name)) {
+    if (kSystemColumns.contains(column.target_name)) {
       findings->push_back(make(Severity::kBlocker, "name_reserved", table.name, column.name,
                                "PostgreSQL gives every table a column of this name",
-                               "rename the column in the source"));
+                               "choose another with a rule (rename)"));
     }
-    const bool fresh =
-        shortened.insert(std::string(prefix(column.name, limits::kPgIdentifierBytesMax))).second;
-    if (!fresh || (!column.synthetic && same_name(column.name, kSurrogateColumn))) {
+    const bool fresh = taken.insert(column.target_name).second;
+    if (!fresh || (!column.synthetic && same_name(column.target_name, kSurrogateColumn))) {
       findings->push_back(make(Severity::kBlocker, "name_collision", table.name, column.name,
                                "another column has the same name on the target",
-                               "rename the column in the source"));
+                               "choose another with a rule (rename)"));
     }
   }
   if (table.columns.size() > limits::kPgColumnsMax) {
@@ -157,9 +159,6 @@ void find_reserved_names(const Catalog& catalog, std::vector<Finding>* findings)
 void find_uncarried(const Catalog& catalog, std::vector<Finding>* findings) {
   find_reserved_names(catalog, findings);
   for (const View& view : catalog.views) {
-    findings->push_back(make(Severity::kWarning, "view_not_carried", view.name, "",
-                             "not carried: " + printable(view.sql, false),
-                             "create the view on the target in PostgreSQL's dialect"));
     for (const Trigger& trigger : catalog.triggers) {
       if (!same_name(trigger.table, view.name)) continue;
       findings->push_back(make(Severity::kWarning, "trigger_not_carried", view.name, "",
@@ -181,10 +180,10 @@ void find_uncarried(const Catalog& catalog, std::vector<Finding>* findings) {
   }
 }
 
-Finding default_finding(const Table& table, const Column& column) {
+Finding default_finding(const Table& table, const Column& column, const std::string& why) {
   return make(Severity::kWarning, "default_not_carried", table.name, column.name,
-              fmt::format("DEFAULT {} has no equal as {}", printable(*column.default_sql),
-                          to_string(column.type)),
+              fmt::format("DEFAULT {} has no equal as {}: {}", printable(*column.default_sql),
+                          to_string(column.type), why),
               "set a default on the target by hand, or have the application give the value");
 }
 

@@ -20,6 +20,7 @@ void find_uncarried(const Catalog& catalog, std::vector<Finding>* findings);
 void find_reserved_names(const Catalog& catalog, std::vector<Finding>* findings);
 
 // A default that has no equal of the column's target type.
-[[nodiscard]] Finding default_finding(const Table& table, const Column& column);
+[[nodiscard]] Finding default_finding(const Table& table, const Column& column,
+                                      const std::string& why);
 
 }  // namespace crossfade::schema

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <nlohmann/json.hpp>
+
 #include "tests/support/connect.h"
 #include "tests/support/move_test.h"
 #include "tests/support/wait.h"
@@ -12,6 +15,7 @@ namespace {
 
 using std::chrono::seconds;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class SchemaCarriedTest : public MoveTest {
  protected:
@@ -39,6 +43,13 @@ class SchemaCarriedTest : public MoveTest {
 
   [[nodiscard]] std::string index_of(const std::string& name) const {
     return target_value("SELECT indexdef FROM pg_indexes WHERE indexname = '" + name + "'");
+  }
+
+  [[nodiscard]] std::string views() const {
+    return target_value(
+        "SELECT coalesce(string_agg(viewname, ',' ORDER BY viewname COLLATE \"C\"), '') FROM "
+        "pg_views"
+        " WHERE schemaname = 'public'");
   }
 
   // The SQLSTATE with which the target refuses it; empty: it does not.
@@ -111,29 +122,125 @@ TEST_F(SchemaCarriedTest, PartialAndFoldedUniqueIndexesTakeSwapsAndReplace) {
   EXPECT_EQ(refusal("INSERT INTO public.t VALUES(21,77,5,'tWo')"), "23505");
 }
 
-// The flip fails after the CHECKs were added; following goes on with whatever the source writes.
-TEST_F(SchemaCarriedTest, ASteppedBackCutoverLeavesNoCheck) {
+TEST_F(SchemaCarriedTest, ADefaultGivesWhatSqliteWouldGive) {
+  app(R"(
+    CREATE TABLE d(id INTEGER PRIMARY KEY, a INTEGER DEFAULT (abs(-5) * 2), b TEXT DEFAULT ('x' || upper('y')),
+      c REAL DEFAULT (1 + 0.5), e DEFAULT (CASE WHEN 1 < 2 THEN 'q' ELSE 'z' END),
+      f BOOLEAN DEFAULT (1 = 1), r INTEGER DEFAULT (sqlite_version()));
+    INSERT INTO d(id, r) VALUES(1, 7);)");
+  const std::string plan = crossfade({"inspect", db_, "--json"}).out;
+  EXPECT_THAT(plan, HasSubstr("DEFAULT sqlite_version() has no equal"));
+  EXPECT_THAT(plan, Not(HasSubstr("DEFAULT abs")));
+  ASSERT_EQ(run_until_verified().code, 0);
+  target_exec("INSERT INTO public.d(id, r) VALUES(2, 7)");
+  EXPECT_EQ(target_value("SELECT count(DISTINCT (a, b, c, e, f))::text FROM public.d"), "1");
+  EXPECT_EQ(target_value("SELECT a || b || c || e FROM public.d WHERE id = 2"), "10xY1.5q");
+}
+
+// They come with the cutover and not before, so that no view keeps a table from being made anew.
+TEST_F(SchemaCarriedTest, ViewsComeWithTheCutover) {
   make_items();
+  app(R"(
+    CREATE TABLE maker(id INTEGER PRIMARY KEY, name TEXT);
+    INSERT INTO maker VALUES(1,'Ann'),(2,'Bob');
+    CREATE VIEW "a first" AS SELECT m.name, p.n FROM maker m JOIN per_maker p ON p.maker = m.id;
+    CREATE VIEW per_maker(maker, n) AS SELECT 1 + low % 2, count(*) FROM item GROUP BY 1 + low % 2;
+    CREATE VIEW numbered AS SELECT name, row_number() OVER (ORDER BY id) FROM item;
+    CREATE VIEW on_numbered AS SELECT name FROM numbered;
+    CREATE VIEW mine AS SELECT name FROM maker;)");
+  follow();
+  target_exec("CREATE VIEW public.mine AS SELECT 'by hand'::text AS name");
+  EXPECT_EQ(views(), "mine");
+  app("ALTER TABLE maker RENAME COLUMN name TO called;"
+      "CREATE VIEW later AS SELECT called FROM maker WHERE id > 1;"
+      "INSERT INTO maker VALUES(3,'Cy')");
+  expect_becomes_equal();
+  const Finished done = crossfade({"cutover", db_, "--no-rollback"});
+  ASSERT_EQ(done.code, 0) << done.out << done.err;
+  EXPECT_EQ(views(), "a first,later,mine,per_maker");
+  EXPECT_EQ(target_value("SELECT string_agg(called, ',' ORDER BY called) FROM public.later"),
+            "Bob,Cy");
+  EXPECT_EQ(
+      target_value("SELECT string_agg(called || n, ',' ORDER BY called) FROM public.\"a first\""),
+      "Ann50,Bob50");
+  EXPECT_EQ(target_value("SELECT name FROM public.mine"), "by hand");
+  EXPECT_THAT(target_value("SELECT obj_description('public.later'::regclass)"),
+              HasSubstr("CREATE VIEW later AS SELECT called FROM maker"));
+}
+
+TEST_F(SchemaCarriedTest, AViewIsShownByInspectAndOneWithoutAnEqualIsExplained) {
+  make_items();
+  app("CREATE VIEW good AS SELECT id, name FROM item WHERE low > 3;"
+      "CREATE VIEW bad AS SELECT row_number() OVER (ORDER BY id) FROM item;"
+      "CREATE VIEW self AS SELECT id FROM bad;"
+      "CREATE VIEW '" +
+      std::string(70, 'v') + "' AS SELECT id FROM item;");
+  const Finished done = crossfade({"inspect", db_, "--json"});
+  const auto report = nlohmann::json::parse(done.out, nullptr, false);
+  EXPECT_THAT(report["ddl"].dump(), HasSubstr("CREATE VIEW"));
+  std::map<std::string, std::string> refused;
+  for (const auto& finding : report["findings"]) {
+    if (finding["code"] == "view_not_carried") refused[finding["table"]] = finding["message"];
+  }
+  EXPECT_EQ(refused.size(), 2U) << report["findings"].dump(1);
+  EXPECT_THAT(refused["bad"], HasSubstr("window"));
+  EXPECT_THAT(refused["self"], HasSubstr("bad"));
+  EXPECT_THAT(report["ddl"].dump(), HasSubstr(std::string(54, 'v') + "_")) << "shortened";
+}
+
+TEST_F(SchemaCarriedTest, NamesInSnakeCaseAreThoseOfTheWholeMove) {
+  app(R"(
+    CREATE TABLE UserAccount(userId INTEGER PRIMARY KEY, "First Name" TEXT UNIQUE, HTTPCode INTEGER CHECK (HTTPCode > 99));
+    CREATE TABLE user_account(id INTEGER PRIMARY KEY REFERENCES UserAccount);
+    CREATE VIEW "ActiveUsers" AS SELECT userId, "First Name" FROM UserAccount WHERE HTTPCode < 300;
+    INSERT INTO UserAccount VALUES(1,'Ann',200),(2,'Bob',404); INSERT INTO user_account VALUES(2);)");
+  follow({"--naming", "snake_case"});
+  app("UPDATE UserAccount SET HTTPCode=201 WHERE userId=2; INSERT INTO UserAccount "
+      "VALUES(3,'Cy',500)");
+  EXPECT_EQ(crossfade({"verify", db_, "--naming", "snake_case"}).code, 0);
+  EXPECT_EQ(stop_engine(), 0) << engine_->err();
+  const Finished forgotten = crossfade({"verify", db_});
+  EXPECT_EQ(forgotten.code, 6) << forgotten.err;
+  EXPECT_THAT(forgotten.err, HasSubstr("use --naming snake_case"));
+  EXPECT_EQ(crossfade({"verify", db_, "--naming", "camel"}).code, 2);
+  const Finished done = crossfade({"cutover", db_, "--no-rollback", "--naming", "snake_case"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(
+      target_value("SELECT string_agg(first_name, ',' ORDER BY user_id) FROM public.active_users"),
+      "Ann,Bob");
+  EXPECT_EQ(
+      target_value(
+          "SELECT string_agg(http_code::text, ',' ORDER BY user_id) FROM public.user_account_2"),
+      "200,201,500");
+  EXPECT_EQ(target_value("SELECT count(*)::text FROM public.user_account"), "1");
+}
+
+// The flip fails after the CHECKs were added; following goes on with whatever the source writes.
+TEST_F(SchemaCarriedTest, ASteppedBackCutoverLeavesNoCheckAndNoView) {
+  make_items();
+  app("CREATE VIEW sold AS SELECT id FROM item WHERE state = 'sold'");
   follow();
   target_exec(R"(
     CREATE FUNCTION public.no_flip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       IF NOT EXISTS(SELECT 1 FROM pg_constraint WHERE conname = 'low_high') THEN
         RAISE EXCEPTION 'too early'; END IF;
-      RAISE EXCEPTION 'the checks are there'; END $$;
+      PERFORM count(*) FROM public.sold;
+      RAISE EXCEPTION 'both are there'; END $$;
     CREATE TRIGGER no_flip BEFORE UPDATE ON crossfade.route FOR EACH ROW
       EXECUTE FUNCTION public.no_flip();
     ALTER TABLE crossfade.route ENABLE ALWAYS TRIGGER no_flip)");
   for (int i = 0; i < 2; ++i) {
     const Finished done = crossfade({"cutover", db_, "--no-rollback"});
     EXPECT_EQ(done.code, 8) << done.out << done.err;
-    EXPECT_THAT(done.err, HasSubstr("the checks are there"));
-    EXPECT_EQ(checks(), "");
+    EXPECT_THAT(done.err, HasSubstr("both are there"));
+    EXPECT_EQ(checks() + views(), "");
   }
   app("PRAGMA ignore_check_constraints=ON; INSERT INTO item VALUES(202,'odd','x',5,1,'{}')");
   expect_becomes_equal();
   target_exec("DROP FUNCTION public.no_flip() CASCADE");
   EXPECT_EQ(crossfade({"cutover", db_, "--no-rollback"}).code, 0);
   EXPECT_EQ(checks(), kAll);
+  EXPECT_EQ(views(), "sold");
 }
 
 // A reader on the target is waited for no longer than the pause may last.

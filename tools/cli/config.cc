@@ -44,6 +44,7 @@ Status from_environment(Settings* s) {
   fill(&s->target, environment("CROSSFADE_TARGET"));
   fill(&s->target, environment("DATABASE_URL"));
   fill(&s->target_schema, environment("CROSSFADE_TARGET_SCHEMA"));
+  fill(&s->naming, environment("CROSSFADE_NAMING"));
   fill(&s->rules, environment("CROSSFADE_RULES"));
   fill(&s->log_level, environment("CROSSFADE_LOG_LEVEL"));
   if (const auto text = environment("CROSSFADE_MAX_PAUSE_MS"); text && !s->max_pause_ms) {
@@ -81,6 +82,8 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
       CROSSFADE_TRY(take(file, name, node, &s->target));
     } else if (name == "target_schema") {
       CROSSFADE_TRY(take(file, name, node, &s->target_schema));
+    } else if (name == "naming") {
+      CROSSFADE_TRY(take(file, name, node, &s->naming));
     } else if (name == "rules") {
       CROSSFADE_TRY(take(file, name, node, &s->rules));
     } else if (name == "log_level") {
@@ -92,10 +95,11 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
     } else if (name == "keep_journal_mode") {
       CROSSFADE_TRY(take(file, name, node, &s->keep_journal_mode));
     } else {
-      return fail(usage(fmt::format("{}:{}", file, key.source().begin.line),
-                        fmt::format("unknown setting '{}'", name),
-                        "known: target, target_schema, rules, log_level, max_pause_ms, quarantine, "
-                        "keep_journal_mode"));
+      return fail(
+          usage(fmt::format("{}:{}", file, key.source().begin.line),
+                fmt::format("unknown setting '{}'", name),
+                "known: target, target_schema, naming, rules, log_level, max_pause_ms, quarantine, "
+                "keep_journal_mode"));
     }
   }
   return ok();

@@ -14,6 +14,7 @@ namespace crossfade::cli {
 struct Settings {
   std::optional<std::string> target;
   std::optional<std::string> target_schema;
+  std::optional<std::string> naming;
   std::optional<std::string> rules;
   std::optional<std::string> log_level;
   std::optional<int64_t> max_pause_ms;

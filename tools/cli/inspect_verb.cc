@@ -47,11 +47,9 @@ Result<Inspection> look(const Common& common) {
   const auto vector = assessment.target.extensions.find("vector");
   options.has_pgvector =
       vector != assessment.target.extensions.end() && !vector->second.installed.empty();
-  CROSSFADE_TRY(auto catalog, schema::read_catalog(source));
+  options.naming = common.engine.naming;
   options.rules = common.engine.rules.get();
-  if (options.rules != nullptr) {
-    CROSSFADE_TRY(schema::apply_rules(*options.rules, &catalog));
-  }
+  CROSSFADE_TRY(auto catalog, schema::read_carried_catalog(source, options.naming, options.rules));
   const auto began = Clock::now();
   CROSSFADE_TRY(out.plan, schema::make_plan(source, catalog, options));
   const double scan_seconds = std::chrono::duration<double>(Clock::now() - began).count();

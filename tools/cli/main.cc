@@ -49,6 +49,8 @@ void add_common(CLI::App* verb, Arguments* a, bool with_target) {
                    "remembered one, else embedded");
   verb->add_option("--target-schema", a->settings.target_schema,
                    "the schema the tables go to (default: public)");
+  verb->add_option("--naming", a->settings.naming,
+                   "names on the target: exact (default) or snake_case; the same in every command");
 }
 
 void add_rules(CLI::App* verb, Arguments* a) {
@@ -95,6 +97,16 @@ Status settle(Arguments* a) {
   run::EngineOptions& engine = a->common.engine;
   engine.target = s.target.value_or("");
   engine.target_schema = s.target_schema.value_or("public");
+  const auto naming = schema::naming_from(s.naming.value_or("exact"));
+  if (!naming) {
+    Error error;
+    error.code = ErrorCode::kUsage;
+    error.op = "naming";
+    error.native = fmt::format("'{}' is neither exact nor snake_case", *s.naming);
+    error.hint = "use one of the two";
+    return fail(std::move(error));
+  }
+  engine.naming = *naming;
   engine.quarantine = s.quarantine.value_or(false);
   engine.keep_journal_mode = s.keep_journal_mode.value_or(false);
   if (engine.database.find("://") != std::string::npos) {

@@ -1,0 +1,117 @@
+#include "engine/run/target_views.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/observe/log.h"
+#include "engine/postgres/quote.h"
+#include "engine/run/target_ddl.h"
+#include "engine/schema/utf8.h"
+#include "engine/schema/view_plan.h"
+
+namespace crossfade::run {
+namespace {
+
+using schema::ViewPlan;
+
+constexpr const char* kDuplicateTable = "42P07";
+
+void leave_out(Move& move, const ViewPlan& view, const Error& refused) {
+  const bool taken = refused.sqlstate == kDuplicateTable;
+  log::warn(fmt::format("view {}: {}", view.name,
+                        taken ? "the target has one of this name already, which stays as it is"
+                              : "is refused by the target: " + refused.native));
+  if (taken) return;
+  const std::string why =
+      fmt::format("the target refuses {} ({})", view.target_ddl, refused.native);
+  move.findings.push_back(schema::view_finding(view.name, view.source_sql, why));
+}
+
+// A view that reads one that was left out is refused in its turn.
+Status try_each(Move& move, std::vector<ViewPlan> views) {
+  postgres::Connection& target = move.target.connection();
+  std::vector<ViewPlan> accepted;
+  for (ViewPlan& view : views) {
+    CROSSFADE_TRY(const auto attempt, attempt_ddl(target, view.target_ddl, Outcome::kKept));
+    if (attempt.refusal) {
+      leave_out(move, view, *attempt.refusal);
+    } else {
+      accepted.push_back(std::move(view));
+    }
+  }
+  move.views = std::move(accepted);
+  return ok();
+}
+
+std::string comment(const std::string& name, const ViewPlan& view) {
+  return fmt::format(
+      "COMMENT ON VIEW {} IS {}", name,
+      postgres::quote_literal("In SQLite: " + schema::printable(view.source_sql, false)));
+}
+
+Status add_each(Move& move, Deadline deadline) {
+  postgres::Connection& target = move.target.connection();
+  for (const ViewPlan& view : *move.views) {
+    const std::string name = postgres::quote(move.options.target_schema, view.target_name);
+    CROSSFADE_TRY(
+        const auto attempt,
+        attempt_ddl(target, bounded(view.target_ddl + "; " + comment(name, view), deadline),
+                    Outcome::kKept));
+    if (attempt.refusal) {
+      leave_out(move, view, *attempt.refusal);
+      move.audit.record("view_refused", {{"view", view.name}, {"cause", attempt.refusal->native}});
+      continue;
+    }
+    CROSSFADE_TRY(target.query("INSERT INTO crossfade.views(target_name) VALUES($1)",
+                               {postgres::text_param(view.target_name)}));
+  }
+  return ok();
+}
+
+}  // namespace
+
+Status try_views(Move& move) {
+  std::vector<const Table*> tables;
+  for (const TargetTable& entry : move.tables) tables.push_back(entry.table.get());
+  std::vector<schema::Finding> known;  // from the plan, or as inspect has them
+  std::vector<ViewPlan> views = schema::plan_views(
+      move.source_views, tables,
+      {move.options.target_schema, move.options.naming, move.options.rules.get()}, &known);
+  if (views.empty()) {
+    move.views.emplace();
+    return ok();
+  }
+  postgres::Connection& target = move.target.connection();
+  CROSSFADE_TRY(target.exec("BEGIN"));
+  auto tried = try_each(move, std::move(views));
+  target.rollback();
+  return tried;
+}
+
+Status add_views(Move& move, Deadline deadline) {
+  if (!move.views) {
+    CROSSFADE_TRY(try_views(move));
+  }
+  if (move.views->empty()) return ok();
+  return change_target(move, [&] { return add_each(move, deadline); });
+}
+
+Status drop_views(Move& move) {
+  CROSSFADE_TRY(const auto ours, move.target.connection().exec(
+                                     "SELECT target_name FROM crossfade.views ORDER BY id DESC"));
+  if (ours.rows() == 0) return ok();
+  return change_target(move, [&]() -> Status {
+    for (int i = 0; i < ours.rows(); ++i) {
+      CROSSFADE_TRY(move.target.connection().exec(
+          "DROP VIEW IF EXISTS " + postgres::quote(move.options.target_schema, ours.text(i, 0))));
+    }
+    CROSSFADE_TRY(move.target.connection().exec("DELETE FROM crossfade.views"));
+    return ok();
+  });
+}
+
+}  // namespace crossfade::run

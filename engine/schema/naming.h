@@ -1,0 +1,33 @@
+// What tables, columns and views are called on the target. A rule's `rename` wins over it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/schema/catalog.h"
+
+namespace crossfade::schema {
+
+enum class Naming : uint8_t {
+  kExact,      // as on the source
+  kSnakeCase,  // "UserID" and "user id" are user_id: no quotes are needed on the target
+};
+
+[[nodiscard]] const char* to_string(Naming naming);
+[[nodiscard]] std::optional<Naming> naming_from(std::string_view text);
+
+// One name by itself. One of over 63 bytes is cut and ends in a digest of the whole.
+[[nodiscard]] std::string target_name(Naming naming, std::string_view name);
+
+// At most `bytes_max` bytes; a shortened name ends in a digest of the whole one.
+[[nodiscard]] std::string fit_name(std::string_view name, size_t bytes_max);
+
+// Gives every table and column its target_name. Of several that would have the same, one that is
+// so spelled on the source has it, else the first, and the others end in _2, _3 and so on; the same
+// catalog always gives the same names. Names that PostgreSQL cannot have at all stay as they are,
+// for the plan to refuse.
+void name_for_target(Naming naming, Catalog* catalog);
+
+}  // namespace crossfade::schema
