@@ -4,6 +4,7 @@
 #include <string>
 
 #include "apply/variant.h"
+#include "engine/core/ascii.h"
 #include "engine/core/limits.h"
 
 namespace crossfade::apply {
@@ -14,9 +15,6 @@ constexpr int kDepthMax = 256;
 constexpr size_t kWholeDigitsMax = 131'072;
 constexpr size_t kScaleMax = 16'383;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 bool is_hex(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 
 namespace crossfade {
 
@@ -12,6 +13,12 @@ class Deadline {
 
   static Deadline after(Clock::duration d) { return Deadline(Clock::now() + d); }
   static Deadline at(Clock::time_point t) { return Deadline(t); }
+
+  // Microseconds of this clock, to measure how long something took.
+  [[nodiscard]] static int64_t now_us() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch())
+        .count();
+  }
 
   [[nodiscard]] bool expired() const { return Clock::now() >= at_; }
   [[nodiscard]] Clock::time_point time() const { return at_; }

@@ -69,6 +69,7 @@ inline constexpr std::chrono::milliseconds kMaxPauseDefault{5'000};
 
 // PostgreSQL's own.
 inline constexpr size_t kPgIdentifierBytesMax = 63;
+inline constexpr int kPgNumericPrecisionMax = 1000;  // declared
 inline constexpr size_t kPgColumnsMax = 1600;
 inline constexpr int kPgVersionMin = 130000;
 inline constexpr size_t kPgJsonbStringBytesMax = 0x0FFFFFFF;  // jsonb.h: JENTRY_OFFLENMASK

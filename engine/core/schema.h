@@ -15,6 +15,10 @@ namespace crossfade {
 // SQLite's column affinity (datatype3.html section 3.1).
 enum class Affinity : uint8_t { kInteger, kText, kBlob, kReal, kNumeric };
 
+[[nodiscard]] constexpr bool is_numeric(Affinity affinity) {
+  return affinity != Affinity::kText && affinity != Affinity::kBlob;
+}
+
 // What is done when a later value does not fit a column's type. The row is set aside first in any
 // case: nothing else can be committed with the rest of its transaction.
 enum class OnMisfit : uint8_t {
@@ -112,5 +116,10 @@ struct Table {
   std::string source_sql;        // the CREATE TABLE text
   int64_t rows_estimate = 0;
 };
+
+// The column is the rowid, by a name of the source's or by none.
+[[nodiscard]] inline bool is_rowid_key(const Table& table, size_t column) {
+  return table.identity != Identity::kPrimaryKey && table.key.front() == column;
+}
 
 }  // namespace crossfade

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "engine/core/ascii.h"
+
 namespace crossfade {
 namespace {
 
@@ -23,10 +25,6 @@ constexpr int64_t kJulianMicros = 2'451'544 * kMicrosPerDay + kMicrosPerDay / 2;
 // timestamp.h: MIN_TIMESTAMP and END_TIMESTAMP.
 constexpr int64_t kTimestampMin = -211'813'488'000 * kMicrosPerSecond;
 constexpr int64_t kTimestampEnd = 9'223'371'331'200 * kMicrosPerSecond;
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 // Exactly `count` digits.
 bool take_digits(std::string_view text, size_t* at, size_t count, int64_t* out) {

@@ -15,14 +15,8 @@ namespace {
 
 constexpr size_t kKeysPerRequest = 1'000;
 
-int64_t now_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             Deadline::Clock::now().time_since_epoch())
-      .count();
-}
-
 int64_t age_ms(int64_t since_us) {
-  return since_us == 0 ? 0 : (now_us() - since_us) / 1000;
+  return since_us == 0 ? 0 : (Deadline::now_us() - since_us) / 1000;
 }
 
 }  // namespace
@@ -76,7 +70,7 @@ Result<Follower::Event> Follower::pump(Deadline deadline) {
 void Follower::show_lag(int64_t since_us) {
   move_.board.update([&](StatusReport& r) {
     r.lag_changes = std::max<int64_t>(0, r.captured_lsn.value - applied().value);
-    behind_since_us_ = r.lag_changes == 0 ? 0 : since_us == 0 ? now_us() : since_us;
+    behind_since_us_ = r.lag_changes == 0 ? 0 : since_us == 0 ? Deadline::now_us() : since_us;
     r.lag_ms = age_ms(behind_since_us_);
   });
 }

@@ -15,12 +15,6 @@ namespace {
 constexpr std::chrono::seconds kSameFileInterval{1};
 constexpr std::chrono::seconds kFullDiskInterval{5};
 
-int64_t now_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             Deadline::Clock::now().time_since_epoch())
-      .count();
-}
-
 size_t bytes_of(const verify::SourceChunk& chunk) {
   size_t total = sizeof(chunk);
   for (const verify::RowDigest& row : chunk.rows) total += sizeof(row) + row.key.size();
@@ -139,7 +133,7 @@ Result<bool> SourceThread::one_snapshot() {
 }
 
 Result<bool> SourceThread::push_changes(capture::Watermark watermark) {
-  const int64_t seen_us = now_us();
+  const int64_t seen_us = Deadline::now_us();
   while (position_ < watermark.newest) {
     CROSSFADE_TRY(auto batch, reader_.read(position_, limits::kBatchBytesMax));
     if (reader_.null_key_table()) {

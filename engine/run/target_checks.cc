@@ -19,13 +19,13 @@ namespace {
 
 using postgres::quote;
 
-struct Place {
+struct CheckPlace {
   const Table* table;
   const Check* check;
 };
 
-std::vector<Place> carried_checks(const Move& move) {
-  std::vector<Place> out;
+std::vector<CheckPlace> carried_checks(const Move& move) {
+  std::vector<CheckPlace> out;
   for (const TargetTable& entry : move.tables) {
     for (const Check& check : entry.table->checks) {
       if (check.target_ddl) out.push_back({entry.table.get(), &check});
@@ -51,23 +51,23 @@ Result<std::set<TableAndName>> checks_there(Move& move, bool validated_too) {
 }
 
 // Those of ours that are there, or those that are not.
-Result<std::vector<Place>> select_checks(Move& move, bool there, bool validated_too = true) {
-  std::vector<Place> places = carried_checks(move);
+Result<std::vector<CheckPlace>> select_checks(Move& move, bool there, bool validated_too = true) {
+  std::vector<CheckPlace> places = carried_checks(move);
   if (places.empty()) return places;
   CROSSFADE_TRY(const auto found, checks_there(move, validated_too));
-  std::erase_if(places, [&](const Place& place) {
+  std::erase_if(places, [&](const CheckPlace& place) {
     return found.contains({place.table->target_name, place.check->name}) != there;
   });
   return places;
 }
 
-std::string alter(const Move& move, const Place& place, const char* what) {
+std::string alter(const Move& move, const CheckPlace& place, const char* what) {
   return fmt::format("ALTER TABLE {} {} CONSTRAINT {}",
                      quote(move.options.target_schema, place.table->target_name), what,
                      quote(place.check->name));
 }
 
-void tell(Move& move, const Place& place, const char* event, const std::string& what,
+void tell(Move& move, const CheckPlace& place, const char* event, const std::string& what,
           const Error& error) {
   log::warn(fmt::format("{}: {} {}: {}", place.table->name, place.check->name, what, error.native));
   move.audit.record(
@@ -75,8 +75,8 @@ void tell(Move& move, const Place& place, const char* event, const std::string& 
       {{"table", place.table->name}, {"constraint", place.check->name}, {"cause", error.native}});
 }
 
-Status add_each(Move& move, const std::vector<Place>& places, Deadline deadline) {
-  for (const Place& place : places) {
+Status add_each(Move& move, const std::vector<CheckPlace>& places, Deadline deadline) {
+  for (const CheckPlace& place : places) {
     CROSSFADE_TRY(const auto attempt,
                   attempt_ddl(move.target.connection(), bounded(*place.check->target_ddl, deadline),
                               Outcome::kKept));
@@ -87,8 +87,8 @@ Status add_each(Move& move, const std::vector<Place>& places, Deadline deadline)
   return ok();
 }
 
-Status drop_each(Move& move, const std::vector<Place>& places) {
-  for (const Place& place : places) {
+Status drop_each(Move& move, const std::vector<CheckPlace>& places) {
+  for (const CheckPlace& place : places) {
     CROSSFADE_TRY(move.target.connection().exec(alter(move, place, "DROP")));
   }
   return ok();
@@ -128,7 +128,7 @@ Status validate_checks(Move& move) {
   postgres::Connection& target = move.target.connection();
   target.set_statement_timeout(std::chrono::hours(24));  // it reads all rows
   Status lost = ok();
-  for (const Place& place : open) {
+  for (const CheckPlace& place : open) {
     const auto done = target.exec(alter(move, place, "VALIDATE"));
     if (done) continue;
     if (!is_refusal(done.error())) {

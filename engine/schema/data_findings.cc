@@ -15,15 +15,6 @@
 namespace crossfade::schema {
 namespace {
 
-Finding about(const Table& table, const Column& column, Severity severity, const char* code) {
-  Finding finding;
-  finding.severity = severity;
-  finding.code = code;
-  finding.table = table.name;
-  finding.column = column.name;
-  return finding;
-}
-
 // Rows of the rarer classes first: those are the ones a person looks for.
 std::vector<std::string> rarest_first(const ColumnEvidence& evidence) {
   const StorageCounts& storage = evidence.storage;

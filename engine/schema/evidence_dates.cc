@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/core/ascii.h"
 #include "engine/schema/evidence_interest.h"
 
 namespace crossfade::schema {
@@ -14,10 +15,6 @@ constexpr size_t kShapeSamplesMax = 3;
 constexpr size_t kDateSize = 10;    // 2021-03-04
 constexpr size_t kMinuteSize = 16;  // 2021-03-04 05:06
 constexpr uint8_t kMicroDigits = 6;
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 // The number of `count` digits at `at`, or -1.
 int number(std::string_view text, size_t at, size_t count) {

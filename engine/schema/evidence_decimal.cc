@@ -5,10 +5,10 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/core/limits.h"
+
 namespace crossfade::schema {
 namespace {
-
-constexpr int64_t kPrecisionMax = 1000;  // PostgreSQL's for a declared numeric
 
 // The numbers in the parentheses at the end of a declared type; nothing when there is anything
 // else.
@@ -41,7 +41,8 @@ std::optional<DecimalLimits> decimal_limits(std::string_view declared_type) {
   if (!numbers || numbers->empty() || numbers->size() > 2) return std::nullopt;
   const int64_t precision = numbers->front();
   const int64_t scale = numbers->size() == 2 ? numbers->back() : 0;
-  if (precision < 1 || precision > kPrecisionMax || scale < 0 || scale > precision) {
+  if (precision < 1 || precision > limits::kPgNumericPrecisionMax || scale < 0 ||
+      scale > precision) {
     return std::nullopt;
   }
   return DecimalLimits{static_cast<int>(precision), static_cast<int>(scale)};

@@ -21,7 +21,7 @@ constexpr double kYear2001 = 978307200;
 constexpr double kYear2040 = 2208988800;
 constexpr double kJulianOf1970 = 2440587.5;
 constexpr double kDaySeconds = 86400;
-constexpr int64_t kUnnamedMin = 16;  // values it takes to see more than chance in a range
+constexpr int64_t kUnnamedEpochsMin = 16;  // values it takes to see more than chance in a range
 
 struct Unit {
   SourceForm form;
@@ -101,7 +101,7 @@ std::optional<EpochGuess> guess_epoch(const Column& column, const NumberRange& r
                                       bool referring) {
   if (range.count == 0) return std::nullopt;
   const bool hinted = claims_of(column).date || named_like_time(column.name);
-  if (!hinted && (referring || range.count < kUnnamedMin || range.real)) return std::nullopt;
+  if (!hinted && (referring || range.count < kUnnamedEpochsMin || range.real)) return std::nullopt;
   if (is_core_data(column)) return guess_unit(kCocoa, range, kYear2001, kYear2040);
   if (range.real) {
     if (auto guess = guess_unit(kJulian, range, kYear1980 - 80 * 365.25 * kDaySeconds, kYear2100)) {

@@ -2,16 +2,13 @@
 
 #include <algorithm>
 
+#include "engine/core/ascii.h"
 #include "engine/schema/evidence_interest.h"
 
 namespace crossfade::schema {
 namespace {
 
 constexpr size_t kNumberBytesMax = 1000;  // far below what numeric holds
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 int hex_digit(char c) {
   if (is_digit(c)) return c - '0';
@@ -20,7 +17,7 @@ int hex_digit(char c) {
   return -1;
 }
 
-bool is_space(char c) {
+bool is_json_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
@@ -327,12 +324,12 @@ bool JsonReader::skip_comment() {
 
 void JsonReader::skip_spaces(bool one_expected) {
   const size_t start = at_;
-  while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+  while (at_ < text_.size() && is_json_space(text_[at_])) ++at_;
   const size_t count = at_ - start;
   if (one_expected ? count != 1 || text_[start] != ' ' : count != 0) out_.normal = false;
   if (!lenient_) return;
   while (skip_comment()) {
-    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+    while (at_ < text_.size() && is_json_space(text_[at_])) ++at_;
   }
 }
 

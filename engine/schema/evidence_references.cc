@@ -29,10 +29,6 @@ std::vector<size_t> parent_columns(const Table& parent, const ForeignKey& key) {
   return out;
 }
 
-bool is_rowid_key(const Table& table, size_t column) {
-  return table.identity != Identity::kPrimaryKey && table.key.front() == column;
-}
-
 bool has_values(const StorageCounts& storage) {
   return storage.integer + storage.real + storage.text + storage.blob > 0;
 }

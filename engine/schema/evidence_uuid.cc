@@ -9,7 +9,7 @@ constexpr size_t kDashedSize = 36;
 constexpr size_t kHexSize = 32;
 constexpr size_t kBytesSize = 16;
 constexpr size_t kSamplesMax = 3;
-constexpr int64_t kUnnamedMin = 2;  // a single digest has a UUID's layout in one case of eight
+constexpr int64_t kUnnamedUuidsMin = 2;  // a single digest has a UUID's layout in one case of eight
 
 }  // namespace
 
@@ -90,7 +90,7 @@ void UuidEvidence::add_blob(std::string_view bytes, const Cell& cell, bool stubb
 std::optional<SourceForm> UuidEvidence::form(int64_t texts, int64_t blobs, bool named) const {
   if (abandoned_) return std::nullopt;
   const auto all_versioned = [&](int64_t count) {
-    return named || (count >= kUnnamedMin && versioned_ == count);
+    return named || (count >= kUnnamedUuidsMin && versioned_ == count);
   };
   if (blobs > 0) {
     return texts == 0 && blobs_ == blobs && all_versioned(blobs)

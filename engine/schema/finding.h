@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/schema.h"
+
 namespace crossfade::schema {
 
 enum class Severity : uint8_t {
@@ -23,5 +25,16 @@ struct Finding {
   std::vector<std::string> samples;  // keys and values of up to limits::kSamplesMax rows
   std::string remedy;
 };
+
+// With no message yet.
+[[nodiscard]] inline Finding about(const Table& table, const Column& column, Severity severity,
+                                   const char* code) {
+  Finding finding;
+  finding.severity = severity;
+  finding.code = code;
+  finding.table = table.name;
+  finding.column = column.name;
+  return finding;
+}
 
 }  // namespace crossfade::schema

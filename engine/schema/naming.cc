@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 #include <vector>
@@ -82,6 +84,12 @@ std::optional<Naming> naming_from(std::string_view text) {
     if (text == to_string(naming)) return naming;
   }
   return std::nullopt;
+}
+
+bool is_system_column(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kNames{"ctid", "xmin", "xmax",
+                                                   "cmin", "cmax", "tableoid"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
 std::string fit_name(std::string_view name, size_t bytes_max) {

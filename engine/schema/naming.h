@@ -24,6 +24,9 @@ enum class Naming : uint8_t {
 // At most `bytes_max` bytes; a shortened name ends in a digest of the whole one.
 [[nodiscard]] std::string fit_name(std::string_view name, size_t bytes_max);
 
+// PostgreSQL gives every table a column of this name.
+[[nodiscard]] bool is_system_column(std::string_view name);
+
 // Gives every table and column its target_name. Of several that would have the same, one that is
 // so spelled on the source has it, else the first, and the others end in _2, _3 and so on; the same
 // catalog always gives the same names. Names that PostgreSQL cannot have at all stay as they are,

@@ -25,10 +25,6 @@
 namespace crossfade::schema {
 namespace {
 
-bool is_rowid_key(const Table& table, size_t column) {
-  return table.identity != Identity::kPrimaryKey && table.key.front() == column;
-}
-
 // In a key, an index or a foreign key. What others refer to is in a unique index here.
 bool is_compared(const Table& table, size_t column) {
   const auto indexed = [column](const Index& index) {

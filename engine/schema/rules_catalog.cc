@@ -14,8 +14,6 @@
 namespace crossfade::schema {
 namespace {
 
-constexpr const char* kSystemColumns[] = {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"};
-
 template <typename Tables>
 auto find_table(Tables& tables, std::string_view name) {
   return std::find_if(tables.begin(), tables.end(),
@@ -144,9 +142,7 @@ class Checker {
     }
     for (const ColumnRule& column : rule.columns) {
       if (!column.rename) continue;
-      const bool system = std::any_of(std::begin(kSystemColumns), std::end(kSystemColumns),
-                                      [&](const char* name) { return *column.rename == name; });
-      if (system) {
+      if (is_system_column(*column.rename)) {
         problem(column.line,
                 fmt::format("'{}' is a name PostgreSQL keeps for itself", *column.rename));
       }

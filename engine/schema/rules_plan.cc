@@ -69,15 +69,6 @@ bool may_hold(const ColumnType& type, StorageClass storage) {
   }
 }
 
-Finding about(const Table& table, const Column& column, Severity severity, const char* code) {
-  Finding finding;
-  finding.severity = severity;
-  finding.code = code;
-  finding.table = table.name;
-  finding.column = column.name;
-  return finding;
-}
-
 void find_misfits(const Table& table, const Column& column, const ColumnEvidence& evidence,
                   std::vector<Finding>* findings) {
   const StorageCounts& storage = evidence.storage;

@@ -9,16 +9,16 @@
 #include <utility>
 #include <vector>
 
+#include "engine/core/limits.h"
 #include "engine/core/source_time.h"
 #include "engine/schema/rules.h"
 
 namespace crossfade::schema {
 namespace {
 
-constexpr int kPrecisionMax = 1000;
 constexpr int kDimensionsMax = 16000;
 
-constexpr std::array<std::pair<std::string_view, SourceForm>, 16> kForms{{
+constexpr std::array<std::pair<std::string_view, SourceForm>, 16> kFormNames{{
     {"epoch_s", SourceForm::kEpochSeconds},
     {"epoch_ms", SourceForm::kEpochMillis},
     {"epoch_us", SourceForm::kEpochMicros},
@@ -96,8 +96,8 @@ bool read_modified(const std::string& text, ColumnType* out) {
   if (comma != std::string_view::npos && !read_int(inside.substr(comma + 1), &out->scale)) {
     return false;
   }
-  return out->precision >= 1 && out->precision <= kPrecisionMax && out->scale >= 0 &&
-         out->scale <= out->precision;
+  return out->precision >= 1 && out->precision <= limits::kPgNumericPrecisionMax &&
+         out->scale >= 0 && out->scale <= out->precision;
 }
 
 std::optional<ColumnType> read_type(const std::string& written) {
@@ -111,7 +111,7 @@ std::optional<ColumnType> read_type(const std::string& written) {
 }
 
 std::optional<SourceForm> read_form(const std::string& text) {
-  for (const auto& [name, form] : kForms) {
+  for (const auto& [name, form] : kFormNames) {
     if (text == name) return form;
   }
   return std::nullopt;
@@ -143,7 +143,7 @@ std::vector<std::string> type_names() {
 
 std::vector<std::string> form_names() {
   std::vector<std::string> out;
-  for (const auto& [name, form] : kForms) out.emplace_back(name);
+  for (const auto& [name, form] : kFormNames) out.emplace_back(name);
   return out;
 }
 
@@ -325,7 +325,7 @@ std::string rule_keys(const ColumnType& type) {
     return out;
   }
   if (type.form == SourceForm::kWords) return out + ", words = " + toml_string(type.words);
-  for (const auto& [name, form] : kForms) {
+  for (const auto& [name, form] : kFormNames) {
     if (form == type.form) out += ", form = " + toml_string(name);
   }
   if (type.form == SourceForm::kTextBytes) out += ", on_nul = \"bytea\"";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/core/ascii.h"
 #include "engine/schema/utf8.h"
 
 namespace crossfade::schema {
@@ -9,9 +10,6 @@ namespace {
 
 bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
 }
 // SQLite takes every byte above ASCII for a letter.
 bool is_word_byte(char c) {

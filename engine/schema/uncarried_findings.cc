@@ -9,6 +9,7 @@
 
 #include "engine/core/limits.h"
 #include "engine/schema/create_table_clauses.h"
+#include "engine/schema/naming.h"
 #include "engine/schema/table_reader.h"
 #include "engine/schema/utf8.h"
 
@@ -49,8 +50,6 @@ void find_in_name(const Table& table, const std::string& column, const std::stri
 }
 
 void find_in_names(const Table& table, std::vector<Finding>* findings) {
-  static const std::set<std::string> kSystemColumns{"ctid", "xmin", "xmax",
-                                                    "cmin", "cmax", "tableoid"};
   find_in_name(table, "", table.target_name, findings);
   std::set<std::string> taken;
   for (const Column& column : table.columns) {
@@ -61,7 +60,7 @@ void find_in_names(const Table& table, std::vector<Finding>* findings) {
     } else {
       find_in_name(table, column.name, column.target_name, findings);
     }
-    if (kSystemColumns.contains(column.target_name)) {
+    if (is_system_column(column.target_name)) {
       findings->push_back(make(Severity::kBlocker, "name_reserved", table.name, column.name,
                                "PostgreSQL gives every table a column of this name",
                                "choose another with a rule (rename)"));

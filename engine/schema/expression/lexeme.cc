@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 
+#include "engine/core/ascii.h"
 #include "engine/schema/sql_lexer.h"
 #include "engine/schema/utf8.h"
 
@@ -14,9 +15,6 @@ namespace {
 constexpr std::array<std::string_view, 10> kOperators = {
     "->>", "->", "||", "<<", "<=", "<>", ">>", ">=", "==", "!="};
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 bool is_hex(char c) {
   return std::isxdigit(static_cast<unsigned char>(c)) != 0;
 }

@@ -17,15 +17,10 @@ std::string target_operator(const std::string& op) {
   return op;
 }
 
-bool numeric(Affinity affinity) {
-  return affinity == Affinity::kInteger || affinity == Affinity::kReal ||
-         affinity == Affinity::kNumeric;
-}
-
 // What SQLite applies to both sides (sqlite3CompareAffinity).
 std::optional<Affinity> applied(std::optional<Affinity> a, std::optional<Affinity> b) {
   if (a && b) {
-    if (numeric(*a) || numeric(*b)) return Affinity::kNumeric;
+    if (is_numeric(*a) || is_numeric(*b)) return Affinity::kNumeric;
     return Affinity::kBlob;
   }
   return a ? a : b;
@@ -34,17 +29,6 @@ std::optional<Affinity> applied(std::optional<Affinity> a, std::optional<Affinit
 int rank(Kind kind) {
   if (kind == Kind::kText) return 1;
   return kind == Kind::kBlob ? 2 : 0;
-}
-
-Operand truth(std::string sql, Tightness tightness) {
-  Operand out;
-  out.sql = std::move(sql);
-  out.tightness = tightness;
-  out.kind = Kind::kBoolean;
-  out.type = TargetType::kBoolean;
-  out.low = 0;
-  out.high = 1;
-  return out;
 }
 
 // ASCII letters only, as SQLite's NOCASE.
@@ -61,6 +45,17 @@ Operand folded(Operand operand, const std::string& collation) {
 }
 
 }  // namespace
+
+Operand truth(std::string sql, Tightness tightness) {
+  Operand out;
+  out.sql = std::move(sql);
+  out.tightness = tightness;
+  out.kind = Kind::kBoolean;
+  out.type = TargetType::kBoolean;
+  out.low = 0;
+  out.high = 1;
+  return out;
+}
 
 bool is_ordering(const std::string& op) {
   return op[0] == '<' ? op != "<>" : op[0] == '>';
@@ -178,9 +173,9 @@ Outcome<Operand> Translator::apply(const Expr& at, Operand operand,
   if (!affinity || *affinity == Affinity::kBlob) return operand;
   if (operand.constant) {
     // A numeric affinity only turns texts into numbers here; it rounds no INTEGER to a REAL.
-    if (numeric(*affinity) && operand.kind != Kind::kText) return operand;
-    const auto value =
-        constants_.stored(*operand.constant, numeric(*affinity) ? Affinity::kNumeric : *affinity);
+    if (is_numeric(*affinity) && operand.kind != Kind::kText) return operand;
+    const auto value = constants_.stored(*operand.constant,
+                                         is_numeric(*affinity) ? Affinity::kNumeric : *affinity);
     if (!value) return no(at, "SQLite refuses it");
     CROSSFADE_TRY(auto out, constant(at, *value));
     out.collation = operand.collation;
@@ -193,7 +188,7 @@ Outcome<Operand> Translator::apply(const Expr& at, Operand operand,
     return out;
   }
   // A column of numeric affinity has already made numbers of the texts that look like one.
-  const bool was_applied = operand.affinity && numeric(*operand.affinity);
+  const bool was_applied = operand.affinity && is_numeric(*operand.affinity);
   if (operand.kind == Kind::kText && !was_applied) {
     return no(at,
               "SQLite compares the number that the text looks like: CAST one side, or give the"

@@ -6,21 +6,6 @@
 #include "engine/schema/expression/translator.h"
 
 namespace crossfade::schema::expression {
-namespace {
-
-Operand truth(std::string sql, Tightness tightness) {
-  Operand out;
-  out.sql = std::move(sql);
-  out.tightness = tightness;
-  out.kind = Kind::kBoolean;
-  out.type = TargetType::kBoolean;
-  out.low = 0;
-  out.high = 1;
-  return out;
-}
-
-}  // namespace
-
 Outcome<Operand> Translator::is_null(const Expr& expr) {
   CROSSFADE_TRY(auto operand, translate(*expr.children[0]));
   if (operand.kind == Kind::kJson) {  // JSON's null is SQLite's NULL

@@ -18,10 +18,6 @@ bool looks_numeric_never(const Operand& operand) {
   return operand.pattern.find_first_of("-:/") != std::string::npos;
 }
 
-bool numeric(Affinity affinity) {
-  return affinity != Affinity::kText && affinity != Affinity::kBlob;
-}
-
 // What date_trunc() leaves of a time so that the pattern tells all of it.
 const char* precision_of(const std::string& pattern) {
   if (pattern.find("%3f") != std::string::npos) return "milliseconds";
@@ -117,7 +113,7 @@ Outcome<Operand> Translator::stored(const Expr& expr, const ScopeColumn& column)
         CROSSFADE_TRY(operand, as_text(expr, std::move(operand)));
       }
       if (operand.kind != Kind::kText) return other();
-      if (numeric(affinity) && !looks_numeric_never(operand)) return other();
+      if (is_numeric(affinity) && !looks_numeric_never(operand)) return other();
       return operand;
     case TargetType::kBigint:
       if (operand.kind != Kind::kInteger || affinity == Affinity::kReal ||

@@ -19,6 +19,9 @@
 
 namespace crossfade::schema::expression {
 
+// A boolean, which stands for 0 or 1.
+[[nodiscard]] Operand truth(std::string sql, Tightness tightness);
+
 // <, <=, > and >=, of the comparisons.
 [[nodiscard]] bool is_ordering(const std::string& op);
 
