@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <optional>
 
 #include "engine/core/limits.h"
@@ -17,6 +19,7 @@ namespace crossfade::verify {
 namespace {
 
 constexpr int64_t kMicrosPerDay = 86'400'000'000;
+constexpr int64_t kDaysMax = std::numeric_limits<int64_t>::max() / kMicrosPerDay;
 constexpr size_t kUuidBytes = 16;
 constexpr std::string_view kLowerDigits = "0123456789abcdef";
 constexpr std::string_view kUpperDigits = "0123456789ABCDEF";
@@ -70,14 +73,17 @@ bool append_time(int64_t micros, const ColumnType& type, std::string* out) {
 
 bool append_time_field(std::string_view field, const ColumnType& type, std::string* out) {
   int64_t micros = 0;
+  bool known = true;
   if (type.base == TargetType::kDate) {
     if (field.size() != sizeof(int32_t)) return false;
-    micros = postgres::read_be<int32_t>(field) * kMicrosPerDay;  // also infinity's, far outside
+    const int64_t days = postgres::read_be<int32_t>(field);
+    known = std::abs(days) <= kDaysMax;  // infinity's are not, nor are years that are no timestamp
+    micros = known ? days * kMicrosPerDay : 0;
   } else {
     if (field.size() != sizeof(int64_t)) return false;
     micros = postgres::read_be<int64_t>(field);
   }
-  if (!append_time(micros, type, out)) form::append_sized(form::kForeign, field, out);
+  if (!known || !append_time(micros, type, out)) form::append_sized(form::kForeign, field, out);
   return true;
 }
 

@@ -36,7 +36,7 @@ inline constexpr int64_t kVerifyUnorderedRowsMax =
 inline constexpr size_t kDirtyKeysMax = 20'000;  // checked inside the cutover pause
 inline constexpr size_t kSamplesMax = 10;        // keys named per table and kind
 
-inline constexpr size_t kViewsNestedMax = 50;  // views that read views; bounds the stack
+inline constexpr size_t kViewsNestedMax = 50;  // views that read views; bounds the time
 
 // How long a verb waits for an engine that is starting or ending on this machine.
 inline constexpr std::chrono::seconds kEngineHandover{3};

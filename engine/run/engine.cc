@@ -345,6 +345,8 @@ Status Engine::session(bool until_idle, Next* next) {
     return ok();
   }
   auto done = [&]() -> Status {
+    // Of a cutover that did not come to its end; they would be in the way of tables.
+    CROSSFADE_TRY(drop_views(move));
     CROSSFADE_TRY(reconcile(move));
     CROSSFADE_TRY(const auto end, copy_tables(move));
     if (end == CopyEnd::kStopped) return ok();
@@ -361,9 +363,7 @@ Status Engine::session(bool until_idle, Next* next) {
 }
 
 Status Engine::follow(Move& move, bool until_idle, Next* next) {
-  // Of a cutover that did not come to its end.
-  CROSSFADE_TRY(drop_views(move));
-  CROSSFADE_TRY(drop_checks(move));
+  CROSSFADE_TRY(drop_checks(move));  // of a cutover that did not come to its end
   CROSSFADE_TRY(const auto progress, move.target.progress());
   CROSSFADE_TRY(const auto quarantined, move.target.quarantined_tables());
   CROSSFADE_TRY(const int64_t waiting, move.target.quarantined());

@@ -77,6 +77,7 @@ void tell(Move& move, const CheckPlace& place, const char* event, const std::str
 
 Status add_each(Move& move, const std::vector<CheckPlace>& places, Deadline deadline) {
   for (const CheckPlace& place : places) {
+    if (deadline.expired()) return ok();  // the pause is over, and the cutover steps back
     CROSSFADE_TRY(const auto attempt,
                   attempt_ddl(move.target.connection(), bounded(*place.check->target_ddl, deadline),
                               Outcome::kKept));

@@ -61,7 +61,8 @@ CREATE TABLE crossfade.tables(
   plan text NOT NULL);
 CREATE TABLE crossfade.views(
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  target_name text NOT NULL);
+  target_name text NOT NULL,
+  made oid NOT NULL);
 CREATE TABLE crossfade.route(
   one boolean PRIMARY KEY DEFAULT true CHECK(one),
   "primary" text NOT NULL CHECK("primary" IN ('sqlite','postgres','none')),
@@ -409,7 +410,10 @@ Result<std::vector<schema::Finding>> TargetStore::create_tables(
       return fail(name_taken(name));
     }
     CROSSFADE_TRY(connection_.exec(entry.table->create_table_ddl));
-    CROSSFADE_TRY(connection_.exec(schema::comment_ddl(*entry.table, target_schema)));
+    if (const std::string comment = schema::comment_ddl(*entry.table, target_schema);
+        !comment.empty()) {
+      CROSSFADE_TRY(connection_.exec(comment));
+    }
     Table table = *entry.table;
     CROSSFADE_TRY(auto findings, try_checks(connection_, &table));
     std::move(findings.begin(), findings.end(), std::back_inserter(refused));

@@ -53,21 +53,29 @@ std::string comment(const std::string& name, const ViewPlan& view) {
       postgres::quote_literal("In SQLite: " + schema::printable(view.source_sql, false)));
 }
 
-Status add_each(Move& move, Deadline deadline) {
+std::string make(const Move& move, const ViewPlan& view) {
+  const std::string name = postgres::quote(move.options.target_schema, view.target_name);
+  return fmt::format(
+      "{}; {}; INSERT INTO crossfade.views(target_name, made) VALUES({}, {}::regclass::oid)",
+      view.target_ddl, comment(name, view), postgres::quote_literal(view.target_name),
+      postgres::quote_literal(name));
+}
+
+// All of them in one go, as each was tried; where the target has changed since, one by one, for as
+// long as there is time.
+Status add_all(Move& move, Deadline deadline) {
   postgres::Connection& target = move.target.connection();
+  std::string all;
+  for (const ViewPlan& view : *move.views) all += (all.empty() ? "" : "; ") + make(move, view);
+  CROSSFADE_TRY(const auto together, attempt_ddl(target, bounded(all, deadline), Outcome::kKept));
+  if (!together.refusal) return ok();
   for (const ViewPlan& view : *move.views) {
-    const std::string name = postgres::quote(move.options.target_schema, view.target_name);
-    CROSSFADE_TRY(
-        const auto attempt,
-        attempt_ddl(target, bounded(view.target_ddl + "; " + comment(name, view), deadline),
-                    Outcome::kKept));
-    if (attempt.refusal) {
-      leave_out(move, view, *attempt.refusal);
-      move.audit.record("view_refused", {{"view", view.name}, {"cause", attempt.refusal->native}});
-      continue;
-    }
-    CROSSFADE_TRY(target.query("INSERT INTO crossfade.views(target_name) VALUES($1)",
-                               {postgres::text_param(view.target_name)}));
+    if (deadline.expired()) return ok();  // the pause is over, and the cutover steps back
+    CROSSFADE_TRY(const auto attempt,
+                  attempt_ddl(target, bounded(make(move, view), deadline), Outcome::kKept));
+    if (!attempt.refusal) continue;
+    leave_out(move, view, *attempt.refusal);
+    move.audit.record("view_refused", {{"view", view.name}, {"cause", attempt.refusal->native}});
   }
   return ok();
 }
@@ -97,19 +105,31 @@ Status add_views(Move& move, Deadline deadline) {
     CROSSFADE_TRY(try_views(move));
   }
   if (move.views->empty()) return ok();
-  return change_target(move, [&] { return add_each(move, deadline); });
+  return change_target(move, [&] { return add_all(move, deadline); });
 }
 
+// What somebody put in the place of one of ours is theirs.
 Status drop_views(Move& move) {
-  CROSSFADE_TRY(const auto ours, move.target.connection().exec(
-                                     "SELECT target_name FROM crossfade.views ORDER BY id DESC"));
-  if (ours.rows() == 0) return ok();
+  postgres::Connection& target = move.target.connection();
+  CROSSFADE_TRY(const auto there, target.exec("SELECT count(*) FROM crossfade.views"));
+  if (there.integer(0, 0) == 0) return ok();
   return change_target(move, [&]() -> Status {
+    CROSSFADE_TRY(
+        const auto ours,
+        target.exec("SELECT v.target_name, n.nspname FROM crossfade.views v JOIN pg_class c"
+                    " ON c.oid = v.made AND c.relkind = 'v' JOIN pg_namespace n"
+                    " ON n.oid = c.relnamespace ORDER BY v.id DESC"));
     for (int i = 0; i < ours.rows(); ++i) {
-      CROSSFADE_TRY(move.target.connection().exec(
-          "DROP VIEW IF EXISTS " + postgres::quote(move.options.target_schema, ours.text(i, 0))));
+      const std::string name = postgres::quote(ours.text(i, 1), ours.text(i, 0));
+      CROSSFADE_TRY(const auto attempt,
+                    attempt_ddl(target, "DROP VIEW IF EXISTS " + name, Outcome::kKept));
+      if (!attempt.refusal) continue;
+      log::warn(fmt::format("{} stays on the target, from a cutover that stepped back: {}", name,
+                            attempt.refusal->native));
+      move.audit.record("view_stays",
+                        {{"view", ours.text(i, 0)}, {"cause", attempt.refusal->native}});
     }
-    CROSSFADE_TRY(move.target.connection().exec("DELETE FROM crossfade.views"));
+    CROSSFADE_TRY(target.exec("DELETE FROM crossfade.views"));
     return ok();
   });
 }

@@ -20,7 +20,8 @@ Status try_views(Move& move);
 // all, or on an error none. Nobody's lock is waited for beyond the deadline.
 Status add_views(Move& move, Deadline deadline);
 
-// Takes away those that are ours, under the lease.
+// Takes away those that are ours, under the lease. One that somebody's own view reads stays, with a
+// warning.
 Status drop_views(Move& move);
 
 }  // namespace crossfade::run

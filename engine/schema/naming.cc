@@ -54,25 +54,6 @@ bool is_possible(std::string_view name) {
   return !name.empty() && !flaws.nul && !flaws.invalid;
 }
 
-// `names` in their order; the answer beside them.
-std::vector<std::string> name_all(Naming naming, const std::vector<std::string>& names) {
-  std::vector<std::string> out;
-  std::set<std::string> taken;
-  for (const std::string& name : names) {
-    out.push_back(target_name(naming, name));
-    if (out.back() == name) taken.insert(name);
-  }
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (out[i] == names[i] || taken.insert(out[i]).second) continue;
-    const std::string wanted = out[i];
-    for (int n = 2; !taken.insert(out[i]).second; ++n) {
-      const std::string suffix = fmt::format("_{}", n);
-      out[i] = fit_name(wanted, limits::kPgIdentifierBytesMax - suffix.size()) + suffix;
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 const char* to_string(Naming naming) {
@@ -105,18 +86,12 @@ std::string target_name(Naming naming, std::string_view name) {
 }
 
 void name_for_target(Naming naming, Catalog* catalog) {
-  std::vector<std::string> tables;
   for (Table& table : catalog->tables) {
-    tables.push_back(table.name);
-    std::vector<std::string> columns;
-    for (const Column& column : table.columns) columns.push_back(column.name);
-    std::vector<std::string> named = name_all(naming, columns);
-    for (size_t i = 0; i < named.size(); ++i) {
-      if (!table.columns[i].synthetic) table.columns[i].target_name = std::move(named[i]);
+    table.target_name = target_name(naming, table.name);
+    for (Column& column : table.columns) {
+      if (!column.synthetic) column.target_name = target_name(naming, column.name);
     }
   }
-  std::vector<std::string> named = name_all(naming, tables);
-  for (size_t i = 0; i < named.size(); ++i) catalog->tables[i].target_name = std::move(named[i]);
 }
 
 }  // namespace crossfade::schema

@@ -27,10 +27,9 @@ enum class Naming : uint8_t {
 // PostgreSQL gives every table a column of this name.
 [[nodiscard]] bool is_system_column(std::string_view name);
 
-// Gives every table and column its target_name. Of several that would have the same, one that is
-// so spelled on the source has it, else the first, and the others end in _2, _3 and so on; the same
-// catalog always gives the same names. Names that PostgreSQL cannot have at all stay as they are,
-// for the plan to refuse.
+// Gives every table and column its target_name. It depends on nothing but the name itself, so that
+// one that comes later renames none that is there; of two that would have the same, the plan
+// refuses both.
 void name_for_target(Naming naming, Catalog* catalog);
 
 }  // namespace crossfade::schema

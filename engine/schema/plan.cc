@@ -171,7 +171,8 @@ void sort_findings(std::vector<Finding>* findings) {
 void assemble_ddl(const std::string& target_schema, Plan* plan) {
   for (const TablePlan& each : plan->tables) plan->ddl.push_back(each.table.create_table_ddl);
   for (const TablePlan& each : plan->tables) {
-    plan->ddl.push_back(comment_ddl(each.table, target_schema));
+    std::string comment = comment_ddl(each.table, target_schema);
+    if (!comment.empty()) plan->ddl.push_back(std::move(comment));
   }
   for (const TablePlan& each : plan->tables) plan->ddl.push_back(each.table.primary_key_ddl);
   for (const TablePlan& each : plan->tables) {

@@ -76,6 +76,7 @@ Finding index_finding(const Table& table, const Index& index, const std::string&
 }  // namespace
 
 std::string comment_ddl(const Table& table, const std::string& target_schema) {
+  if (!table.rules.empty()) return {};
   return fmt::format("COMMENT ON TABLE {} IS {}", postgres::quote(target_schema, table.target_name),
                      postgres::quote_literal("In SQLite: " + printable(table.source_sql, false)));
 }

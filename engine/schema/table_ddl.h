@@ -18,7 +18,8 @@ void write_ddl(const TableEvidence& evidence, const TableNames& names,
                const std::vector<std::string>& kept_back, const std::string& target_schema,
                Table* table, std::vector<Finding>* findings);
 
-// COMMENT ON TABLE: what it was in SQLite, comments in it included.
+// COMMENT ON TABLE: what it was in SQLite, comments in it included. Empty when a rule keeps a part
+// of it back.
 [[nodiscard]] std::string comment_ddl(const Table& table, const std::string& target_schema);
 
 // Columns in parentheses: ("a", "b").

@@ -80,6 +80,16 @@ void find_in_names(const Table& table, std::vector<Finding>* findings) {
   }
 }
 
+void find_same_name(const Catalog& catalog, const Table& table, std::vector<Finding>* findings) {
+  for (const Table& other : catalog.tables) {
+    if (other.name == table.name || other.target_name != table.target_name) continue;
+    findings->push_back(make(Severity::kBlocker, "name_collision", table.name, "",
+                             fmt::format("it and {} would both be {} on the target",
+                                         printable(other.name), printable(table.target_name)),
+                             "choose another with a rule (rename)"));
+  }
+}
+
 void find_in_clauses(const Table& table, std::vector<Finding>* findings) {
   const CreateTableClauses clauses = parse_clauses(table.source_sql);
   for (const Clause& clause : clauses.conflicts) {
@@ -134,6 +144,7 @@ const char* module_remedy(const std::string& module) {
 
 void find_uncarried(const Catalog& catalog, const Table& table, std::vector<Finding>* findings) {
   find_in_names(table, findings);
+  find_same_name(catalog, table, findings);
   find_in_clauses(table, findings);
   find_in_columns(table, findings);
   for (const Trigger& trigger : catalog.triggers) {

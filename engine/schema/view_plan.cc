@@ -40,30 +40,52 @@ class ViewPlanner {
   ViewPlanner(const std::vector<View>& views, const std::vector<const Table*>& tables,
               const ViewOptions& options, std::vector<Finding>* findings)
       : options_(options), findings_(findings) {
-    for (const View& view : views) views_[folded(view.name)] = &view;
+    for (const View& view : views) views_.insert(folded(view.name));
     for (const Table* table : tables) {
       tables_[folded(table->name)] = table;
       taken_.insert(table->target_name);
     }
   }
 
-  // Views read others, which come first; a view that reads itself in the end is refused by SQLite,
-  // but only when it is used.
-  std::optional<Relation> plan(const View& view) {
-    const std::string key = folded(view.name);
-    if (const auto known = done_.find(key); known != done_.end()) return known->second;
-    done_[key] = std::nullopt;  // while it is being made, and where it has no equal
-    if (depth_ == limits::kViewsNestedMax) {
-      refuse(view, fmt::format("views are nested over {} deep", limits::kViewsNestedMax));
-      return std::nullopt;
+  // Views read others, which come first. In rounds and not by recursion, so that no schema of the
+  // source's is too deep for the stack.
+  void run(const std::vector<View>& views) {
+    std::vector<const View*> open;
+    for (const View& view : views) open.push_back(&view);
+    for (size_t round = 0; round < limits::kViewsNestedMax && !open.empty(); ++round) {
+      const size_t before = open.size();
+      std::erase_if(open, [this](const View* view) { return settle(*view); });
+      if (open.size() == before) break;
     }
-    ++depth_;
+    for (const View* view : open) {
+      refuse(*view, fmt::format("it reads itself by way of other views, or through over {} of them",
+                                limits::kViewsNestedMax));
+    }
+  }
+
+  std::vector<ViewPlan> take() { return std::move(out_); }
+
+ private:
+  // False: it waits for a view that was not looked at yet.
+  bool settle(const View& view) {
+    bool waits = false;
     std::string kept_back;
     auto made = expression::translate_view(
-        view.sql, [&](std::string_view name) { return resolve(name, view.sql, &kept_back); },
+        view.sql,
+        [&](std::string_view name) -> std::optional<Relation> {
+          const std::string key = folded(name);
+          if (const auto table = tables_.find(key); table != tables_.end()) {
+            if (kept_back.empty()) kept_back = kept_back_in(*table->second);
+            return relation_of(*table->second, options_.target_schema);
+          }
+          const auto done = done_.find(key);
+          waits = waits || (done == done_.end() && views_.contains(key));
+          return done == done_.end() ? std::nullopt : done->second;
+        },
         {options_.target_schema,
          [this](std::string_view name) { return target_name(options_.naming, name); }});
-    --depth_;
+    if (waits) return false;
+    std::optional<Relation>& relation = done_[folded(view.name)];
     if (!made) {
       refuse(view, describe(made.error(), view.sql));
     } else if (!kept_back.empty()) {
@@ -72,25 +94,16 @@ class ViewPlanner {
                !why.empty()) {
       refuse(view, why);
     } else {
-      done_[key] = made.value().relation;
+      relation = made.value().relation;
       accept(view, std::move(made.value()));
     }
-    return done_[key];
+    return true;
   }
 
-  std::vector<ViewPlan> take() { return std::move(out_); }
-
- private:
-  std::optional<Relation> resolve(std::string_view name, std::string_view sql,
-                                  std::string* kept_back) {
-    if (const auto table = tables_.find(folded(name)); table != tables_.end()) {
-      if (const auto named = find_named(sql, kept_back_columns(options_.rules, *table->second))) {
-        *kept_back = *named;
-      }
-      return relation_of(*table->second, options_.target_schema);
-    }
-    const auto view = views_.find(folded(name));
-    return view == views_.end() ? std::nullopt : plan(*view->second);
+  // Whether the view names it or not: "*" and NATURAL do without.
+  std::string kept_back_in(const Table& table) const {
+    const std::vector<std::string> columns = kept_back_columns(options_.rules, table);
+    return columns.empty() ? std::string() : table.name + "." + columns.front();
   }
 
   std::string obstacle(const std::string& on_target, const std::string& name) {
@@ -121,12 +134,11 @@ class ViewPlanner {
 
   const ViewOptions& options_;
   std::vector<Finding>* findings_;
-  std::map<std::string, const View*> views_;
+  std::set<std::string> views_;
   std::map<std::string, const Table*> tables_;
-  std::map<std::string, std::optional<Relation>> done_;
+  std::map<std::string, std::optional<Relation>> done_;  // nothing: it has no equal
   std::set<std::string> taken_;
   std::vector<ViewPlan> out_;
-  size_t depth_ = 0;
 };
 
 }  // namespace
@@ -146,7 +158,7 @@ std::vector<ViewPlan> plan_views(const std::vector<View>& views,
                                  const std::vector<const Table*>& tables,
                                  const ViewOptions& options, std::vector<Finding>* findings) {
   ViewPlanner planner(views, tables, options, findings);
-  for (const View& view : views) (void)planner.plan(view);
+  planner.run(views);
   return planner.take();
 }
 

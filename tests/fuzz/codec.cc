@@ -33,7 +33,8 @@ std::vector<ColumnType> all_types() {
 
 // jsonb_out() writes a space where apply leaves it out.
 std::string as_server_has_it(std::string field, const ColumnType& type) {
-  if (type.base != TargetType::kVariant || field.compare(1, 2, "{\"") != 0) return field;
+  if (type.base != TargetType::kVariant || field.empty() || field.compare(1, 2, "{\"") != 0)
+    return field;
   return field.insert(field.find("\":\"") + 2, " ");
 }
 

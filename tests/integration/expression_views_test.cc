@@ -244,6 +244,8 @@ TEST_F(ExpressionViewsTest, WhatAnyRowMayAnswerIsRefused) {
            "SELECT * FROM json_each('[1]')",
            "SELECT id FROM customers UNION SELECT note FROM orders",
            "VALUES (1, 2)",
+           "SELECT (SELECT id FROM customers LIMIT 2)",
+           "SELECT c.id FROM customers c JOIN orders o ON c.name = \"nowhere\"",
        }) {
     EXPECT_FALSE(translate_view("CREATE VIEW v AS " + select, resolve, {})) << select;
   }

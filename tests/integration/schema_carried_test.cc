@@ -1,5 +1,6 @@
 // Promise: CHECKs and indexes of every kind that have an equal come along: the indexes while
 // following, the CHECKs at the cutover and not before, so that no row of the source's is kept out.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -191,9 +192,9 @@ TEST_F(SchemaCarriedTest, AViewIsShownByInspectAndOneWithoutAnEqualIsExplained) 
 TEST_F(SchemaCarriedTest, NamesInSnakeCaseAreThoseOfTheWholeMove) {
   app(R"(
     CREATE TABLE UserAccount(userId INTEGER PRIMARY KEY, "First Name" TEXT UNIQUE, HTTPCode INTEGER CHECK (HTTPCode > 99));
-    CREATE TABLE user_account(id INTEGER PRIMARY KEY REFERENCES UserAccount);
+    CREATE TABLE OwnedBy(id INTEGER PRIMARY KEY REFERENCES UserAccount);
     CREATE VIEW "ActiveUsers" AS SELECT userId, "First Name" FROM UserAccount WHERE HTTPCode < 300;
-    INSERT INTO UserAccount VALUES(1,'Ann',200),(2,'Bob',404); INSERT INTO user_account VALUES(2);)");
+    INSERT INTO UserAccount VALUES(1,'Ann',200),(2,'Bob',404); INSERT INTO OwnedBy VALUES(2);)");
   follow({"--naming", "snake_case"});
   app("UPDATE UserAccount SET HTTPCode=201 WHERE userId=2; INSERT INTO UserAccount "
       "VALUES(3,'Cy',500)");
@@ -210,9 +211,46 @@ TEST_F(SchemaCarriedTest, NamesInSnakeCaseAreThoseOfTheWholeMove) {
       "Ann,Bob");
   EXPECT_EQ(
       target_value(
-          "SELECT string_agg(http_code::text, ',' ORDER BY user_id) FROM public.user_account_2"),
+          "SELECT string_agg(http_code::text, ',' ORDER BY user_id) FROM public.user_account"),
       "200,201,500");
-  EXPECT_EQ(target_value("SELECT count(*)::text FROM public.user_account"), "1");
+  EXPECT_EQ(target_value("SELECT count(*)::text FROM public.owned_by"), "1");
+}
+
+// As a cutover leaves them that was killed before its flip.
+TEST_F(SchemaCarriedTest, ViewsLeftBehindNeverKeepTheEngineFromFollowing) {
+  make_items();
+  app("CREATE VIEW a AS SELECT id FROM item; CREATE VIEW b AS SELECT id FROM item;"
+      "CREATE VIEW c AS SELECT id FROM item");
+  follow();
+  ASSERT_EQ(stop_engine(), 0);
+  target_exec(R"(
+    CREATE VIEW public.a AS SELECT id FROM public.item; CREATE VIEW public.b AS SELECT id FROM public.item;
+    CREATE VIEW public.c AS SELECT id FROM public.item; CREATE VIEW public.theirs AS SELECT * FROM public.a;
+    INSERT INTO crossfade.views(target_name, made) SELECT v, ('public.' || v)::regclass FROM unnest('{a,b,c}'::text[]) v;
+    DROP VIEW public.b; CREATE VIEW public.b AS SELECT 'theirs' AS id)");
+  app("DROP VIEW c; CREATE TABLE c(id INTEGER PRIMARY KEY); INSERT INTO c VALUES(7)");
+  follow();
+  EXPECT_EQ(views(), "a,b,theirs");
+  EXPECT_THAT(engine_->err(), HasSubstr("\"a\" stays on the target"));
+  app("INSERT INTO c VALUES(8)");
+  expect_becomes_equal();
+  EXPECT_EQ(crossfade({"cutover", db_, "--no-rollback"}).code, 0);
+  EXPECT_EQ(views(), "a,b,theirs");
+  EXPECT_EQ(target_value("SELECT id FROM public.b"), "theirs");
+}
+
+TEST_F(SchemaCarriedTest, AChainOfLongViewsIsRefusedOrCarriedAndNothingElse) {
+  make_items();
+  std::string sum;
+  for (int i = 0; i < 190; ++i) sum += "+1";
+  for (int i = 0; i < 60; ++i) {
+    app(i == 59 ? "CREATE VIEW s59 AS SELECT low AS x FROM item"
+                : fmt::format("CREATE VIEW s{} AS SELECT (SELECT x FROM s{} LIMIT 1){} AS x", i,
+                              i + 1, sum));
+  }
+  app("CREATE VIEW p AS SELECT x FROM q; CREATE VIEW q AS SELECT x FROM p");
+  EXPECT_EQ(crossfade({"inspect", db_}).code, 0);
+  EXPECT_EQ(run_until_verified().code, 0);
 }
 
 // The flip fails after the CHECKs were added; following goes on with whatever the source writes.

@@ -230,10 +230,10 @@ std::string view(const std::string& select) {
 
 // Row 35 and 48: views.
 TEST(ExpressionTranslateTest, Trap35Views) {
-  EXPECT_EQ(
-      view("SELECT n AS a, 'x' b FROM t WHERE a > 1 ORDER BY a DESC LIMIT -1"),
-      "SELECT \"t\".\"n\" AS \"a\",\n  'x' AS \"b\"\nFROM \"app\".\"t\"\nWHERE \"t\".\"n\" > 1"
-      "\nORDER BY 1 DESC NULLS LAST");
+  EXPECT_EQ(view("SELECT n AS a, 'x' b FROM t WHERE a > 1 ORDER BY a DESC LIMIT -1"),
+            "SELECT \"t\".\"n\" AS \"a\",\n  'x' COLLATE \"C\" AS \"b\"\nFROM \"app\".\"t\"\nWHERE "
+            "\"t\".\"n\" > 1"
+            "\nORDER BY 1 DESC NULLS LAST");
   EXPECT_EQ(view("SELECT x.name, count(*) FROM t x, u ON x.id = u.id GROUP BY x.id"),
             "SELECT \"x\".\"name\" AS \"name\",\n  count(*) AS \"count(*)\"\n"
             "FROM \"app\".\"t\" AS \"x\"\n  JOIN \"app\".\"u\" ON \"x\".\"id\" = \"u\".\"id\"\n"

@@ -207,6 +207,21 @@ TEST(CanonicalTest, ForeignJsonEqualsNothing) {
   }
 }
 
+// 213,503,983 days of microseconds wrap to a moment of 2000-01-01.
+TEST(CanonicalTest, ADateBeyondEveryTimestampIsNoOther) {
+  ColumnType type(TargetType::kDate);
+  type.form = SourceForm::kPattern;
+  type.pattern = "%Y-%m-%d";
+  for (const int32_t days : {213'503'983, -213'503'982, std::numeric_limits<int32_t>::max(),
+                             std::numeric_limits<int32_t>::min()}) {
+    std::string field;
+    postgres::append_be(days, &field);
+    std::string out;
+    ASSERT_TRUE(append_canonical_target(field, false, type, &out));
+    EXPECT_EQ(out.front(), '?') << days;
+  }
+}
+
 TEST(CanonicalTest, BytesOfAnotherTypeAreAnError) {
   std::string out;
   EXPECT_FALSE(append_canonical_target("1234", false, TargetType::kBigint, &out));

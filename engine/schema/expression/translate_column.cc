@@ -171,6 +171,9 @@ Outcome<Operand> Translator::name(const Expr& expr) {
       }
     }
   }
+  if (in_join_condition_ && expr.quoted) {
+    return no(expr, "it may be a column of a table that is joined later, or a text");
+  }
   if (expr.quoted && expr.qualifier.empty()) return constant(expr, Value(Text{expr.text}));
   return no(expr, "there is no column " + printable(expr.text) + " that is carried");
 }

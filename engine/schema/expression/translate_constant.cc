@@ -40,6 +40,18 @@ bool groups_by(const Names* names, const Expr& expr) {
                      [&](const Expr* each) { return same(*each, expr); });
 }
 
+// SQLite takes the words for the column then.
+bool hides_truth(const Names* names) {
+  for (; names != nullptr; names = names->outer) {
+    for (const TableNames& table : names->tables) {
+      for (const ScopeColumn& column : table.columns) {
+        if (same_name(column.name, "TRUE") || same_name(column.name, "FALSE")) return true;
+      }
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Outcome<Operand> Translator::translate(const Expr& expr) {
@@ -47,6 +59,7 @@ Outcome<Operand> Translator::translate(const Expr& expr) {
   if (group) in_group_expression_ = true;
   auto made = [&]() -> Outcome<Operand> {
     if (is_constant(expr)) {
+      if (hides_truth(names)) return no(expr, "a column is called TRUE or FALSE");
       const auto value = constants_.evaluate(sql_.substr(expr.offset, expr.length));
       if (!value) return no(expr, "SQLite refuses it, or its value is out of proportion");
       return constant(expr, *value);

@@ -134,8 +134,11 @@ Outcome<std::string> Translator::join_condition(const Source& source, Names* out
   }
   if (source.on) {
     names = out;
-    CROSSFADE_TRY(auto on, condition(*source.on));
-    sql = on.sql;
+    in_join_condition_ = true;
+    auto on = condition(*source.on);
+    in_join_condition_ = false;
+    CROSSFADE_TRY(const auto joined, std::move(on));
+    sql = joined.sql;
   }
   return sql;
 }

@@ -40,6 +40,11 @@ bool has_collation(const Operand& operand) {
 Outcome<bool> Translator::add_result(const Expr& at, Operand operand, const std::string& name,
                                      Clauses* out, std::string* list) {
   CROSSFADE_TRY(operand, result(at, std::move(operand)));
+  if (operand.kind == Kind::kText && !operand.is_column) {
+    // Whoever reads it takes it for a column, which has this collation.
+    operand.sql = within(operand, Tightness::kAt) + " COLLATE \"C\"";
+    operand.tightness = Tightness::kAt;
+  }
   ScopeColumn column;
   column.name = distinct_name(name, out->columns);
   const std::string target = to_target ? to_target(column.name) : column.name;
@@ -246,6 +251,10 @@ Outcome<std::string> Translator::limits_of(const Select& select) {
       return no(*expr, "LIMIT and OFFSET must be constant INTEGERs");
     }
     const int64_t count = operand.constant->integer();
+    if (!skip && count >= 0)
+      note(
+          "which rows LIMIT takes of those that its order has for equal, or of all where it has "
+          "none, is any on both sides");
     if (count >= 0) sql += fmt::format("\n{} {}", skip ? "OFFSET" : "LIMIT", count);
   }
   return sql;

@@ -17,7 +17,16 @@ Outcome<Operand> Translator::subquery(const Expr& expr) {
   if (selected.columns.size() != 1) return no(expr, "SQLite refuses it");
   CROSSFADE_TRY(auto out, column(expr, TableNames(), selected.columns[0]));
   // SQLite takes the first row, PostgreSQL refuses a second one.
-  if (!selected.one_row && !expr.select->limit) selected.sql += "\nLIMIT 1";
+  if (expr.select->limit) {
+    CROSSFADE_TRY(const auto limit, translate(*expr.select->limit));
+    if (!limit.constant || limit.kind != Kind::kInteger ||
+        (limit.constant->integer() != 0 && limit.constant->integer() != 1)) {
+      return no(expr, "a value cannot be made of several rows: write LIMIT 1");
+    }
+  } else if (!selected.one_row) {
+    note("a subquery that stands for a value takes any of its rows where there are several");
+    selected.sql += "\nLIMIT 1";
+  }
   out.sql = "(" + selected.sql + ")";
   out.tightness = Tightness::kAtom;
   out.not_null = out.is_column = false;

@@ -216,6 +216,7 @@ class Translator {
   bool inside_aggregate_ = false;
   bool aggregates_allowed_ = false;
   bool in_group_expression_ = false;
+  bool in_join_condition_ = false;
   // By name; nothing while the SELECT that makes it is being read.
   std::vector<std::pair<std::string, std::optional<Relation>>> common_tables_;
 };
