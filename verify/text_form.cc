@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <algorithm>
 
 #include <bit>
 #include <cstdint>
@@ -76,6 +77,11 @@ bool append_mask(const ValueView& value, const ColumnType& type, std::string* ou
   return true;
 }
 
+std::string with_spaces_for_nuls(std::string text) {
+  std::replace(text.begin(), text.end(), '\0', ' ');
+  return text;
+}
+
 std::string without_nuls(std::string_view text) {
   std::string out;
   while (!text.empty()) {
@@ -129,7 +135,8 @@ bool append_policy_source(const ValueView& value, const ColumnType& type, std::s
       break;
     case SourceForm::kTextEscaped:
       if (text.find(kPictureOfNul) != std::string::npos) return false;
-      if (!is_storable_text(without_nuls(text))) return false;
+      // Not without them: bytes on both sides of a NUL could make a character.
+      if (!is_storable_text(with_spaces_for_nuls(text))) return false;
       break;
     case SourceForm::kTextStripped:
       text = without_nuls(text);

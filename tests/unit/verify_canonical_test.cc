@@ -207,6 +207,15 @@ TEST(CanonicalTest, ForeignJsonEqualsNothing) {
   }
 }
 
+// Without the NUL its neighbours are a character; with U+2400 in its place they are none.
+TEST(CanonicalTest, BytesAroundANulMakeNoCharacter) {
+  ColumnType type(TargetType::kText);
+  type.form = SourceForm::kTextEscaped;
+  std::string out;
+  EXPECT_FALSE(append_canonical_source(text({"\xEC\0\x80\xA6", 4}), type, &out));
+  EXPECT_TRUE(append_canonical_source(text({"\xEC\x80\xA6\0", 4}), type, &out));
+}
+
 // 213,503,983 days of microseconds wrap to a moment of 2000-01-01.
 TEST(CanonicalTest, ADateBeyondEveryTimestampIsNoOther) {
   ColumnType type(TargetType::kDate);
