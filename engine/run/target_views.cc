@@ -117,8 +117,8 @@ Status drop_views(Move& move) {
     CROSSFADE_TRY(
         const auto ours,
         target.exec("SELECT v.target_name, n.nspname FROM crossfade.views v JOIN pg_class c"
-                    " ON c.oid = v.made AND c.relkind = 'v' JOIN pg_namespace n"
-                    " ON n.oid = c.relnamespace ORDER BY v.id DESC"));
+                    " ON c.oid = v.made AND c.relkind = 'v' AND c.relname = v.target_name"
+                    " JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY v.id DESC"));
     for (int i = 0; i < ours.rows(); ++i) {
       const std::string name = postgres::quote(ours.text(i, 1), ours.text(i, 0));
       CROSSFADE_TRY(const auto attempt,
