@@ -1,8 +1,6 @@
 #include "engine/core/source_time.h"
 
 #include <array>
-#include <bit>
-#include <cmath>
 #include <string_view>
 
 #include "engine/core/ascii.h"
@@ -10,21 +8,9 @@
 namespace crossfade {
 namespace {
 
-__extension__ using Uint128 = unsigned __int128;
-
 constexpr int64_t kMicrosPerMinute = 60 * kMicrosPerSecond;
 constexpr int64_t kMicrosPerHour = 60 * kMicrosPerMinute;
 constexpr int kFractionDigitsMax = 6;
-
-// All before 2000-01-01T00:00:00Z.
-constexpr int64_t kUnixMicros = 946'684'800 * kMicrosPerSecond;
-constexpr int64_t kCocoaMicros = kUnixMicros - 978'307'200 * kMicrosPerSecond;
-constexpr int64_t kWindowsMicros = kUnixMicros + 11'644'473'600 * kMicrosPerSecond;
-constexpr int64_t kJulianMicros = 2'451'544 * kMicrosPerDay + kMicrosPerDay / 2;
-
-// timestamp.h: MIN_TIMESTAMP and END_TIMESTAMP.
-constexpr int64_t kTimestampMin = -211'813'488'000 * kMicrosPerSecond;
-constexpr int64_t kTimestampEnd = 9'223'371'331'200 * kMicrosPerSecond;
 
 // Exactly `count` digits.
 bool take_digits(std::string_view text, size_t* at, size_t count, int64_t* out) {
@@ -60,42 +46,32 @@ int64_t days_since_2000(int64_t year, int64_t month, int64_t day) {
   return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - kMarchFirstOfYear0;
 }
 
-std::optional<int64_t> counted(int64_t value, int64_t factor, int64_t origin) {
-  int64_t micros = 0;
-  if (__builtin_mul_overflow(value, factor, &micros)) return std::nullopt;
-  if (__builtin_sub_overflow(micros, origin, &micros)) return std::nullopt;
-  if (!is_target_timestamp(micros)) return std::nullopt;
-  return micros;
+struct Day {
+  int64_t year;
+  int64_t month;
+  int64_t day;
+};
+
+// The other way round, for the years 1 to 9999 and some around them: whole cycles of 400 years,
+// then what is left over in one.
+Day day_of(int64_t days) {
+  constexpr int64_t kCycleDays = 146'097;
+  days += 730'425;  // since March 1 of the year 0
+  const int64_t cycle = (days >= 0 ? days : days - kCycleDays + 1) / kCycleDays;
+  const int64_t in_cycle = days - cycle * kCycleDays;
+  const int64_t year = (in_cycle - in_cycle / 1'460 + in_cycle / 36'524 - in_cycle / 146'096) / 365;
+  const int64_t in_year = in_cycle - (365 * year + year / 4 - year / 100);
+  const int64_t march = (5 * in_year + 2) / 153;  // months since March
+  const int64_t month = march < 10 ? march + 3 : march - 9;
+  return {cycle * 400 + year + (month <= 2 ? 1 : 0), month, in_year - (153 * march + 2) / 5 + 1};
 }
 
-std::optional<int64_t> divided(int64_t value, int64_t divisor, int64_t origin) {
-  if (value % divisor != 0) return std::nullopt;
-  return counted(value / divisor, 1, origin);
-}
-
-// n / d, correctly rounded.
-double ratio(int64_t n, int64_t d) {
-  if (n == 0) return 0;
-  const uint64_t magnitude =
-      n < 0 ? uint64_t{0} - static_cast<uint64_t>(n) : static_cast<uint64_t>(n);
-  const int shift = 64 + std::countl_zero(magnitude);
-  const Uint128 dividend = static_cast<Uint128>(magnitude) << static_cast<unsigned>(shift);
-  const auto divisor = static_cast<Uint128>(d);
-  Uint128 quotient = dividend / divisor;        // 90 bits and more
-  if (dividend % divisor != 0) quotient |= 1U;  // the last bit only breaks ties
-  const double value = std::ldexp(static_cast<double>(quotient), -shift);
-  return n < 0 ? -value : value;
-}
-
-// `value` counts units of `unit` microseconds from an origin that lies `origin` before 2000.
-std::optional<int64_t> nearest(double value, int64_t unit, int64_t origin) {
-  const long double scaled = static_cast<long double>(value) * static_cast<long double>(unit);
-  if (!(std::fabs(scaled) < 9.2e18L)) return std::nullopt;
-  const int64_t count = std::llround(scaled);
-  if (std::bit_cast<uint64_t>(ratio(count, unit)) != std::bit_cast<uint64_t>(value)) {
-    return std::nullopt;
+void put_digits(int64_t value, int count, std::string* out) {
+  const size_t end = out->size() + static_cast<size_t>(count);
+  out->resize(end);
+  for (size_t at = end; count > 0; --count, value /= 10) {
+    (*out)[--at] = static_cast<char>('0' + value % 10);
   }
-  return counted(count, 1, origin);
 }
 
 }  // namespace
@@ -124,10 +100,6 @@ std::optional<int64_t> zone_micros(std::string_view zone) {
   if (at != zone.size()) return std::nullopt;
   const int64_t micros = hours * kMicrosPerHour + minutes * kMicrosPerMinute;
   return zone[0] == '-' ? -micros : micros;
-}
-
-bool is_target_timestamp(int64_t micros) {
-  return micros >= kTimestampMin && micros < kTimestampEnd;
 }
 
 // "%{+02:00}" at the end: a zone that no text names.
@@ -256,40 +228,59 @@ std::optional<int64_t> TimePattern::parse(std::string_view text) const {
          fields.second * kMicrosPerSecond + fields.micros - zone_micros_;
 }
 
-std::optional<int64_t> micros_from_number(int64_t value, SourceForm form) {
-  switch (form) {
-    case SourceForm::kEpochSeconds:
-      return counted(value, kMicrosPerSecond, kUnixMicros);
-    case SourceForm::kEpochMillis:
-      return counted(value, 1000, kUnixMicros);
-    case SourceForm::kEpochMicros:
-      return counted(value, 1, kUnixMicros);
-    case SourceForm::kEpochNanos:
-      return divided(value, 1000, kUnixMicros);
-    case SourceForm::kWebkitMicros:
-      return counted(value, 1, kWindowsMicros);
-    case SourceForm::kFiletime:
-      return divided(value, 10, kWindowsMicros);
-    case SourceForm::kCocoaSeconds:
-      return counted(value, kMicrosPerSecond, kCocoaMicros);
-    default:  // the other forms write no INTEGER that counts time
-      return std::nullopt;
+void TimePattern::put(const Step& step, const Fields& fields, std::string* out) {
+  switch (step.field) {
+    case 'Y':
+      return put_digits(fields.year, 4, out);
+    case 'm':
+      return put_digits(fields.month, 2, out);
+    case 'd':
+      return put_digits(fields.day, 2, out);
+    case 'H':
+      return put_digits(fields.hour, 2, out);
+    case 'M':
+      return put_digits(fields.minute, 2, out);
+    case 'S':
+      return put_digits(fields.second, 2, out);
+    case 'f': {
+      int64_t fraction = fields.micros;
+      for (int digits = step.detail; digits < kFractionDigitsMax; ++digits) fraction /= 10;
+      return put_digits(fraction, step.detail, out);
+    }
+    case 'i':
+    case 't':
+      if (fields.micros == 0) return;
+      out->push_back('.');
+      put_digits(fields.micros, kFractionDigitsMax, out);
+      if (step.field == 't') out->erase(out->find_last_not_of('0') + 1);
+      return;
+    default:
+      out->push_back(step.detail);
   }
 }
 
-std::optional<int64_t> micros_from_number(double value, SourceForm form) {
-  switch (form) {
-    case SourceForm::kEpochReal:
-      return nearest(value, kMicrosPerSecond, kUnixMicros);
-    case SourceForm::kJulianDay:
-      return nearest(value, kMicrosPerDay, kJulianMicros);
-    case SourceForm::kCocoaSeconds:
-      // Whole seconds come back as an INTEGER, which this is not.
-      if (value == std::trunc(value)) return std::nullopt;
-      return nearest(value, kMicrosPerSecond, kCocoaMicros);
-    default:  // the other forms write no REAL
-      return std::nullopt;
+std::optional<std::string> TimePattern::format(int64_t micros) const {
+  int64_t local = 0;
+  if (!valid_ || !is_target_timestamp(micros) ||
+      __builtin_add_overflow(micros, zone_micros_, &local)) {
+    return std::nullopt;
   }
+  const int64_t days = (local >= 0 ? local : local - kMicrosPerDay + 1) / kMicrosPerDay;
+  const int64_t in_day = local - days * kMicrosPerDay;
+  const Day day = day_of(days);
+  if (day.year < 1 || day.year > 9999) return std::nullopt;
+  Fields fields{day.year,
+                day.month,
+                day.day,
+                in_day / kMicrosPerHour,
+                in_day / kMicrosPerMinute % 60,
+                in_day / kMicrosPerSecond % 60,
+                in_day % kMicrosPerSecond};
+  std::string out;
+  for (const Step& step : steps_) put(step, fields, &out);
+  // What the pattern has no field for was left out.
+  if (parse(out) != micros) return std::nullopt;
+  return out;
 }
 
 }  // namespace crossfade

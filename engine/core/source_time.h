@@ -1,17 +1,20 @@
-// Instants as the source writes them (SourceForm), read into PostgreSQL's count: microseconds since
-// 2000-01-01T00:00:00, without zone or in UTC.
+// Instants as the source writes them (SourceForm), to and from PostgreSQL's count: microseconds
+// since 2000-01-01T00:00:00, without zone or in UTC.
 //
 // Read strictly: what is accepted comes back as the very value it was. A text that is not exactly
-// the pattern's, a date that is none, a number between two microseconds is refused.
+// the pattern's, a date that is none, a number between two microseconds is refused. Written is only
+// what would be read as the same instant.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/core/column_type.h"
+#include "engine/core/value.h"
 
 namespace crossfade {
 
@@ -29,6 +32,8 @@ class TimePattern {
   [[nodiscard]] bool valid() const { return valid_; }
 
   [[nodiscard]] std::optional<int64_t> parse(std::string_view text) const;
+  // Nothing: no text of this pattern is this instant.
+  [[nodiscard]] std::optional<std::string> format(int64_t micros) const;
 
  private:
   struct Step {
@@ -39,6 +44,7 @@ class TimePattern {
   bool add_field(std::string_view pattern, size_t* at);
   [[nodiscard]] bool complete(const ColumnType& type) const;
   static bool take(const Step& step, std::string_view text, size_t* at, Fields* out);
+  static void put(const Step& step, const Fields& fields, std::string* out);
 
   bool valid_ = false;
   int64_t zone_micros_ = 0;  // east of Greenwich
@@ -48,6 +54,9 @@ class TimePattern {
 // Of an INTEGER or a REAL in one of timestamptz's numeric forms. Nothing: it does not fit.
 [[nodiscard]] std::optional<int64_t> micros_from_number(int64_t value, SourceForm form);
 [[nodiscard]] std::optional<int64_t> micros_from_number(double value, SourceForm form);
+
+// The INTEGER or REAL that the form writes for an instant. Nothing: it has none for it.
+[[nodiscard]] std::optional<Value> number_from_micros(int64_t micros, SourceForm form);
 
 // What PostgreSQL's timestamps span, 4714 BC to 294276 AD.
 [[nodiscard]] bool is_target_timestamp(int64_t micros);

@@ -19,6 +19,8 @@ namespace {
 // How late a stop request may be seen inside a wait.
 constexpr std::chrono::milliseconds kStopTick{50};
 
+constexpr const char* kCopyOp = "target.copy";
+
 constexpr const char* kSessionSettings =
     "SET client_encoding = 'UTF8'; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';"
     "SET standard_conforming_strings = on; SET extra_float_digits = 3; SET bytea_output = 'hex';"
@@ -191,6 +193,28 @@ struct Connection::Impl {
     return ok();
   }
 
+  // What has arrived of a COPY, without waiting for more.
+  Result<CopyNext> copy_next(std::string_view* message) {
+    if (!conn || PQstatus(conn.get()) != CONNECTION_OK) {
+      CROSSFADE_TRY(gone(kCopyOp));
+    }
+    char* raw = nullptr;
+    int size = PQgetCopyData(conn.get(), &raw, /*async=*/1);
+    if (size == 0) {
+      if (PQconsumeInput(conn.get()) == 0) return fail(lost(kCopyOp));
+      size = PQgetCopyData(conn.get(), &raw, /*async=*/1);
+    }
+    if (size == 0) return CopyNext::kNoneYet;
+    if (size == -2) return fail(lost(kCopyOp));
+    if (size == -1) {
+      CROSSFADE_TRY(finish(kCopyOp, "COPY", deadline()));
+      return CopyNext::kEnd;
+    }
+    copy_row.reset(raw);
+    *message = {raw, static_cast<size_t>(size)};
+    return CopyNext::kMessage;
+  }
+
   void cancel() const {
     if (conn) request_cancel(conn.get());
   }
@@ -209,8 +233,10 @@ Result<Connection> Connection::open(ConnectOptions options) {
   impl->safe = params.safe();
   impl->statement_timeout = options.statement_timeout;
   impl->stop = options.stop;
-  const char* const keywords[] = {"dbname", "fallback_application_name", nullptr};
-  const char* const values[] = {params.secret().c_str(), options.application_name.c_str(), nullptr};
+  // Without a value it is as if it were not there.
+  const char* const keywords[] = {"dbname", "fallback_application_name", "replication", nullptr};
+  const char* const values[] = {params.secret().c_str(), options.application_name.c_str(),
+                                options.replication ? "database" : nullptr, nullptr};
   impl->conn.reset(PQconnectStartParams(keywords, values, /*expand_dbname=*/1));
   const Deadline deadline = Deadline::after(options.connect_timeout);
   if (!impl->conn || PQstatus(impl->conn.get()) == CONNECTION_BAD) {
@@ -289,7 +315,7 @@ Status Connection::copy_in_begin(const std::string& sql) {
 }
 
 Status Connection::copy_in_put(std::string_view bytes) {
-  const std::string op = "target.copy";
+  const std::string op = kCopyOp;
   if (!alive()) return impl_->gone(op);
   const Deadline deadline = impl_->deadline();
   // libpq's buffer doubles; pieces keep it near one piece instead of near the whole.
@@ -307,7 +333,7 @@ Status Connection::copy_in_put(std::string_view bytes) {
 }
 
 Result<int64_t> Connection::copy_in_end() {
-  const std::string op = "target.copy";
+  const std::string op = kCopyOp;
   if (!alive()) {
     CROSSFADE_TRY(impl_->gone(op));
   }
@@ -322,9 +348,9 @@ void Connection::copy_in_abort() {
   if (!alive()) return;
   PQputCopyEnd(impl_->conn.get(), "given up by crossfade");
   const Deadline deadline = impl_->deadline();
-  if (!impl_->flush("target.copy", deadline)) return;
+  if (!impl_->flush(kCopyOp, deadline)) return;
   // The error is ours: the server repeats it, and nobody needs to hear it.
-  (void)impl_->finish("target.copy", "COPY", deadline);
+  (void)impl_->finish(kCopyOp, "COPY", deadline);
 }
 
 Status Connection::copy_out_begin(const std::string& sql) {
@@ -333,29 +359,26 @@ Status Connection::copy_out_begin(const std::string& sql) {
 }
 
 Result<bool> Connection::copy_out_next(std::string_view* message) {
-  const std::string op = "target.copy";
-  if (!alive()) {
-    CROSSFADE_TRY(impl_->gone(op));
-  }
   while (true) {
-    char* raw = nullptr;
-    const int size = PQgetCopyData(impl_->conn.get(), &raw, /*async=*/1);
-    if (size > 0) {
-      impl_->copy_row.reset(raw);
-      *message = {raw, static_cast<size_t>(size)};
-      return true;
-    }
-    if (size == -2) return fail(impl_->lost(op));
-    if (size == -1) {
-      CROSSFADE_TRY(impl_->finish(op, "COPY", impl_->deadline()));
-      return false;
-    }
+    CROSSFADE_TRY(const CopyNext next, impl_->copy_next(message));
+    if (next != CopyNext::kNoneYet) return next == CopyNext::kMessage;
     // The clock is asked only where there is something to wait for: this runs once per row.
     const Wait w = impl_->wait(POLLIN, impl_->deadline());
     if (w != Wait::kReady) {
-      CROSSFADE_TRY(impl_->not_ready(w, op, false));
+      CROSSFADE_TRY(impl_->not_ready(w, kCopyOp, false));
     }
-    if (PQconsumeInput(impl_->conn.get()) == 0) return fail(impl_->lost(op));
+  }
+}
+
+Result<CopyNext> Connection::copy_out_next(std::string_view* message, Deadline deadline) {
+  while (true) {
+    CROSSFADE_TRY(const CopyNext next, impl_->copy_next(message));
+    if (next != CopyNext::kNoneYet) return next;
+    const Wait w = impl_->wait(POLLIN, deadline);
+    if (w == Wait::kTimeout) return next;
+    if (w == Wait::kStopped) {
+      CROSSFADE_TRY(impl_->not_ready(w, kCopyOp, false));
+    }
   }
 }
 

@@ -28,6 +28,7 @@ struct ConnectOptions {
   std::chrono::milliseconds statement_timeout{60'000};  // for each call below, on this side
   std::string application_name = "crossfade";
   StopSource* stop = nullptr;  // may be null
+  bool replication = false;    // a session that may stream a slot: SQL without parameters only
 };
 
 // One parameter in binary format; `bytes` must stay until the call returns.
@@ -42,6 +43,8 @@ struct Param {
 }
 
 enum class Format : uint8_t { kText, kBinary };
+
+enum class CopyNext : uint8_t { kMessage, kNoneYet, kEnd };
 
 // A statement waiting in a pipeline.
 struct PipelineStep {
@@ -81,6 +84,8 @@ class Connection {
   // next call. One message is one row for binary COPY after the header.
   Status copy_out_begin(const std::string& sql);
   Result<bool> copy_out_next(std::string_view* message);
+  // The same, but nothing when none has come by the deadline, and the connection stays as it is.
+  Result<CopyNext> copy_out_next(std::string_view* message, Deadline deadline);
 
   // Sends all steps in one round trip. The first error is returned and the server has skipped what
   // followed it. Each step's affected-row count is returned.

@@ -1,5 +1,5 @@
 // Promise: a value goes through every target type and comes back bit for bit, or it is refused
-// before anything is sent; and apply and verify agree on which.
+// before anything is sent; and apply and verify agree on which, and on what it is on the way back.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +11,7 @@
 #include <set>
 
 #include "apply/row_writer.h"
+#include "capture/field_decoder.h"
 #include "engine/postgres/connection.h"
 #include "engine/sqlite/statement.h"
 #include "tests/support/cluster.h"
@@ -165,7 +166,16 @@ TEST_F(TypeRoundTripTest, WhatIsNotRefusedComesBackBitForBit) {
     std::vector<bool> nulls;
     const auto found = fields(&nulls);
     ASSERT_EQ(found.size(), sent.size());
+    const auto texts = target().exec("SELECT v FROM public.t ORDER BY id");
+    ASSERT_TRUE(texts) << describe(texts.error());
+    const capture::FieldDecoder decoder(column_type);
     for (size_t i = 0; i < sent.size(); ++i) {
+      const int row = static_cast<int>(i);
+      if (!nulls[i]) {
+        EXPECT_EQ(decoder.decode(texts.value().text(row, 0)), as_stored(sent[i], column_type))
+            << name_of(column_type) << ": " << to_literal(sent[i]) << " as "
+            << texts.value().text(row, 0);
+      }
       const auto back = verify::value_from_target(found[i], nulls[i], column_type);
       ASSERT_TRUE(back) << name_of(column_type) << ": " << to_literal(sent[i]) << ": "
                         << describe(back.error());

@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <limits>
 #include <optional>
+#include <random>
 #include <string>
+#include <utility>
 
 #include "verify/time_form.h"
 
@@ -22,9 +25,13 @@ ColumnType pattern_type(TargetType base, const std::string& pattern) {
 std::optional<int64_t> parse(const std::string& text, const std::string& pattern,
                              TargetType base = TargetType::kTimestamp) {
   const ColumnType type = pattern_type(base, pattern);
-  const auto micros = TimePattern::compile(type).parse(text);
+  const TimePattern compiled = TimePattern::compile(type);
+  const auto micros = compiled.parse(text);
   // Both sides say the same, by ways that share no code.
   EXPECT_EQ(micros, verify::time_of(text, type)) << text << " as " << pattern;
+  if (micros) {
+    EXPECT_EQ(compiled.format(*micros), text) << pattern;
+  }
   return micros;
 }
 
@@ -102,6 +109,38 @@ TEST(TimePatternTest, APatternNamesAWholeDateOnce) {
   }
 }
 
+TEST(TimePatternTest, AnInstantIsWrittenAsVerificationWouldWriteIt) {
+  const uint64_t seed = std::random_device()();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  using enum TargetType;
+  const std::pair<TargetType, const char*> patterns[] = {
+      {kDate, "%d.%m.%Y"},
+      {kTimestamp, "%Y-%m-%d %H:%M:%S"},
+      {kTimestamp, "%Y-%m-%dT%H:%M:%S.%3f"},
+      {kTimestamp, "%Y-%m-%d %H:%M:%S%if"},
+      {kTimestamptz, "%Y-%m-%d %H:%M:%S%tf+05:30"},
+      {kTimestamptz, "%Y-%m-%d %H:%M:%S.%6fZ"},
+      {kTimestamptz, "%m/%d/%Y %H:%M%{-03:30}"}};
+  constexpr int64_t kYearMicros = 365 * kMicrosPerDay;
+  for (int i = 0; i < 20'000; ++i) {
+    const auto& [base, pattern] = patterns[random() % std::size(patterns)];
+    const ColumnType type = pattern_type(base, pattern);
+    // From the year -100 to 10100; whole days, minutes, seconds or milliseconds now and then.
+    int64_t micros = static_cast<int64_t>(random() % (10'200 * kYearMicros)) - 2'100 * kYearMicros;
+    constexpr int64_t kUnits[] = {1, 1000, kMicrosPerSecond, 60 * kMicrosPerSecond, kMicrosPerDay};
+    const int64_t unit = kUnits[random() % std::size(kUnits)];
+    micros -= micros % unit;
+    std::string expected;
+    const bool has_text = verify::append_time_text(micros, type, &expected);
+    const auto text = TimePattern::compile(type).format(micros);
+    ASSERT_EQ(text.has_value(), has_text) << micros << " as " << pattern;
+    if (has_text) {
+      ASSERT_EQ(*text, expected);
+    }
+  }
+}
+
 TEST(TimeNumberTest, EpochsAreWhatTheirNamesSay) {
   EXPECT_EQ(micros_from_number(int64_t{946'684'800}, SourceForm::kEpochSeconds), 0);
   EXPECT_EQ(micros_from_number(int64_t{946'684'800'001}, SourceForm::kEpochMillis), 1000);
@@ -141,6 +180,13 @@ TEST(TimeNumberTest, WhatIsReadIsWrittenBack) {
       const auto seen = written->is_real ? verify::time_of(written->real, form)
                                          : verify::time_of(written->integer, form);
       EXPECT_EQ(read, seen) << micros;
+      if (read == micros) {
+        EXPECT_EQ(number_from_micros(micros, form),
+                  written->is_real ? Value(written->real) : Value(written->integer));
+      } else {
+        EXPECT_EQ(number_from_micros(micros, form), std::nullopt)
+            << "a REAL tells it from no other";
+      }
       // A REAL is coarser than a microsecond far from its zero.
       if (!written->is_real) {
         EXPECT_EQ(read, micros) << static_cast<int>(form);

@@ -1,0 +1,68 @@
+// What a logical replication slot sends, message by message, and how far it was taken: the server
+// keeps its log from there on, and sends it again after a reconnect.
+//
+// Source: postgresql.org/docs/15, protocol-replication. Threads: one at a time. Owns its
+// connection; borrows `stop`, which must outlive it. Any error ends the stream: open another, which
+// begins after what was confirmed last.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine/core/deadline.h"
+#include "engine/core/result.h"
+#include "engine/core/stop.h"
+#include "engine/postgres/connection.h"
+#include "engine/postgres/pg_lsn.h"
+
+namespace crossfade::postgres {
+
+struct StreamOptions {
+  ConnectionParams params;
+  std::chrono::milliseconds connect_timeout{5'000};
+  StopSource* stop = nullptr;  // may be null
+  std::string slot;            // there already, of the plugin pgoutput
+  std::string publication;
+  // What was applied durably. The server begins after it, or after what was confirmed to it before,
+  // whichever is later.
+  PgLsn applied;
+};
+
+struct StreamMessage {
+  PgLsn start;             // of the log record that it tells of; 0 for some
+  std::string_view bytes;  // of the plugin; lives until the next call
+};
+
+class ReplicationStream {
+ public:
+  static Result<ReplicationStream> open(const StreamOptions& options);
+
+  // The next message; nothing when none has come by the deadline. Answers the server's questions
+  // whether somebody is here, which come in time only if this is called at least every few seconds.
+  Result<std::optional<StreamMessage>> next(Deadline deadline);
+
+  // Everything up to `applied` is durable on the other side: the server may forget it. Sent at
+  // once.
+  Status confirm(PgLsn applied);
+
+  // The end of the server's log, as it said last: what has been committed there lies below.
+  [[nodiscard]] PgLsn server_end() const { return server_end_; }
+  // All that the server had to send of what lies below this has been received: a position in its
+  // log between transactions.
+  [[nodiscard]] PgLsn received() const { return received_; }
+
+ private:
+  ReplicationStream(Connection connection, PgLsn applied)
+      : connection_(std::move(connection)), applied_(applied) {}
+  Result<std::optional<StreamMessage>> take(std::string_view message);
+  Status report();
+
+  Connection connection_;
+  PgLsn applied_;
+  PgLsn received_;
+  PgLsn server_end_;
+};
+
+}  // namespace crossfade::postgres
