@@ -179,7 +179,7 @@ Delete deletion(Reader& in) {
 
 Truncate truncate(Reader& in) {
   Truncate out;
-  const int32_t said = in.number<int32_t>();
+  const auto said = in.number<int32_t>();
   const auto options = in.number<uint8_t>();
   out.cascade = (options & 1U) != 0;
   out.restart_identity = (options & 2U) != 0;

@@ -243,9 +243,10 @@ void TimePattern::put(const Step& step, const Fields& fields, std::string* out) 
     case 'S':
       return put_digits(fields.second, 2, out);
     case 'f': {
+      const int count = static_cast<unsigned char>(step.detail);
       int64_t fraction = fields.micros;
-      for (int digits = step.detail; digits < kFractionDigitsMax; ++digits) fraction /= 10;
-      return put_digits(fraction, step.detail, out);
+      for (int digits = count; digits < kFractionDigitsMax; ++digits) fraction /= 10;
+      return put_digits(fraction, count, out);
     }
     case 'i':
     case 't':
