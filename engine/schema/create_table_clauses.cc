@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "engine/schema/sql_lexer.h"
+#include "engine/schema/utf8.h"
 
 namespace crossfade::schema {
 namespace {
@@ -15,15 +17,52 @@ bool begins_table_constraint(const Token& token) {
   return false;
 }
 
+bool begins_other_constraint(const Token& token) {
+  for (const char* word : {"PRIMARY", "UNIQUE", "NOT", "NULL", "DEFAULT", "COLLATE", "GENERATED"}) {
+    if (is_word(token, word)) return true;
+  }
+  return false;
+}
+
 std::string text_between(const Token& first, const Token& last) {
   const char* end = last.text.data() + last.text.size();
   return std::string(first.text.data(), static_cast<size_t>(end - first.text.data()));
 }
 
+// Foreign keys of a table's body, whose tokens it is shown in order.
+class ForeignKeyReader {
+ public:
+  explicit ForeignKeyReader(std::vector<ForeignKeyClause>* out) : out_(*out) {}
+
+  // The index of the last token that it took.
+  size_t see(const std::vector<Token>& tokens, size_t i, size_t end) {
+    const bool more = i + 1 < end;
+    if (more && is_word(tokens[i], "CONSTRAINT")) {
+      name_ = meaning(tokens[++i]);
+    } else if (more && is_word(tokens[i], "REFERENCES")) {
+      out_.push_back({std::exchange(name_, {}), meaning(tokens[++i]), false});
+    } else if (is_word(tokens[i], "DEFERRABLE") && !out_.empty()) {
+      out_.back().deferred = i + 2 < end && !is_word(tokens[i - 1], "NOT") &&
+                             is_word(tokens[i + 1], "INITIALLY") &&
+                             is_word(tokens[i + 2], "DEFERRED");
+    } else if (begins_other_constraint(tokens[i])) {
+      name_.clear();
+    }
+    return i;
+  }
+
+  void end_constraint() { name_.clear(); }
+
+ private:
+  std::vector<ForeignKeyClause>& out_;
+  std::string name_;  // of the constraint that begins
+};
+
 }  // namespace
 
 CreateTableClauses parse_clauses(const std::string& create_table_sql) {
   CreateTableClauses out;
+  ForeignKeyReader foreign_keys(&out.foreign_keys);
   const std::vector<Token> tokens = tokenize(create_table_sql);
   size_t i = 0;
   while (i < tokens.size() && !is_symbol(tokens[i], '(')) ++i;
@@ -34,6 +73,7 @@ CreateTableClauses parse_clauses(const std::string& create_table_sql) {
     if (item_start) {
       column = begins_table_constraint(tokens[i]) ? std::string() : meaning(tokens[i]);
       item_start = false;
+      foreign_keys.end_constraint();
       if (!column.empty()) continue;
     }
     const bool opens = i + 1 < body_end && is_symbol(tokens[i + 1], '(');
@@ -41,6 +81,7 @@ CreateTableClauses parse_clauses(const std::string& create_table_sql) {
       const size_t end = std::min(closing(tokens, i + 1), body_end - 1);
       auto& clauses = is_word(tokens[i], "CHECK") ? out.checks : out.generated;
       clauses.push_back(Clause{column, text_between(tokens[i], tokens[end])});
+      foreign_keys.end_constraint();
       i = end;
     } else if (is_symbol(tokens[i], '(')) {
       i = closing(tokens, i);
@@ -49,9 +90,20 @@ CreateTableClauses parse_clauses(const std::string& create_table_sql) {
     } else if (is_word(tokens[i], "ON") && i + 2 < body_end && is_word(tokens[i + 1], "CONFLICT")) {
       out.conflicts.push_back(Clause{column, text_between(tokens[i], tokens[i + 2])});
       i += 2;
+    } else {
+      i = foreign_keys.see(tokens, i, body_end);
     }
   }
   return out;
+}
+
+// SQLite numbers them from the last to the first.
+ForeignKeyClause foreign_key_clause(const Table& table, const ForeignKey& key) {
+  std::vector<ForeignKeyClause> written = parse_clauses(table.source_sql).foreign_keys;
+  const auto after = static_cast<size_t>(key.id);
+  if (after >= written.size()) return {};
+  ForeignKeyClause& clause = written[written.size() - 1 - after];
+  return same_name(clause.parent_table, key.parent_table) ? std::move(clause) : ForeignKeyClause{};
 }
 
 std::string virtual_table_module(const std::string& create_sql) {

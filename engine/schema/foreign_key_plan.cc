@@ -8,6 +8,7 @@
 
 #include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
+#include "engine/schema/create_table_clauses.h"
 #include "engine/schema/find_column.h"
 #include "engine/schema/index_ddl.h"
 #include "engine/schema/sample.h"
@@ -190,12 +191,14 @@ std::string foreign_key_ddl(const Table& table, const ForeignKey& key, const Ref
   for (const size_t i : reference.parent_columns) {
     parent_columns.push_back(reference.parent->columns[i].target_name);
   }
+  // Deferrable always: PRAGMA defer_foreign_keys can defer every one of SQLite's.
   return fmt::format(
       "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY {} REFERENCES {} {} ON UPDATE {} ON DELETE {}"
-      " DEFERRABLE INITIALLY DEFERRED NOT VALID",
+      " DEFERRABLE INITIALLY {} NOT VALID",
       postgres::quote(target_schema, table.target_name), postgres::quote(key.target_constraint),
       column_list(columns), postgres::quote(target_schema, reference.parent->target_name),
-      column_list(parent_columns), key.on_update, key.on_delete);
+      column_list(parent_columns), key.on_update, key.on_delete,
+      foreign_key_clause(table, key).deferred ? "DEFERRED" : "IMMEDIATE");
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ constexpr const char* kReadIndexParts =
     "SELECT cid, \"desc\", coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno";
 constexpr const char* kReadForeignKeys =
     "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete"
-    " FROM pragma_foreign_key_list(?1, 'main') ORDER BY id, seq";
+    " FROM pragma_foreign_key_list(?1, 'main') ORDER BY id DESC, seq";  // as declared
 
 std::string text_or_empty(const sqlite::Statement& row, int column) {
   return row.storage(column) == StorageClass::kNull ? std::string()

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/core/limits.h"
+#include "engine/schema/create_table_clauses.h"
 #include "engine/schema/naming.h"
 #include "engine/schema/table_reader.h"
 #include "engine/schema/utf8.h"
@@ -36,6 +37,29 @@ std::string column_list(const Table& table, const Index& index) {
   return out;
 }
 
+// Their own where PostgreSQL can have it: it keeps constraints apart per table.
+std::vector<std::string> foreign_key_names(const Table& table, const std::string& primary_key,
+                                           NameSpace* names) {
+  std::set<std::string> taken = {primary_key};
+  std::vector<std::string> out;
+  for (const ForeignKey& key : table.foreign_keys) {
+    std::string own = foreign_key_clause(table, key).name;
+    const TextFlaws flaws = find_flaws(own);
+    const bool can_be =
+        !own.empty() && own.size() <= limits::kPgIdentifierBytesMax && !flaws.nul && !flaws.invalid;
+    out.push_back(can_be && taken.insert(own).second ? std::move(own) : std::string());
+  }
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (!out[i].empty()) continue;
+    std::string wanted = table.target_name;
+    for (const std::string& column : table.foreign_keys[i].columns) wanted += "_" + column;
+    do {
+      out[i] = names->give(wanted + "_fkey");
+    } while (!taken.insert(out[i]).second);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::map<std::string, TableNames> make_target_names(const Catalog& catalog, Naming naming) {
@@ -59,11 +83,7 @@ std::map<std::string, TableNames> make_target_names(const Catalog& catalog, Nami
       made.indexes[i] =
           names.give(table.target_name + column_list(table, table.indexes[i]) + "_key");
     }
-    for (const ForeignKey& key : table.foreign_keys) {
-      std::string wanted = table.target_name;
-      for (const std::string& column : key.columns) wanted += "_" + column;
-      made.foreign_keys.push_back(names.give(wanted + "_fkey"));
-    }
+    made.foreign_keys = foreign_key_names(table, made.primary_key, &names);
   }
   for (const Table& table : catalog.tables) {
     const bool alias = table.identity == Identity::kRowidAlias;

@@ -39,7 +39,29 @@ TEST_F(PlanTest, OrdersDdlTablesKeysIndexesForeignKeys) {
           "CREATE UNIQUE INDEX \"b_e_key\" ON \"s\".\"b\" (\"e\")",
           "ALTER TABLE \"s\".\"b\" ADD CONSTRAINT \"b_a_id_fkey\" FOREIGN KEY (\"a_id\") REFERENCES"
           " \"s\".\"a\" (\"id\") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY"
-          " DEFERRED NOT VALID"}));
+          " IMMEDIATE NOT VALID"}));
+}
+
+// Promise: a foreign key keeps its name, its place, and the time at which it is checked.
+TEST_F(PlanTest, ForeignKeysKeepTheirNamesAndDeferrability) {
+  exec(
+      "CREATE TABLE p(id INTEGER PRIMARY KEY, u TEXT UNIQUE);"
+      "CREATE TABLE c(a INTEGER CONSTRAINT \"The A\" REFERENCES p DEFERRABLE INITIALLY DEFERRED,"
+      "  b INTEGER CONSTRAINT n NOT NULL REFERENCES p(id) NOT DEFERRABLE INITIALLY DEFERRED,"
+      "  d INTEGER CONSTRAINT same REFERENCES p DEFERRABLE, e TEXT,"
+      "  CONSTRAINT same FOREIGN KEY (e) REFERENCES [p](u) ON DELETE CASCADE"
+      "    DEFERRABLE INITIALLY DEFERRED,"
+      "  CONSTRAINT k CHECK (d > 0), FOREIGN KEY (d) REFERENCES p(id) ON UPDATE SET NULL)");
+  const Plan made = plan();
+  std::vector<std::string> keys;
+  for (const ForeignKey& key : table(made, "c").table.foreign_keys) {
+    const std::string ddl = key.target_ddl.value_or("");
+    const size_t initially = ddl.find("INITIALLY ");
+    keys.push_back(key.target_constraint + ": " + ddl.substr(initially + 10, 9));
+  }
+  EXPECT_EQ(keys,
+            (std::vector<std::string>{"The A: DEFERRED ", "c_b_fkey: IMMEDIATE", "same: IMMEDIATE",
+                                      "c_e_fkey: DEFERRED ", "c_d_fkey: IMMEDIATE"}));
 }
 
 TEST_F(PlanTest, QuotesAwfulNames) {
