@@ -197,8 +197,9 @@ class Parser {
     rule.column = name.str();
     rule.line = line_of(name);
     TypeKeys typed;
-    const size_t problems_before = problems_.size();
+    bool readable = true;  // what it says of the type
     for (const auto& [key, node] : keys) {
+      const size_t problems_before = problems_.size();
       if (key == "exclude") {
         rule.exclude = take_flag(key, node);
       } else if (key == "rename") {
@@ -211,7 +212,10 @@ class Parser {
         if (how && *how != "hash") {
           problem(line_of(key), fmt::format("mask = '{}' is not hash", *how));
         }
-      } else if (!take_type_key(key, node, &typed)) {
+      } else if (take_type_key(key, node, &typed)) {
+        readable = readable && problems_.size() == problems_before;
+      } else {
+        readable = false;
         unknown(key, fmt::format(" in column '{}.{}'", table, rule.column),
                 {"type", "format", "form", "zone", "words", "rename", "exclude", "on_misfit",
                  "on_nul", "on_invalid_utf8", "mask"});
@@ -219,7 +223,7 @@ class Parser {
       }
       rule.text += as_toml(key, node);
     }
-    if (problems_.size() == problems_before) settle(table, typed, &rule);
+    if (readable) settle(table, typed, &rule);
     return rule;
   }
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "engine/schema/plan.h"
 #include "engine/schema/rules_writer.h"
 #include "tests/unit/schema_fixture.h"
@@ -45,9 +47,12 @@ TEST(Rules, EveryProblemIsToldAtOnceWithItsLine) {
       "[tables.t.columns.a]\n"
       "typ = \"text\"\n"
       "[tables.t.columns.b]\n"
-      "type = \"timestamptz\"\n",
+      "type = \"timestamptz\"\n"
+      "[tables.t.columns.d]\n"
+      "mask = \"sha\"\n"
+      "type = \"uuid\"\n",
       &problems);
-  EXPECT_EQ(problems.size(), 5U);
+  EXPECT_EQ(problems.size(), 7U);
   EXPECT_THAT(problems,
               Contains(AllOf(StartsWith("r.toml:1: "), HasSubstr("did you mean 'defaults'"))));
   EXPECT_THAT(problems, Contains(AllOf(StartsWith("r.toml:3: "), HasSubstr("true or false"))));
@@ -55,6 +60,8 @@ TEST(Rules, EveryProblemIsToldAtOnceWithItsLine) {
   EXPECT_THAT(problems,
               Contains(AllOf(StartsWith("r.toml:6: "), HasSubstr("did you mean 'type'"))));
   EXPECT_THAT(problems, Contains(AllOf(StartsWith("r.toml:7: "), HasSubstr("needs `format`"))));
+  EXPECT_THAT(problems, Contains(AllOf(StartsWith("r.toml:9: "), HasSubstr("needs `form`"))));
+  EXPECT_THAT(problems, Contains(AllOf(StartsWith("r.toml:10: "), HasSubstr("is not hash"))));
 }
 
 TEST(Rules, AFileThatIsNoTomlNamesItsLine) {
@@ -134,6 +141,29 @@ TEST_F(RulesOnASource, ExcludedColumnsLeaveKeysAndIndexesInPlace) {
   ASSERT_EQ(table.columns.size(), 2U);
   EXPECT_EQ(table.columns[table.key[0]].name, "c");
   EXPECT_NE(table.rules, "");
+}
+
+TEST_F(RulesOnASource, WhatCannotBeTakenBackIsCounted) {
+  exec("CREATE TABLE t(id INTEGER PRIMARY KEY, s TEXT, l TEXT, m TEXT)");
+  exec(
+      "INSERT INTO t VALUES (1, CAST(x'610062' AS TEXT), 'a', 'b'), (2, 'c', CAST(x'ff' AS TEXT), "
+      "'d')");
+  Problems problems;
+  const Rules rules = parse(
+      "[tables.t.columns.s]\non_nul = \"strip\"\n"
+      "[tables.t.columns.l]\non_invalid_utf8 = \"latin1\"\n"
+      "[tables.t.columns.m]\nmask = \"hash\"\n",
+      &problems);
+  ASSERT_THAT(problems, IsEmpty());
+  Catalog now = catalog();
+  ASSERT_TRUE(apply_rules(rules, &now));
+  const auto made = make_plan(source_, now, {.rules = &rules});
+  ASSERT_TRUE(made);
+  std::map<std::string, int64_t> rows;
+  for (const Finding& finding : findings(made.value(), "rule_one_way")) {
+    rows[finding.column] = finding.rows;
+  }
+  EXPECT_EQ(rows, (std::map<std::string, int64_t>{{"s", 1}, {"l", 1}, {"m", 2}}));
 }
 
 TEST_F(RulesOnASource, WrittenRulesReadBackAndChangeNothing) {
