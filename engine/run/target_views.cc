@@ -10,7 +10,6 @@
 #include "engine/observe/log.h"
 #include "engine/postgres/quote.h"
 #include "engine/run/target_ddl.h"
-#include "engine/schema/utf8.h"
 #include "engine/schema/view_plan.h"
 
 namespace crossfade::run {
@@ -47,18 +46,12 @@ Status try_each(Move& move, std::vector<ViewPlan> views) {
   return ok();
 }
 
-std::string comment(const std::string& name, const ViewPlan& view) {
-  return fmt::format(
-      "COMMENT ON VIEW {} IS {}", name,
-      postgres::quote_literal("In SQLite: " + schema::printable(view.source_sql, false)));
-}
-
 std::string make(const Move& move, const ViewPlan& view) {
   const std::string name = postgres::quote(move.options.target_schema, view.target_name);
   return fmt::format(
       "{}; {}; INSERT INTO crossfade.views(target_name, made) VALUES({}, {}::regclass::oid)",
-      view.target_ddl, comment(name, view), postgres::quote_literal(view.target_name),
-      postgres::quote_literal(name));
+      view.target_ddl, schema::comment_ddl(view, move.options.target_schema),
+      postgres::quote_literal(view.target_name), postgres::quote_literal(name));
 }
 
 // All of them in one go, as each was tried; where the target has changed since, one by one, for as

@@ -190,7 +190,10 @@ void assemble_ddl(const std::string& target_schema, Plan* plan) {
       if (check.target_ddl) plan->ddl.push_back(*check.target_ddl);
     }
   }
-  for (const ViewPlan& view : plan->views) plan->ddl.push_back(view.target_ddl);
+  for (const ViewPlan& view : plan->views) {
+    plan->ddl.push_back(view.target_ddl);
+    plan->ddl.push_back(comment_ddl(view, target_schema));
+  }
 }
 
 Error unknown_table(const std::string& table) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "engine/core/limits.h"
+#include "engine/postgres/quote.h"
 #include "engine/schema/expression/translate.h"
 #include "engine/schema/expression_scope.h"
 #include "engine/schema/utf8.h"
@@ -152,6 +153,12 @@ Finding view_finding(const std::string& name, const std::string& source_sql,
   finding.message = fmt::format("{} is not carried: {}", printable(source_sql, false), why);
   finding.remedy = "create its equal on the target in PostgreSQL's dialect before the cutover";
   return finding;
+}
+
+std::string comment_ddl(const ViewPlan& view, const std::string& target_schema) {
+  return fmt::format(
+      "COMMENT ON VIEW {} IS {}", postgres::quote(target_schema, view.target_name),
+      postgres::quote_literal("In SQLite: " + printable(view.source_sql, /*controls=*/false)));
 }
 
 std::vector<ViewPlan> plan_views(const std::vector<View>& views,

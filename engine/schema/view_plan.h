@@ -34,6 +34,9 @@ struct ViewOptions {
                                                const ViewOptions& options,
                                                std::vector<Finding>* findings);
 
+// COMMENT ON VIEW with its text in SQLite.
+[[nodiscard]] std::string comment_ddl(const ViewPlan& view, const std::string& target_schema);
+
 // Also for a view that only the target turns out to refuse.
 [[nodiscard]] Finding view_finding(const std::string& name, const std::string& source_sql,
                                    const std::string& why);
