@@ -10,6 +10,12 @@
 
 namespace crossfade::testing {
 
+// Those that tests know one by one: tests/golden and tests/queries have a file for each.
+inline constexpr const char* kRealDbs[] = {
+    "chinook",        "datasette_fixtures", "django_contrib",       "flux_rag",
+    "memory_history", "northwind",          "pgloader_sqlite",      "ragtime_schema",
+    "sakila_jooq",    "screen_memory",      "suite_without_rowid5", "thoughts"};
+
 // The folder, or nothing.
 [[nodiscard]] std::optional<std::string> real_dbs_folder();
 
