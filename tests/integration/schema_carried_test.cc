@@ -174,15 +174,20 @@ TEST_F(SchemaCarriedTest, AViewIsShownByInspectAndOneWithoutAnEqualIsExplained) 
   app("CREATE VIEW good AS SELECT id, name FROM item WHERE low > 3;"
       "CREATE VIEW bad AS SELECT row_number() OVER (ORDER BY id) FROM item;"
       "CREATE VIEW self AS SELECT id FROM bad;"
+      "CREATE VIEW mean AS SELECT avg(low) AS low FROM item;"
       "CREATE VIEW '" +
       std::string(70, 'v') + "' AS SELECT id FROM item;");
   const Finished done = crossfade({"inspect", db_, "--json"});
   const auto report = nlohmann::json::parse(done.out, nullptr, false);
   EXPECT_THAT(report["ddl"].dump(), HasSubstr("CREATE VIEW"));
   std::map<std::string, std::string> refused;
+  std::map<std::string, std::string> differs;
   for (const auto& finding : report["findings"]) {
     if (finding["code"] == "view_not_carried") refused[finding["table"]] = finding["message"];
+    if (finding["code"] == "view_differs") differs[finding["table"]] = finding["message"];
   }
+  EXPECT_EQ(differs.size(), 1U) << report["findings"].dump(1);
+  EXPECT_THAT(differs["mean"], HasSubstr("last digits"));
   EXPECT_EQ(refused.size(), 2U) << report["findings"].dump(1);
   EXPECT_THAT(refused["bad"], HasSubstr("window"));
   EXPECT_THAT(refused["self"], HasSubstr("bad"));
@@ -322,6 +327,22 @@ TEST_F(SchemaCarriedTest, ACheckTheTargetRefusesIsLeftOutAndNamed) {
   target_exec("DROP EVENT TRIGGER refuse");
   EXPECT_EQ(crossfade({"cutover", db_, "--no-rollback"}).code, 0);
   EXPECT_EQ(checks(), "item_check,item_check1,item_check2");
+}
+
+TEST_F(SchemaCarriedTest, AnIndexTheTargetRefusesIsLeftOutAndNamed) {
+  make_items();
+  target_exec(R"(
+    CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF position('INDEX "item_folded"' IN current_query()) > 0 THEN
+        RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END IF; END $$;
+    CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION public.refuse();
+    ALTER EVENT TRIGGER refuse ENABLE ALWAYS)");
+  const Finished run = run_until_verified();
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(index_of("item_folded"), "");
+  EXPECT_NE(index_of("item_lower"), "");
+  EXPECT_THAT(run.err, HasSubstr("no room"));
+  EXPECT_THAT(read_bytes(db_ + ".crossfade/audit.jsonl"), HasSubstr("ddl_refused"));
 }
 
 }  // namespace
