@@ -218,7 +218,10 @@ class ColumnFindings {
   void find_enumeration() {
     const std::vector<WordEvidence::Word>& words = forms_.words.words();
     const auto distinct = static_cast<int64_t>(words.size());
-    if (forms_.words.overflowed() || distinct < 2 || claims_.boolean) return;
+    if (forms_.words.overflowed() || distinct < 2) return;
+    // Texts that were to be something else, or nearly are: another finding says so.
+    if (claims_.boolean || claims_.date || claims_.json || claims_.uuid) return;
+    if (!forms_.dates.abandoned() && forms_.dates.dates() > 0) return;
     if (evidence_.storage.text < distinct * kSamenessMin) return;
     Finding& finding = add(Severity::kInfo, "enumeration", 0);
     std::string list;

@@ -218,6 +218,12 @@ TEST_F(EvidenceChoiceTest, Enumerations) {
   EXPECT_EQ(choose("TEXT", values), "text");
   EXPECT_EQ(finding(made_, "enumeration").message,
             "40 values are 2 distinct texts: 'open' (10), 'closed' (30)");
+  EXPECT_EQ(choose("JSON", values), "text");
+  EXPECT_TRUE(findings(made_, "enumeration").empty());
+  for (std::string& value : values) value = value == "'open'" ? "'2024-02-30'" : "'2024-02-28'";
+  EXPECT_EQ(choose("TEXT", values), "text");
+  EXPECT_TRUE(findings(made_, "enumeration").empty());
+  EXPECT_FALSE(findings(made_, "dates_invalid").empty());
 }
 
 // Promise: a default of a column with a form is of that form, or there is none.
