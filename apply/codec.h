@@ -24,6 +24,8 @@ struct Codec {
   explicit Codec(ColumnType&&) = delete;
 
   const ColumnType* type;
+  // False: the target computes the column. The value must fit all the same, and is not sent.
+  bool written = true;
   TimePattern pattern;
   std::string_view word_true;  // kWords; both empty when they are none
   std::string_view word_false;

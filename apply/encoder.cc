@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "apply/variant.h"
@@ -104,7 +105,9 @@ ValueView view(const sqlite::Statement& statement, int column) {
 std::vector<Codec> codecs_of(const Table& table) {
   std::vector<Codec> out;
   out.reserve(table.columns.size());
-  for (const Column& column : table.columns) out.emplace_back(column.type);
+  for (const Column& column : table.columns) {
+    out.emplace_back(column.type).written = !column.target_generated;
+  }
   return out;
 }
 
@@ -268,12 +271,16 @@ namespace {
 template <typename At>
 std::optional<size_t> append_row(const std::vector<Codec>& codecs, EncodedRows* out, At at) {
   const size_t start = out->bytes.size();
-  append_be<int16_t>(static_cast<int16_t>(codecs.size()), &out->bytes);
+  const auto written =
+      std::count_if(codecs.begin(), codecs.end(), [](const Codec& codec) { return codec.written; });
+  append_be<int16_t>(static_cast<int16_t>(written), &out->bytes);
   for (size_t i = 0; i < codecs.size(); ++i) {
+    const size_t field = out->bytes.size();
     if (!append_field(at(i), codecs[i], &out->bytes)) {
       out->bytes.resize(start);
       return i;
     }
+    if (!codecs[i].written) out->bytes.resize(field);
   }
   out->offsets.push_back(start);
   return std::nullopt;

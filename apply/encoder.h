@@ -24,7 +24,8 @@ namespace crossfade::apply {
 [[nodiscard]] ValueView view(const Value& value);
 [[nodiscard]] ValueView view(const sqlite::Statement& statement, int column);
 
-// Of all columns, and of the key's, in key order. They borrow the table.
+// Of all columns, those that the target computes included, and of the key's, in key order. They
+// borrow the table.
 [[nodiscard]] std::vector<Codec> codecs_of(const Table& table);
 [[nodiscard]] std::vector<Codec> key_codecs_of(const Table& table);
 
@@ -51,7 +52,8 @@ struct EncodedRows {
   void clear();
 };
 
-// Encodes one table's rows. Borrows the table.
+// Encodes one table's rows, without the columns that the target computes: their values are only
+// looked at, whether the columns' types hold them. Borrows the table.
 class RowEncoder {
  public:
   explicit RowEncoder(const Table& table) : codecs_(codecs_of(table)) {}

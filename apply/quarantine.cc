@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apply/computed.h"
 #include "apply/net_changes.h"
 #include "apply/variant.h"
 #include "engine/core/digest.h"
@@ -50,6 +51,10 @@ std::string key_literal(const Table& table, const Row& key) {
 
 Status quarantine_row(postgres::Connection& target, const Table& table, const Misfit& misfit,
                       Lsn lsn) {
+  std::string column = misfit.column;
+  if (column.empty()) {
+    CROSSFADE_TRY(column, find_not_computable(target, table, misfit.row));
+  }
   const Row key = key_of(table, misfit.row);
   const std::string id = key_id(key);
   const std::string literal = schema::printable(key_literal(table, key));
@@ -64,8 +69,8 @@ Status quarantine_row(postgres::Connection& target, const Table& table, const Mi
       "column_name=excluded.column_name,reason=excluded.reason,lsn=excluded.lsn,"
       "source_row=excluded.source_row,accepted=false,at=clock_timestamp()",
       {postgres::text_param(table.name), postgres::text_param(id), postgres::text_param(literal),
-       postgres::text_param(misfit.column), postgres::text_param(reason),
-       postgres::text_param(position), postgres::text_param(json), postgres::text_param(key_hex)}));
+       postgres::text_param(column), postgres::text_param(reason), postgres::text_param(position),
+       postgres::text_param(json), postgres::text_param(key_hex)}));
   return ok();
 }
 

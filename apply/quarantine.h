@@ -24,6 +24,7 @@ struct Misfit {
 // "id=42", "(a, b)=(1, 'x')".
 [[nodiscard]] std::string key_literal(const Table& table, const Row& key);
 
+// Without a column, the one that the target cannot compute is named, if that is why.
 Status quarantine_row(postgres::Connection& target, const Table& table, const Misfit& misfit,
                       Lsn lsn);
 

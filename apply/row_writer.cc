@@ -24,9 +24,11 @@ const char* array_cast(TargetType type) {
   return type == TargetType::kDoubles ? "::double precision[]" : "::real[]";
 }
 
+// Of the columns that are written.
 std::string column_list(const Table& table) {
   std::string out;
   for (const Column& column : table.columns) {
+    if (column.target_generated) continue;
     out += (out.empty() ? "" : ",") + quote(column.target_name);
   }
   return out;
@@ -40,11 +42,16 @@ bool ArrayParams::add(const std::vector<const Value*>& values) {
     if (!append_element(view(*values[i]), codecs_[i], &elements_[i])) {
       for (size_t j = 0; j < i; ++j) {
         std::string undo;
+        if (!codecs_[j].written) continue;
         (void)append_element(view(*values[j]), codecs_[j], &undo);
         elements_[j].resize(elements_[j].size() - undo.size());
       }
       elements_[i].resize(before);
       return false;
+    }
+    if (!codecs_[i].written) {
+      elements_[i].clear();
+      continue;
     }
     if (values[i]->is_null()) has_nulls_ = true;
   }
@@ -56,6 +63,7 @@ std::vector<postgres::Param> ArrayParams::finish() {
   arrays_.assign(codecs_.size(), {});
   std::vector<postgres::Param> params;
   for (size_t i = 0; i < codecs_.size(); ++i) {
+    if (!codecs_[i].written) continue;
     const TargetType type = codecs_[i].type->base;
     postgres::append_array_header(element_oid(type), static_cast<int32_t>(rows_), has_nulls_,
                                   &arrays_[i]);
@@ -85,20 +93,28 @@ std::string delete_sql(const std::string& target_schema, const Table& table) {
                      quote(target_schema, table.target_name), arrays, names, where);
 }
 
-std::string insert_sql(const std::string& target_schema, const Table& table) {
+std::string row_source_sql(const Table& table) {
   std::string arrays;
   std::string names;
   std::string values;
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    const ColumnType& type = table.columns[i].type;
-    const char* comma = i == 0 ? "" : ",";
-    arrays += fmt::format("{}${}::{}[]", comma, i + 1, element_type(type.base));
-    names += fmt::format("{}v{}", comma, i);
-    values += fmt::format("{}v{}{}", comma, i, array_cast(type.base));
+  size_t count = 0;
+  for (const Column& column : table.columns) {
+    if (column.target_generated) continue;
+    const TargetType type = column.type.base;
+    const char* comma = count == 0 ? "" : ",";
+    arrays += fmt::format("{}${}::{}[]", comma, count + 1, element_type(type));
+    names += fmt::format("{}v{}", comma, count);
+    values +=
+        fmt::format("{}v{}{}{} AS {}", comma, count, array_cast(type),
+                    type == TargetType::kText ? " COLLATE \"C\"" : "", quote(column.target_name));
+    ++count;
   }
-  return fmt::format("INSERT INTO {}({}) SELECT {} FROM unnest({}) AS r({})",
-                     quote(target_schema, table.target_name), column_list(table), values, arrays,
-                     names);
+  return fmt::format("(SELECT {} FROM unnest({}) AS r({})) AS given", values, arrays, names);
+}
+
+std::string insert_sql(const std::string& target_schema, const Table& table) {
+  return fmt::format("INSERT INTO {}({}) SELECT * FROM {}", quote(target_schema, table.target_name),
+                     column_list(table), row_source_sql(table));
 }
 
 Status copy_rows(postgres::Connection& target, const std::string& target_schema, const Table& table,

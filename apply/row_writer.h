@@ -14,7 +14,8 @@
 
 namespace crossfade::apply {
 
-// Column-wise array parameters of some rows' columns, for unnest().
+// Column-wise array parameters of some rows' columns, for unnest(); without those that the target
+// computes, whose values are only looked at.
 class ArrayParams {
  public:
   // The codecs' types must outlive this object.
@@ -37,6 +38,9 @@ class ArrayParams {
 [[nodiscard]] std::string copy_sql(const std::string& target_schema, const Table& table);
 // DELETE FROM t USING unnest(keys); parameters are the key columns' arrays.
 [[nodiscard]] std::string delete_sql(const std::string& target_schema, const Table& table);
+// What ArrayParams carries as rows, in parentheses: the columns that are written, under their
+// names.
+[[nodiscard]] std::string row_source_sql(const Table& table);
 // INSERT INTO t SELECT unnest(columns).
 [[nodiscard]] std::string insert_sql(const std::string& target_schema, const Table& table);
 

@@ -39,6 +39,9 @@ struct Column {
   bool not_null = false;   // to be declared NOT NULL on the target
   bool synthetic = false;  // the rowid that stands in for a key the table has not got
   bool generated = false;
+  std::string generated_sql;  // "AS (a + b)", as written; empty: not generated, or not to be read
+  // Translated. The target computes the column then, and nobody writes to it.
+  std::optional<std::string> target_generated;
   std::string collation = "BINARY";           // the source's, upper case
   std::optional<std::string> default_sql;     // the source's text
   std::optional<std::string> target_default;  // translated, or nothing
@@ -109,6 +112,7 @@ struct Table {
   std::vector<Index> indexes;
   std::vector<ForeignKey> foreign_keys;
   std::vector<Check> checks;
+  std::string sequence;          // of a rowid's column, on the target; empty: PostgreSQL's choice
   std::string create_table_ddl;  // for the target, without keys and indexes
   std::string primary_key_ddl;   // ALTER TABLE ... ADD PRIMARY KEY, or a unique index
   std::string shape;             // changes when, and only when, what is carried changes

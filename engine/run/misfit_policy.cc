@@ -81,11 +81,21 @@ Result<bool> follow_misfit_policy(Move& move) {
     if (column->on_misfit == OnMisfit::kStop) return fail(told_to_stop(table, *column));
     // Once widened, what still does not fit (a NUL in text) is for a person.
     if (move.plain_columns.contains({table, name})) continue;
-    log::warn(fmt::format(
-        "{}.{}: a value came that does not fit {}: the table is copied anew with a wider type",
-        table, name, to_string(column->type)));
-    move.audit.record("column_widened",
-                      {{"table", table}, {"column", name}, {"from", to_string(column->type)}});
+    if (column->target_generated) {
+      log::warn(
+          fmt::format("{}.{}: a row came for which the target cannot compute what SQLite did: "
+                      "the table is copied anew with a plain column",
+                      table, name));
+      move.audit.record(
+          "column_made_plain",
+          {{"table", table}, {"column", name}, {"computed_by", *column->target_generated}});
+    } else {
+      log::warn(fmt::format(
+          "{}.{}: a value came that does not fit {}: the table is copied anew with a wider type",
+          table, name, to_string(column->type)));
+      move.audit.record("column_widened",
+                        {{"table", table}, {"column", name}, {"from", to_string(column->type)}});
+    }
     for (const Place& place : tied_together(move, {table, name})) {
       move.plain_columns.insert(place);
       move.to_rebuild.insert(place.first);

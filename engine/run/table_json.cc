@@ -58,6 +58,8 @@ static void to_json(json& j, const Column& c) {
        {"not_null", c.not_null},
        {"synthetic", c.synthetic},
        {"generated", c.generated},
+       {"generated_sql", c.generated_sql},
+       {"target_generated", optional_json(c.target_generated)},
        {"collation", c.collation},
        {"default_sql", optional_json(c.default_sql)},
        {"target_default", optional_json(c.target_default)}};
@@ -75,6 +77,8 @@ static void from_json(const json& j, Column& c) {
   j.at("not_null").get_to(c.not_null);
   j.at("synthetic").get_to(c.synthetic);
   j.at("generated").get_to(c.generated);
+  c.generated_sql = j.value("generated_sql", "");
+  c.target_generated = optional_from<std::string>(j.value("target_generated", json()));
   j.at("collation").get_to(c.collation);
   c.default_sql = optional_from<std::string>(j.at("default_sql"));
   c.target_default = optional_from<std::string>(j.at("target_default"));
@@ -169,6 +173,7 @@ static void to_json(json& j, const Table& t) {
        {"indexes", t.indexes},
        {"foreign_keys", t.foreign_keys},
        {"checks", t.checks},
+       {"sequence", t.sequence},
        {"create_table_ddl", t.create_table_ddl},
        {"primary_key_ddl", t.primary_key_ddl},
        {"shape", t.shape},
@@ -189,6 +194,7 @@ static void from_json(const json& j, Table& t) {
   j.at("indexes").get_to(t.indexes);
   j.at("foreign_keys").get_to(t.foreign_keys);
   t.checks = j.value("checks", std::vector<Check>());
+  t.sequence = j.value("sequence", "");
   j.at("create_table_ddl").get_to(t.create_table_ddl);
   j.at("primary_key_ddl").get_to(t.primary_key_ddl);
   j.at("shape").get_to(t.shape);

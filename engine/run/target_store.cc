@@ -10,6 +10,7 @@
 #include "engine/core/backoff.h"
 #include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
+#include "engine/run/create_table.h"
 #include "engine/run/table_json.h"
 #include "engine/run/target_checks.h"
 #include "engine/schema/table_ddl.h"
@@ -20,7 +21,7 @@ namespace {
 using postgres::quote;
 using postgres::quote_literal;
 
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 // The advisory lock that a live engine holds; the number is crossfade's own.
 constexpr const char* kLeaseLock = "pg_try_advisory_lock(7233104118034862434)";
 
@@ -409,12 +410,13 @@ Result<std::vector<schema::Finding>> TargetStore::create_tables(
       connection_.rollback();
       return fail(name_taken(name));
     }
-    CROSSFADE_TRY(connection_.exec(entry.table->create_table_ddl));
+    Table table = *entry.table;
+    CROSSFADE_TRY(auto plain, create_table(connection_, target_schema, &table));
+    std::move(plain.begin(), plain.end(), std::back_inserter(refused));
     if (const std::string comment = schema::comment_ddl(*entry.table, target_schema);
         !comment.empty()) {
       CROSSFADE_TRY(connection_.exec(comment));
     }
-    Table table = *entry.table;
     CROSSFADE_TRY(auto findings, try_checks(connection_, &table));
     std::move(findings.begin(), findings.end(), std::back_inserter(refused));
     CROSSFADE_TRY(insert_table(connection_, entry, table));

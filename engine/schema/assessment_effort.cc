@@ -55,6 +55,7 @@ constexpr Entry kEfforts[] = {
     {"index_not_carried", Effort::kMinutes, kOneStatement},
     {"foreign_key_not_carried", Effort::kMinutes, "one statement, once the columns allow it"},
     {"trigger_not_carried", Effort::kHours, "it is rewritten in PL/pgSQL and tested"},
+    {"generated_as_plain", Effort::kMinutes, "the application or a trigger fills it in the end"},
     {"view_differs", Effort::kMinutes, "what the view shows is compared"},
     {"view_not_carried", Effort::kMinutes, "its query is rewritten"},
     {"virtual_table", Effort::kHours, "the search or spatial queries of the application change"},
@@ -66,7 +67,6 @@ constexpr Entry kEfforts[] = {
     // Nothing has to be done.
     {"extension_lacking", Effort::kNone, "the move does without it"},
     {"enumeration", Effort::kNone, "the texts are carried"},
-    {"generated_as_plain", Effort::kNone, "the values are carried"},
     {"name_shortened", Effort::kMinutes, "queries that name it are changed"},
     {"utf16_source", Effort::kNone, "it is read as UTF-8"},
     {"longer_than_declared", Effort::kNone, "the values are carried whole"},

@@ -269,9 +269,11 @@ class HtmlReport {
       const bool key =
           std::find(plan.table.key.begin(), plan.table.key.end(), i) != plan.table.key.end();
       out_ += fmt::format(
-          "<tr><td class=\"name\">{}{}</td><td class=\"decl\">{}</td><td class=\"type\"><code>{}{}"
+          "<tr><td class=\"name\">{}{}{}</td><td class=\"decl\">{}</td><td "
+          "class=\"type\"><code>{}{}"
           "</code></td><td class=\"mix\">{}</td><td class=\"reason\">{}</td></tr>\n",
           escaped(column.name), key ? " <span class=\"tag plain\">key</span>" : "",
+          column.target_generated ? " <span class=\"tag plain\">computed</span>" : "",
           column.declared_type.empty()
               ? ""
               : fmt::format("<code>{}</code>", escaped(column.declared_type)),

@@ -45,6 +45,9 @@ nlohmann::json table_json(const TablePlan& plan) {
                          {"blob", storage.blob}}},
                        {"target_type", to_string(column.type)},
                        {"reason", clean(column.reason)}});
+    if (column.target_generated) {
+      columns.back()["target_generated"] = clean(*column.target_generated);
+    }
   }
   nlohmann::json key = nlohmann::json::array();
   for (const size_t column : plan.table.key) key.push_back(clean(plan.table.columns[column].name));

@@ -138,7 +138,7 @@ class TextReport {
       rows.push_back(
           {printable(column.name),
            column.declared_type.empty() || column.synthetic ? "-" : printable(column.declared_type),
-           to_string(column.type), column.reason});
+           to_string(column.type) + (column.target_generated ? ", computed" : ""), column.reason});
     }
     std::vector<size_t> widths(3, 0);
     for (const auto& row : rows) {

@@ -13,6 +13,7 @@
 #include "engine/schema/evidence_references.h"
 #include "engine/schema/expression_scope.h"
 #include "engine/schema/foreign_key_plan.h"
+#include "engine/schema/generated_plan.h"
 #include "engine/schema/rules_plan.h"
 #include "engine/schema/scan.h"
 #include "engine/schema/table_ddl.h"
@@ -84,6 +85,7 @@ class Planner {
     find_in_data(table, evidence, findings);
     find_in_forms(table, evidence, findings);
     declare_bounds(evidence, &table);
+    plan_generated(options_.rules, options_.plain_columns, evidence, &table, findings);
     set_misfit_policies(options_.rules, &table);
     find_in_rules(options_.rules, table, evidence, first, findings);
     find_uncarried(catalog_, table, findings);

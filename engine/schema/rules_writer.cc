@@ -69,6 +69,10 @@ void write_column(const Plan& plan, const Table& table, const Column& column, co
   comment(
       fmt::format("{}{}: {}", to_string(column.type), describe_form(column.type), column.reason),
       out);
+  if (column.target_generated) {
+    comment("computed by the target, as " + *column.target_generated, out);
+    comment("  a type makes it a plain column, with the values that SQLite computes", out);
+  }
   write_findings(plan, table.name, column.name, out);
   if (rule != nullptr && !rule->text.empty()) {
     *out += rule->text;

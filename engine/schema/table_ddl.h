@@ -18,6 +18,9 @@ void write_ddl(const TableEvidence& evidence, const TableNames& names,
                const std::vector<std::string>& kept_back, const std::string& target_schema,
                Table* table, std::vector<Finding>* findings);
 
+// CREATE TABLE, of columns as they are planned by now.
+[[nodiscard]] std::string create_table_ddl(const Table& table, const std::string& target_schema);
+
 // COMMENT ON TABLE: what it was in SQLite, comments in it included. Empty when a rule keeps a part
 // of it back.
 [[nodiscard]] std::string comment_ddl(const Table& table, const std::string& target_schema);

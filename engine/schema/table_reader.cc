@@ -10,6 +10,7 @@
 
 #include "engine/core/digest.h"
 #include "engine/schema/catalog.h"
+#include "engine/schema/create_table_clauses.h"
 #include "engine/schema/naming.h"
 #include "engine/schema/sql_lexer.h"
 #include "engine/schema/utf8.h"
@@ -50,6 +51,7 @@ class TableReader {
 
   Result<Table> run() {
     CROSSFADE_TRY(read_columns());
+    read_generated();
     choose_rowid_name();
     CROSSFADE_TRY(read_indexes());
     CROSSFADE_TRY(read_foreign_keys());
@@ -100,6 +102,17 @@ class TableReader {
     if (collation != nullptr) column->collation = ascii_upper(collation);
     if (autoincrement != 0) table_.autoincrement = true;
     return ok();
+  }
+
+  // Its expression, which no pragma tells.
+  void read_generated() {
+    for (Clause& clause : parse_clauses(entry_.sql).generated) {
+      for (Column& column : table_.columns) {
+        if (column.generated && same_name(column.name, clause.column)) {
+          column.generated_sql = std::move(clause.text);
+        }
+      }
+    }
   }
 
   void choose_rowid_name() {
@@ -224,6 +237,7 @@ class TableReader {
       add(column.collation);
       add(fmt::format("{}{}", column.not_null ? "not null" : "",
                       column.generated ? " generated" : ""));
+      if (column.generated) add(column.generated_sql);
     }
     add(fmt::format("identity {}", static_cast<int>(table_.identity)));
     for (const size_t column : table_.key) add(fmt::format("key {}", column));

@@ -98,13 +98,6 @@ void find_in_clauses(const Table& table, std::vector<Finding>* findings) {
                              "PostgreSQL has it per statement only: write ON CONFLICT in the"
                              " application's INSERTs"));
   }
-  for (const Clause& clause : clauses.generated) {
-    findings->push_back(make(
-        Severity::kInfo, "generated_as_plain", table.name, clause.column,
-        "becomes a plain column that holds the values SQLite computed: " + printable(clause.text),
-        "make it a generated column on the target after the cutover, or have"
-        " the application fill it"));
-  }
 }
 
 void find_in_columns(const Table& table, std::vector<Finding>* findings) {

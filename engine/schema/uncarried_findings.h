@@ -10,7 +10,7 @@
 
 namespace crossfade::schema {
 
-// About one table: names, ON CONFLICT, generated columns, collations, its triggers.
+// About one table: names, ON CONFLICT, collations, its triggers.
 void find_uncarried(const Catalog& catalog, const Table& table, std::vector<Finding>* findings);
 
 // About the database: views, virtual tables, the encoding.

@@ -177,6 +177,18 @@ TEST(EncodedRowsTest, AMisfitLeavesNothingBehind) {
   EXPECT_EQ(rows.count(), 1U);
 }
 
+// What the target computes is not sent; a value that it could not hold is a misfit all the same.
+TEST(EncodedRowsTest, WhatTheTargetComputesIsOnlyLookedAt) {
+  Table table = two_columns();
+  table.columns[0].target_generated = "1";
+  const RowEncoder encoder(table);
+  EncodedRows rows;
+  EXPECT_EQ(encoder.append({Value(int64_t{1}), Value(Text{"x"})}, &rows), std::nullopt);
+  EXPECT_EQ(hex(rows.bytes), "00010000000178");
+  EXPECT_EQ(encoder.append({Value(1.5), Value(Text{"x"})}, &rows), 0U);
+  EXPECT_EQ(rows.count(), 1U);
+}
+
 TEST(EncodedRowsTest, AStatementsRowIsEncodedAsItsValuesAre) {
   auto source = sqlite::Connection::open({":memory:", sqlite::Access::kCreate});
   ASSERT_TRUE(source);

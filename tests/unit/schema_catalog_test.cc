@@ -132,6 +132,8 @@ TEST_F(CatalogTest, CarriesGeneratedColumns) {
   EXPECT_FALSE(table.columns[1].generated);
   EXPECT_TRUE(table.columns[2].generated);
   EXPECT_TRUE(table.columns[3].generated);
+  EXPECT_EQ(table.columns[1].generated_sql, "");
+  EXPECT_EQ(table.columns[2].generated_sql, "AS (a * 2)");
 }
 
 TEST_F(CatalogTest, StrictAnyKeepsEveryClass) {
@@ -151,6 +153,15 @@ TEST_F(CatalogTest, ShapeFollowsWhatIsCarried) {
   exec("DROP INDEX u");
   EXPECT_EQ(declared("t").shape, shape);
   exec("ALTER TABLE t ADD COLUMN b");
+  EXPECT_NE(declared("t").shape, shape);
+}
+
+TEST_F(CatalogTest, ShapeFollowsTheExpressionOfAGeneratedColumn) {
+  exec("CREATE TABLE t(a, g AS (a + 1))");
+  const std::string shape = declared("t").shape;
+  exec("DROP TABLE t; CREATE TABLE t(a, g AS (a + 1) STORED)");
+  EXPECT_EQ(declared("t").shape, shape) << "the target knows STORED only";
+  exec("DROP TABLE t; CREATE TABLE t(a, g AS (a + 2))");
   EXPECT_NE(declared("t").shape, shape);
 }
 

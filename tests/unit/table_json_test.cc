@@ -17,6 +17,8 @@ void expect_same(const Column& a, const Column& b) {
   EXPECT_EQ(a.not_null, b.not_null);
   EXPECT_EQ(a.synthetic, b.synthetic);
   EXPECT_EQ(a.generated, b.generated);
+  EXPECT_EQ(a.generated_sql, b.generated_sql);
+  EXPECT_EQ(a.target_generated, b.target_generated);
   EXPECT_EQ(a.collation, b.collation);
   EXPECT_EQ(a.default_sql, b.default_sql);
   EXPECT_EQ(a.target_default, b.target_default);
@@ -78,6 +80,7 @@ void expect_same(const Table& a, const Table& b) {
   EXPECT_EQ(a.rowid_name, b.rowid_name);
   EXPECT_EQ(a.identity, b.identity);
   EXPECT_EQ(a.key, b.key);
+  EXPECT_EQ(a.sequence, b.sequence);
   EXPECT_EQ(a.create_table_ddl, b.create_table_ddl);
   EXPECT_EQ(a.primary_key_ddl, b.primary_key_ddl);
   EXPECT_EQ(a.shape, b.shape);
@@ -97,7 +100,7 @@ TEST_F(TableJsonTest, PlannedTablesComeBackWhole) {
   exec(R"(
     CREATE TABLE parent(id INTEGER PRIMARY KEY AUTOINCREMENT, n TEXT DEFAULT 'it''s "x"' UNIQUE);
     CREATE TABLE "a ""b"" é"("k 1" TEXT COLLATE NOCASE, n INT NOT NULL DEFAULT 5, r REAL,
-      p INT REFERENCES parent(id) ON DELETE CASCADE ON UPDATE SET NULL, g AS (n+1) STORED UNIQUE,
+      p INT REFERENCES parent(id) ON DELETE CASCADE ON UPDATE SET NULL, g INT AS (n+1) STORED UNIQUE,
       PRIMARY KEY("k 1", n DESC)) WITHOUT ROWID;
     CREATE TABLE keyless(a, b BLOB, d DECIMAL(10,2), CHECK (d > 0), CHECK (length(a) > 0));
     CREATE INDEX plain ON keyless(a DESC, b); CREATE UNIQUE INDEX part ON keyless(a) WHERE b > 1;
@@ -111,6 +114,9 @@ TEST_F(TableJsonTest, PlannedTablesComeBackWhole) {
     const auto read = table_from_json(table_to_json(planned.table));
     ASSERT_TRUE(read) << describe(read.error());
     expect_same(planned.table, read.value());
+    for (const Column& column : read.value().columns) {
+      EXPECT_EQ(column.target_generated.has_value(), column.name == "g");
+    }
     EXPECT_EQ(read.value().checks.size(), planned.table.name == "keyless" ? 2U : 0U);
     const auto before = capture::capture_triggers(planned.table, CaptureId{3});
     const auto after = capture::capture_triggers(read.value(), CaptureId{3});

@@ -43,6 +43,9 @@ struct ScopeColumn {
   bool hidden = false;  // the rowid where no column of the source is it: "*" does not name it
   // A double precision that stands for an INTEGER where it is whole: a sum of such numbers.
   bool mixed = false;
+  // What stands for it where it cannot be named: a generated column's expression in that of another
+  // one. Empty: its name.
+  std::string sql;
 };
 
 struct Scope {

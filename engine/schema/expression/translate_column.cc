@@ -63,7 +63,7 @@ void describe_number(const ScopeColumn& column, Operand* out) {
 Outcome<Operand> Translator::column(const Expr&, const TableNames& table,
                                     const ScopeColumn& column) {
   Operand out;
-  out.sql = postgres::quote(column.target_name);
+  out.sql = column.sql.empty() ? postgres::quote(column.target_name) : column.sql;
   if (!table.qualifier.empty()) out.sql = table.qualifier + "." + out.sql;
   out.type = column.type;
   out.affinity = column.affinity;

@@ -101,8 +101,9 @@ Outcome<Operand> Translator::stored(const Expr& expr, const ScopeColumn& column)
     return out;
   }
   const auto other = [&] {
-    return no(expr, "it does not yield what the column's type " + to_string(column.type) +
-                        " holds: give the column another type by a rule");
+    return no(expr,
+              "it does not yield what the column's type " + to_string(column.type) + " holds" +
+                  (use_ == Use::kGenerated ? "" : ": give the column another type by a rule"));
   };
   if (operand.kind == Kind::kForm && operand.type == column.type) return operand;
   CROSSFADE_TRY(operand, plain(expr, std::move(operand)));
