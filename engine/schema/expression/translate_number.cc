@@ -50,9 +50,9 @@ Outcome<Operand> Translator::round(const Expr& expr) {
   const bool whole = operand.kind == Kind::kInteger || operand.kind == Kind::kBoolean;
   operand = as_double(std::move(operand));
   if (!whole) {
-    // Beyond 2^52 every double is whole, and adding a half would round it.
+    // Beyond 2^52 every double is whole, and adding a half would round it. SQLite's -0.0 is 0.0.
     operand.sql = fmt::format(
-        "CASE WHEN abs({0}) < 4503599627370496 THEN trunc({0} + sign({0}) * 0.5) ELSE {0} END",
+        "CASE WHEN abs({0}) < 4503599627370496 THEN trunc({0} + sign({0}) * 0.5) + 0 ELSE {0} END",
         within(operand, Tightness::kProduct));
     operand.tightness = Tightness::kAtom;
   }

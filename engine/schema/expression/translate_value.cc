@@ -41,6 +41,16 @@ std::optional<std::string> time_value(const Operand& operand, const ColumnType& 
   return fmt::format("({} AT TIME ZONE 'UTC')", cut);
 }
 
+// A column of REAL affinity makes 0.0 of -0.0; an INTEGER is none, nor is what such a column holds.
+Operand real_stored(Operand operand, Affinity affinity) {
+  const bool never =
+      operand.kind == Kind::kInteger || (operand.is_column && operand.affinity == Affinity::kReal);
+  if (affinity != Affinity::kReal || never) return operand;
+  operand.sql = within(operand, Tightness::kSum) + " + 0";
+  operand.tightness = Tightness::kSum;
+  return operand;
+}
+
 }  // namespace
 
 Outcome<Operand> Translator::result(const Expr& at, Operand operand) {
@@ -125,7 +135,7 @@ Outcome<Operand> Translator::stored(const Expr& expr, const ScopeColumn& column)
     case TargetType::kDouble:
       if (affinity == Affinity::kText || !operand.number()) return other();
       if (affinity == Affinity::kBlob && operand.kind != Kind::kReal) return other();
-      return as_double(std::move(operand));
+      return real_stored(as_double(std::move(operand)), affinity);
     case TargetType::kNumeric:
       if (affinity == Affinity::kText || (operand.kind != Kind::kInteger && !operand.decimal)) {
         return other();
