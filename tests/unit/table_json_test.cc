@@ -1,5 +1,7 @@
 #include "engine/run/table_json.h"
 
+#include <nlohmann/json.hpp>
+
 #include "capture/trigger_sql.h"
 #include "tests/unit/schema_fixture.h"
 
@@ -123,6 +125,23 @@ TEST_F(TableJsonTest, PlannedTablesComeBackWhole) {
     ASSERT_EQ(before.size(), after.size());
     for (size_t i = 0; i < before.size(); ++i) EXPECT_EQ(before[i].sql, after[i].sql);
   }
+}
+
+// A plan of before there were computed columns has none.
+TEST_F(TableJsonTest, APlanWithoutComputedColumnsIsRead) {
+  exec("CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER, g INTEGER AS (n + 1))");
+  const Table planned = table(plan(), "t").table;
+  ASSERT_TRUE(planned.columns[2].target_generated);
+  auto json = nlohmann::json::parse(table_to_json(planned));
+  json.erase("sequence");
+  for (nlohmann::json& column : json.at("columns")) {
+    column.erase("generated_sql");
+    column.erase("target_generated");
+  }
+  const auto read = table_from_json(json.dump());
+  ASSERT_TRUE(read) << describe(read.error());
+  EXPECT_TRUE(read.value().columns[2].generated);
+  EXPECT_FALSE(read.value().columns[2].target_generated);
 }
 
 // Promise: types with a form come back whole; a plan of before there were forms is read too.
