@@ -75,6 +75,12 @@ inline constexpr int kPgVersionMin = 130000;
 inline constexpr size_t kPgJsonbStringBytesMax = 0x0FFFFFFF;  // jsonb.h: JENTRY_OFFLENMASK
 inline constexpr size_t kPgFieldBytesMax = 0x3FFFFFFF;        // 1 GB - 1, memutils.h MaxAllocSize
 
+// Characters of a row that are searched. tsvector holds 1 MiB - 1. A character takes 4 bytes at
+// most and stands in two words at most ("a-b" is a-b, a and b), and each word adds 5 bytes: worst
+// is "x-y x-y ...", 8 bytes per character. 100,000 x 8 = 800,000.
+inline constexpr int64_t kSearchedCharactersMax = 100'000;
+static_assert(kSearchedCharactersMax * 8 < (int64_t{1} << 20) - 1);
+
 // The change log's row holds this many values; a longer image continues in further rows.
 inline constexpr size_t kLogValuesPerRow = 32;
 

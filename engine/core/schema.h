@@ -98,6 +98,15 @@ struct Check {
   std::optional<std::string> target_ddl;  // ALTER TABLE ... NOT VALID; nothing: not carried
 };
 
+// What stands on the target for a full-text table of the source's. It is the target's alone: no
+// column of Table::columns, never read or written by crossfade.
+struct Search {
+  std::string source;       // the full-text table
+  std::string target_name;  // of the generated column, unquoted; empty: an index alone
+  std::string add_ddl;      // ALTER TABLE ... ADD COLUMN; empty: an index alone
+  std::string index_ddl;    // CREATE INDEX
+};
+
 struct Table {
   std::string name;
   std::string target_name;  // unquoted
@@ -112,6 +121,7 @@ struct Table {
   std::vector<Index> indexes;
   std::vector<ForeignKey> foreign_keys;
   std::vector<Check> checks;
+  std::vector<Search> searches;
   std::string sequence;          // of a rowid's column, on the target; empty: PostgreSQL's choice
   std::string create_table_ddl;  // for the target, without keys and indexes
   std::string primary_key_ddl;   // ALTER TABLE ... ADD PRIMARY KEY, or a unique index

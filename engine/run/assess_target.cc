@@ -31,8 +31,10 @@ constexpr const char* kSchemaSql = R"(
 SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = $1)";
 
 constexpr const char* kExtensionsSql = R"(
-SELECT name, coalesce(installed_version, ''), coalesce(default_version, '')
-FROM pg_available_extensions)";
+SELECT a.name, coalesce(a.installed_version, ''), coalesce(a.default_version, ''),
+       coalesce(n.nspname, '')
+FROM pg_available_extensions a LEFT JOIN pg_extension e ON e.extname = a.name
+LEFT JOIN pg_namespace n ON n.oid = e.extnamespace)";
 
 void read_free_disk(const std::string& folder, const std::string& what, TargetFacts* facts) {
   struct statvfs disk {};
@@ -72,7 +74,9 @@ Status read_server(postgres::Connection& connection, const std::string& target_s
   for (const std::string& name : schema::known_extensions()) facts->extensions[name] = {};
   for (int i = 0; i < extensions.rows(); ++i) {
     const auto at = facts->extensions.find(extensions.text(i, 0));
-    if (at != facts->extensions.end()) at->second = {extensions.text(i, 1), extensions.text(i, 2)};
+    if (at != facts->extensions.end()) {
+      at->second = {extensions.text(i, 1), extensions.text(i, 2), extensions.text(i, 3)};
+    }
   }
   return ok();
 }

@@ -14,6 +14,7 @@
 #include "engine/run/cutover_machine.h"
 #include "engine/run/live_tables.h"
 #include "engine/run/reconcile.h"
+#include "engine/run/source_searches.h"
 #include "engine/run/target_checks.h"
 #include "engine/run/target_views.h"
 #include "engine/sqlite/transaction.h"
@@ -166,6 +167,7 @@ class CutoverDriver {
       return fail(stepped_back("the two sides are not known to be equal",
                                "`crossfade verify` shows what differs"));
     }
+    CROSSFADE_TRY(no_rows_left_behind());
     CROSSFADE_TRY(const bool intact, capture_is_intact(move_));
     if (!intact) {
       return fail(stepped_back("the source's schema changed just now", "run the command again"));
@@ -189,6 +191,14 @@ class CutoverDriver {
     return fail(stepped_back(fmt::format("{} rows are in quarantine", quarantined),
                              "`crossfade quarantine list` names them: mend them on the source, or "
                              "accept that the target goes without them"));
+  }
+
+  // A full-text table may have got rows of its own since the plan was made.
+  Status no_rows_left_behind() {
+    CROSSFADE_TRY(const auto findings, find_only_copies(move_));
+    if (findings.empty()) return ok();
+    const schema::Finding& first = findings.front();
+    return fail(stepped_back(fmt::format("{}: {}", first.table, first.message), first.remedy));
   }
 
   Status check_keys(const verify::ChunkVerdict& verdict) {

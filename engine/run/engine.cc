@@ -215,8 +215,10 @@ Status Engine::take_lease_and_recover() {
   CROSSFADE_TRY(const bool present, target_->exists());
   if (!identity || !present) {
     log::info("reading what is stored, to choose types");
-    CROSSFADE_TRY(const bool vectors, target_->has_pgvector());
-    CROSSFADE_TRY(auto plan, plan_first(options_, *source_, vectors, stop_));
+    TargetExtensions extensions;
+    CROSSFADE_TRY(extensions.vector, target_->has_pgvector());
+    CROSSFADE_TRY(extensions.trgm_schema, target_->trgm_schema());
+    CROSSFADE_TRY(auto plan, plan_first(options_, *source_, extensions, stop_));
     prepared_ = std::move(plan.tables);
     findings_ = std::move(plan.findings);
   }

@@ -92,6 +92,9 @@ Result<int> make_live(Move& move, Lsn applied) {
       if (!index.target_ddl) continue;
       CROSSFADE_TRY(try_ddl(move, entry.table->name, *index.target_ddl));
     }
+    for (const Search& search : entry.table->searches) {
+      CROSSFADE_TRY(try_ddl(move, entry.table->name, search.index_ddl));
+    }
     CROSSFADE_TRY(target.exec(
         fmt::format("ANALYZE {}", quote(move.options.target_schema, entry.table->target_name))));
     CROSSFADE_TRY(move.target.set_state(entry.table->name, TableState::kLive));

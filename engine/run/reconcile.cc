@@ -127,6 +127,7 @@ Result<std::vector<schema::TablePlan>> plan_tables(Move& move, const Seen& seen,
   options.naming = move.options.naming;
   options.rules = move.options.rules.get();
   CROSSFADE_TRY(options.has_pgvector, move.target.has_pgvector());
+  CROSSFADE_TRY(options.trgm_schema, move.target.trgm_schema());
   std::vector<schema::TablePlan> plans;
   std::vector<schema::Finding> findings;
   for (const std::string& name : names) {
@@ -234,12 +235,13 @@ bool is_retry(const Error& error) {
 
 }  // namespace
 
-Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source, bool has_pgvector,
-                                StopSource& stop) {
+Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source,
+                                const TargetExtensions& extensions, StopSource& stop) {
   schema::PlanOptions plan_options;
   plan_options.target_schema = options.target_schema;
   plan_options.stop = &stop;
-  plan_options.has_pgvector = has_pgvector;
+  plan_options.has_pgvector = extensions.vector;
+  plan_options.trgm_schema = extensions.trgm_schema;
   plan_options.naming = options.naming;
   plan_options.rules = options.rules.get();
   Backoff backoff = retries();

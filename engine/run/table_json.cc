@@ -160,6 +160,19 @@ static void from_json(const json& j, Check& c) {
   c.target_ddl = optional_from<std::string>(j.at("target_ddl"));
 }
 
+static void to_json(json& j, const Search& s) {
+  j = {{"source", s.source},
+       {"target_name", s.target_name},
+       {"add_ddl", s.add_ddl},
+       {"index_ddl", s.index_ddl}};
+}
+static void from_json(const json& j, Search& s) {
+  j.at("source").get_to(s.source);
+  j.at("target_name").get_to(s.target_name);
+  j.at("add_ddl").get_to(s.add_ddl);
+  j.at("index_ddl").get_to(s.index_ddl);
+}
+
 static void to_json(json& j, const Table& t) {
   j = {{"name", t.name},
        {"target_name", t.target_name},
@@ -173,6 +186,7 @@ static void to_json(json& j, const Table& t) {
        {"indexes", t.indexes},
        {"foreign_keys", t.foreign_keys},
        {"checks", t.checks},
+       {"searches", t.searches},
        {"sequence", t.sequence},
        {"create_table_ddl", t.create_table_ddl},
        {"primary_key_ddl", t.primary_key_ddl},
@@ -194,6 +208,7 @@ static void from_json(const json& j, Table& t) {
   j.at("indexes").get_to(t.indexes);
   j.at("foreign_keys").get_to(t.foreign_keys);
   t.checks = j.value("checks", std::vector<Check>());
+  t.searches = j.value("searches", std::vector<Search>());
   t.sequence = j.value("sequence", "");
   j.at("create_table_ddl").get_to(t.create_table_ddl);
   j.at("primary_key_ddl").get_to(t.primary_key_ddl);

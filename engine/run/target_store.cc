@@ -13,6 +13,7 @@
 #include "engine/run/create_table.h"
 #include "engine/run/table_json.h"
 #include "engine/run/target_checks.h"
+#include "engine/run/target_searches.h"
 #include "engine/schema/table_ddl.h"
 
 namespace crossfade::run {
@@ -419,6 +420,8 @@ Result<std::vector<schema::Finding>> TargetStore::create_tables(
     }
     CROSSFADE_TRY(auto findings, try_checks(connection_, &table));
     std::move(findings.begin(), findings.end(), std::back_inserter(refused));
+    CROSSFADE_TRY(auto searches, add_searches(connection_, &table));
+    std::move(searches.begin(), searches.end(), std::back_inserter(refused));
     CROSSFADE_TRY(insert_table(connection_, entry, table));
   }
   CROSSFADE_TRY(set_schema_version(schema_version));
@@ -501,6 +504,14 @@ Result<bool> TargetStore::has_pgvector() {
       const auto row,
       connection_.exec("SELECT EXISTS(SELECT 1 FROM pg_extension WHERE extname='vector')"));
   return row.boolean(0, 0);
+}
+
+Result<std::string> TargetStore::trgm_schema() {
+  CROSSFADE_TRY(
+      const auto row,
+      connection_.exec("SELECT coalesce((SELECT n.nspname FROM pg_extension e JOIN pg_namespace n"
+                       " ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'), '')"));
+  return row.text(0, 0);
 }
 
 Result<int64_t> TargetStore::conflicts() {

@@ -108,6 +108,8 @@ class TargetStore {
   Result<std::vector<std::string>> quarantined_tables();
   Result<int64_t> conflicts();
   Result<bool> has_pgvector();
+  // The schema that pg_trgm is in; empty: the database has not got it.
+  Result<std::string> trgm_schema();
 
   // Whether this role may set session_replication_role, so that foreign keys and triggers keep
   // still while changes are applied. Set on this connection when it may.

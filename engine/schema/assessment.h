@@ -76,6 +76,7 @@ struct CopyEstimate {
 struct Extension {
   std::string installed;  // version; empty: not in this database
   std::string available;  // version the server could install; empty: none
+  std::string schema;     // that it is in; empty: not in this database
 };
 
 struct TargetFacts {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/schema/create_table_clauses.h"
+#include "engine/schema/naming.h"
 #include "engine/schema/table_reader.h"
 #include "engine/schema/utf8.h"
 #include "engine/sqlite/connection.h"
@@ -82,7 +83,8 @@ Status read_tables(sqlite::Connection& connection, const Objects& objects, Catal
     const auto sql = objects.table_sql.find(name);
     if (is_internal(name) || sql == objects.table_sql.end()) continue;
     if (row.bytes(1) == "virtual") {
-      catalog->virtual_tables.push_back(VirtualTable{name, virtual_table_module(sql->second)});
+      catalog->virtual_tables.push_back(VirtualTable{
+          name, virtual_table_module(sql->second), sql->second, target_name(Naming::kExact, name)});
     } else if (row.bytes(1) == "table") {
       entries.push_back(TableEntry{name, sql->second, row.integer(2) != 0, row.integer(3) != 0});
     }

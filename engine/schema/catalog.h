@@ -19,7 +19,9 @@ namespace crossfade::schema {
 
 struct VirtualTable {
   std::string name;
-  std::string module;  // "fts5"
+  std::string module;       // "fts5"
+  std::string sql;          // CREATE VIRTUAL TABLE as written
+  std::string target_name;  // what stands for it on the target is called so, unquoted
 };
 
 struct Trigger {

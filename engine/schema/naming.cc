@@ -92,6 +92,9 @@ void name_for_target(Naming naming, Catalog* catalog) {
       if (!column.synthetic) column.target_name = target_name(naming, column.name);
     }
   }
+  for (VirtualTable& table : catalog->virtual_tables) {
+    table.target_name = target_name(naming, table.name);
+  }
 }
 
 }  // namespace crossfade::schema

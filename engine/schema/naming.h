@@ -27,9 +27,9 @@ enum class Naming : uint8_t {
 // PostgreSQL gives every table a column of this name.
 [[nodiscard]] bool is_system_column(std::string_view name);
 
-// Gives every table and column its target_name. It depends on nothing but the name itself, so that
-// one that comes later renames none that is there; of two that would have the same, the plan
-// refuses both.
+// Gives every table, column and virtual table its target_name. It depends on nothing but the name
+// itself, so that one that comes later renames none that is there; of two that would have the same,
+// the plan refuses both.
 void name_for_target(Naming naming, Catalog* catalog);
 
 }  // namespace crossfade::schema

@@ -13,15 +13,18 @@
 #include "engine/schema/evidence_references.h"
 #include "engine/schema/expression_scope.h"
 #include "engine/schema/foreign_key_plan.h"
+#include "engine/schema/fts_source.h"
 #include "engine/schema/generated_plan.h"
 #include "engine/schema/rules_plan.h"
 #include "engine/schema/scan.h"
+#include "engine/schema/search_plan.h"
 #include "engine/schema/table_ddl.h"
 #include "engine/schema/table_reader.h"
 #include "engine/schema/target_names.h"
 #include "engine/schema/type_choice.h"
 #include "engine/schema/uncarried_findings.h"
 #include "engine/schema/utf8.h"
+#include "engine/schema/virtual_tables.h"
 
 namespace crossfade::schema {
 namespace {
@@ -45,12 +48,13 @@ bool is_compared(const Table& table, size_t column) {
 class Planner {
  public:
   Planner(sqlite::Connection& connection, const Catalog& catalog, const PlanOptions& options,
-          DefaultTranslator defaults)
+          DefaultTranslator defaults, std::vector<FtsSource> searches)
       : connection_(connection),
         catalog_(catalog),
         options_(options),
         defaults_(std::move(defaults)),
-        names_(make_target_names(catalog, options.naming)) {}
+        names_(make_target_names(catalog, options.naming)),
+        searches_(std::move(searches)) {}
 
   // The stored values, and the types they lead to if nothing refers to the table.
   Result<TableDraft> draft(const Table& declared, std::vector<Finding>* findings) {
@@ -88,6 +92,7 @@ class Planner {
     plan_generated(options_.rules, options_.plain_columns, evidence, &table, findings);
     set_misfit_policies(options_.rules, &table);
     find_in_rules(options_.rules, table, evidence, first, findings);
+    plan_searches(searches_, evidence, names_, search_options(), &table, findings);
     find_uncarried(catalog_, table, findings);
     const TableNames& names = names_.at(table.name);
     plan_checks(options_.rules, names, options_.target_schema, &table, findings);
@@ -105,7 +110,18 @@ class Planner {
                              table, findings);
   }
 
+  // What is about no table.
+  Status find_virtual(const std::vector<const Table*>& tables,
+                      std::vector<Finding>* findings) const {
+    find_unplaced_searches(searches_, tables, names_, search_options(), findings);
+    return find_virtual_tables(connection_, catalog_, findings);
+  }
+
  private:
+  [[nodiscard]] SearchOptions search_options() const {
+    return {options_.target_schema, options_.trgm_schema};
+  }
+
   void choose_types(const TableEvidence& evidence, Table* table) const {
     for (size_t i = 0; i < table->columns.size(); ++i) {
       Column& column = table->columns[i];
@@ -154,12 +170,15 @@ class Planner {
   const PlanOptions& options_;
   DefaultTranslator defaults_;
   std::map<std::string, TableNames> names_;
+  std::vector<FtsSource> searches_;
 };
 
+// `about`: the one table that is planned; null: all are.
 Result<Planner> make_planner(sqlite::Connection& connection, const Catalog& catalog,
-                             const PlanOptions& options) {
+                             const PlanOptions& options, const Table* about) {
   CROSSFADE_TRY(auto defaults, DefaultTranslator::open());
-  return Planner(connection, catalog, options, std::move(defaults));
+  CROSSFADE_TRY(auto searches, find_fts_sources(connection, catalog, about, options.stop));
+  return Planner(connection, catalog, options, std::move(defaults), std::move(searches));
 }
 
 void sort_findings(std::vector<Finding>* findings) {
@@ -175,12 +194,16 @@ void assemble_ddl(const std::string& target_schema, Plan* plan) {
   for (const TablePlan& each : plan->tables) {
     std::string comment = comment_ddl(each.table, target_schema);
     if (!comment.empty()) plan->ddl.push_back(std::move(comment));
+    for (const Search& search : each.table.searches) {
+      if (!search.add_ddl.empty()) plan->ddl.push_back(search.add_ddl);
+    }
   }
   for (const TablePlan& each : plan->tables) plan->ddl.push_back(each.table.primary_key_ddl);
   for (const TablePlan& each : plan->tables) {
     for (const Index& index : each.table.indexes) {
       if (index.target_ddl) plan->ddl.push_back(*index.target_ddl);
     }
+    for (const Search& search : each.table.searches) plan->ddl.push_back(search.index_ddl);
   }
   for (const TablePlan& each : plan->tables) {
     for (const ForeignKey& key : each.table.foreign_keys) {
@@ -216,7 +239,7 @@ bool Plan::blocked() const {
 
 Result<Plan> make_plan(sqlite::Connection& connection, const Catalog& catalog,
                        const PlanOptions& options) {
-  CROSSFADE_TRY(auto planner, make_planner(connection, catalog, options));
+  CROSSFADE_TRY(auto planner, make_planner(connection, catalog, options, nullptr));
   Plan plan;
   std::vector<TableDraft> drafts;
   for (const Table& table : catalog.tables) {
@@ -234,6 +257,7 @@ Result<Plan> make_plan(sqlite::Connection& connection, const Catalog& catalog,
   }
   plan.views = plan_views(catalog.views, parents,
                           {options.target_schema, options.naming, options.rules}, &plan.findings);
+  CROSSFADE_TRY(planner.find_virtual(parents, &plan.findings));
   find_uncarried(catalog, &plan.findings);
   sort_findings(&plan.findings);
   assemble_ddl(options.target_schema, &plan);
@@ -249,7 +273,7 @@ Result<TablePlan> plan_table(sqlite::Connection& connection, const Catalog& cata
   };
   const auto declared = find(table);
   if (declared == catalog.tables.end()) return fail(unknown_table(table));
-  CROSSFADE_TRY(auto planner, make_planner(connection, catalog, options));
+  CROSSFADE_TRY(auto planner, make_planner(connection, catalog, options, &*declared));
   std::vector<TableDraft> drafts;
   std::vector<Finding> others;  // about the tables it is connected with: not asked for
   for (const Table* each : connected_tables(catalog, *declared)) {

@@ -49,6 +49,7 @@ struct PlanOptions {
   std::string target_schema = "public";
   StopSource* stop = nullptr;  // may be null; a scan of a large table ends early with kInterrupted
   bool has_pgvector = false;   // the target has the extension
+  std::string trgm_schema;     // where the target has pg_trgm; empty: it has not
   // Table and column: gets the plain type of its storage classes, whatever form the values have.
   std::set<std::pair<std::string, std::string>> plain_columns;
   Naming naming = Naming::kExact;  // of views; the catalog's tables have their names

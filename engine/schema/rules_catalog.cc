@@ -8,6 +8,7 @@
 
 #include "engine/schema/evidence_references.h"
 #include "engine/schema/find_column.h"
+#include "engine/schema/fts_source.h"
 #include "engine/schema/rules.h"
 #include "engine/schema/utf8.h"
 
@@ -17,7 +18,7 @@ namespace {
 template <typename Tables>
 auto find_table(Tables& tables, std::string_view name) {
   return std::find_if(tables.begin(), tables.end(),
-                      [name](const Table& table) { return same_name(table.name, name); });
+                      [name](const auto& table) { return same_name(table.name, name); });
 }
 
 bool keeps_back(const TableRule& rule) {
@@ -82,15 +83,28 @@ class Checker {
   void check(const TableRule& rule) {
     const auto table = find_table(catalog_.tables, rule.table);
     if (table == catalog_.tables.end()) {
+      if (is_virtual(rule)) return;
       if (!strict_ && !keeps_back(rule)) return;
       std::vector<std::string> known;
       for (const Table& each : catalog_.tables) known.push_back(each.name);
+      for (const VirtualTable& each : catalog_.virtual_tables) known.push_back(each.name);
       problem(rule.line, fmt::format("the source has no table '{}'{}", printable(rule.table),
                                      did_you_mean(rule.table, known)));
       return;
     }
     for (const ColumnRule& column : rule.columns) check(*table, column);
     if (!rule.exclude) check_column_names(*table, rule);
+  }
+
+  // What a virtual table becomes on the target has no columns to rule.
+  bool is_virtual(const TableRule& rule) {
+    const auto found = find_table(catalog_.virtual_tables, rule.table);
+    if (found == catalog_.virtual_tables.end()) return false;
+    if (!rule.columns.empty() || rule.on_misfit) {
+      problem(rule.line, fmt::format("'{}' is a virtual table, which takes exclude and rename only",
+                                     printable(rule.table)));
+    }
+    return true;
   }
 
   void check(const Table& table, const ColumnRule& rule) {
@@ -249,6 +263,12 @@ Status apply_rules(const Rules& rules, Catalog* catalog) {
   }
   for (Table& table : catalog->tables) table.rules = texts[table.name];
   for (const TableRule& rule : rules.tables) {
+    const auto fts = find_table(catalog->virtual_tables, rule.table);
+    if (fts != catalog->virtual_tables.end()) {
+      if (rule.rename) fts->target_name = *rule.rename;
+      if (rule.exclude) catalog->virtual_tables.erase(fts);
+      continue;
+    }
     const auto table = find_table(catalog->tables, rule.table);
     if (table == catalog->tables.end()) continue;
     if (rule.exclude) {
@@ -267,6 +287,7 @@ Result<Catalog> read_carried_catalog(sqlite::Connection& connection, Naming nami
   if (rules != nullptr) {
     CROSSFADE_TRY(apply_rules(*rules, &catalog));
   }
+  add_fts_to_shapes(&catalog);
   return catalog;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/schema/utf8.h"
 
 namespace crossfade::schema {
@@ -124,8 +126,13 @@ std::string write_rules(const Plan& plan, const Rules* rules) {
                      word_of(ruled ? *rules->on_misfit : OnMisfit::kQuarantine));
   for (const TablePlan& table : plan.tables) write_table(plan, table, rules, &out);
   if (rules == nullptr) return out;
+  const auto is_planned = [&plan](const TableRule& rule) {
+    return std::any_of(plan.tables.begin(), plan.tables.end(), [&rule](const TablePlan& each) {
+      return same_name(each.table.name, rule.table);
+    });
+  };
   for (const TableRule& table : rules->tables) {
-    if (table.exclude) {
+    if (!table.text.empty() && !is_planned(table)) {  // excluded, virtual, or not there yet
       out += fmt::format("[tables.{}]\n{}\n", toml_string(table.table), table.text);
     }
   }

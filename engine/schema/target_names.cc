@@ -92,6 +92,9 @@ std::map<std::string, TableNames> make_target_names(const Catalog& catalog, Nami
     const std::string given = names.give(wanted);
     if (given != wanted) out[table.name].sequence = given;
   }
+  for (const VirtualTable& table : catalog.virtual_tables) {
+    out[table.name].search_index = names.give(table.target_name + "_idx");
+  }
   return out;
 }
 

@@ -18,9 +18,10 @@ struct TableNames {
   std::vector<std::string> indexes;       // beside Table::indexes
   std::vector<std::string> foreign_keys;  // beside Table::foreign_keys
   std::string sequence;                   // empty: the one PostgreSQL would choose is free
+  std::string search_index;               // of a virtual table: the index that stands for it
 };
 
-// By table name.
+// By table name; virtual tables have a search_index alone.
 [[nodiscard]] std::map<std::string, TableNames> make_target_names(const Catalog& catalog,
                                                                   Naming naming);
 

@@ -10,6 +10,7 @@
 #include "engine/core/limits.h"
 #include "engine/schema/create_table_clauses.h"
 #include "engine/schema/naming.h"
+#include "engine/schema/search_plan.h"
 #include "engine/schema/table_reader.h"
 #include "engine/schema/utf8.h"
 
@@ -122,17 +123,6 @@ void find_in_columns(const Table& table, std::vector<Finding>* findings) {
   }
 }
 
-const char* module_remedy(const std::string& module) {
-  const std::string upper = ascii_upper(module);
-  if (upper.starts_with("FTS")) {
-    return "use a tsvector column with a GIN index on the target, or pg_trgm for substring search";
-  }
-  if (upper.starts_with("RTREE") || upper.starts_with("GEOPOLY")) {
-    return "use a GiST index over box or PostGIS geometry on the target";
-  }
-  return "move what it holds by other means";
-}
-
 }  // namespace
 
 void find_uncarried(const Catalog& catalog, const Table& table, std::vector<Finding>* findings) {
@@ -143,6 +133,13 @@ void find_uncarried(const Catalog& catalog, const Table& table, std::vector<Find
   for (const Trigger& trigger : catalog.triggers) {
     if (!same_name(trigger.table, table.name)) continue;
     if (same_name(trigger.name.substr(0, 11), "_crossfade_")) continue;
+    if (is_covered(table, trigger)) {
+      findings->push_back(make(Severity::kInfo, "trigger_covered", table.name, "",
+                               "it keeps full-text tables current, which PostgreSQL does itself: " +
+                                   printable(trigger.sql, false),
+                               "nothing to do"));
+      continue;
+    }
     findings->push_back(make(Severity::kWarning, "trigger_not_carried", table.name, "",
                              "not carried: " + printable(trigger.sql, false),
                              "its effects on rows are copied while SQLite is the primary; write its"
@@ -168,12 +165,6 @@ void find_uncarried(const Catalog& catalog, std::vector<Finding>* findings) {
                                "not carried: " + printable(trigger.sql, false),
                                "write an INSTEAD OF trigger for the target's view"));
     }
-  }
-  for (const VirtualTable& table : catalog.virtual_tables) {
-    findings->push_back(
-        make(Severity::kWarning, "virtual_table", table.name, "",
-             fmt::format("a virtual table of {} is not carried", printable(table.module)),
-             module_remedy(table.module)));
   }
   if (catalog.encoding != "UTF-8") {
     findings->push_back(

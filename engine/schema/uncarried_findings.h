@@ -10,10 +10,10 @@
 
 namespace crossfade::schema {
 
-// About one table: names, ON CONFLICT, collations, its triggers.
+// About one table: names, ON CONFLICT, collations, its triggers. Its searches must be planned.
 void find_uncarried(const Catalog& catalog, const Table& table, std::vector<Finding>* findings);
 
-// About the database: views, virtual tables, the encoding.
+// About the database: triggers of views, the encoding.
 void find_uncarried(const Catalog& catalog, std::vector<Finding>* findings);
 
 // Tables and views of the application's that are named as ours are: blockers.

@@ -119,7 +119,10 @@ std::vector<TargetColumn> target_columns(pg_conn* db, const std::string& schema,
                             " JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
                             " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
                             " WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0"
-                            " AND NOT a.attisdropped ORDER BY a.attnum",
+                            " AND NOT a.attisdropped"
+                            // What PostgreSQL makes of the others for searches is no data.
+                            " AND NOT (a.attgenerated = 's' AND a.atttypid ="
+                            " 'pg_catalog.tsvector'::pg_catalog.regtype) ORDER BY a.attnum",
                             {schema, table}, error);
   std::vector<TargetColumn> columns;
   for (int i = 0; i < PQntuples(answer.get()); ++i) {

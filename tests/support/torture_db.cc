@@ -333,6 +333,8 @@ class Builder {
     add("INSERT INTO wide VALUES(1" + nulls + ")");
     add("CREATE TABLE vacant(id INTEGER PRIMARY KEY, a, b INTEGER, c TEXT, d BLOB, e REAL)");
     add("CREATE TABLE nulls(a INTEGER, b TEXT); INSERT INTO nulls VALUES(NULL,NULL),(NULL,NULL)");
+    add("CREATE TABLE searched(id INTEGER PRIMARY KEY, body TEXT);"
+        "INSERT INTO searched VALUES(1,'words')");
     add("CREATE VIRTUAL TABLE search USING fts5(body); INSERT INTO search VALUES('words')");
     add("CREATE VIRTUAL TABLE box USING rtree(id,low,high); INSERT INTO box VALUES(1,0,1)");
     add("CREATE VIEW seen AS SELECT \"id\" FROM circle");

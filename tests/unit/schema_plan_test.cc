@@ -199,7 +199,7 @@ TEST_F(PlanTest, NothingIsLeftOutSilently) {
   EXPECT_EQ(finding(made, "collation_differs").column, "a");
   EXPECT_TRUE(
       contains(finding(made, "view_not_carried").message, "SELECT a, row_number() OVER () FROM t"));
-  EXPECT_TRUE(contains(finding(made, "virtual_table").remedy, "tsvector"));
+  EXPECT_TRUE(contains(finding(made, "full_text_not_carried").remedy, "tsvector"));
   EXPECT_TRUE(contains(finding(made, "trigger_not_carried").message, "SELECT 42"));
   const auto indexes = findings(made, "index_not_carried");
   ASSERT_EQ(indexes.size(), 3U);

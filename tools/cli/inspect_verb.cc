@@ -47,6 +47,10 @@ Result<Inspection> look(const Common& common) {
   const auto vector = assessment.target.extensions.find("vector");
   options.has_pgvector =
       vector != assessment.target.extensions.end() && !vector->second.installed.empty();
+  const auto trigrams = assessment.target.extensions.find("pg_trgm");
+  if (trigrams != assessment.target.extensions.end()) {
+    options.trgm_schema = trigrams->second.schema;
+  }
   options.naming = common.engine.naming;
   options.rules = common.engine.rules.get();
   CROSSFADE_TRY(auto catalog, schema::read_carried_catalog(source, options.naming, options.rules));
