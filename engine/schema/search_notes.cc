@@ -38,8 +38,10 @@ void note_tokenizer(const FtsDeclaration& declared, std::vector<std::string>* no
                      declared.tokenizer == "simple";
   if (!known || declared.tokenizer_words.find("tokenchars") != std::string::npos ||
       declared.tokenizer_words.find("separators") != std::string::npos) {
-    notes->push_back(fmt::format("the words are those of PostgreSQL's parser, not of {}",
-                                 printable(declared.tokenizer + " " + declared.tokenizer_words)));
+    notes->push_back(
+        fmt::format("the words are those of PostgreSQL's parser, not of {}",
+                    printable(declared.tokenizer + (declared.tokenizer_words.empty() ? "" : " ") +
+                              declared.tokenizer_words)));
   }
 }
 

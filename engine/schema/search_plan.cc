@@ -222,10 +222,11 @@ Finding only_copy_finding(const FtsSource& source) {
   finding.code = "fts_only_copy";
   finding.table = source.table.name;
   finding.rows = std::max<int64_t>(0, source.rows);
-  finding.message =
-      fmt::format("a table of {} keeps {} rows itself, and {}: they would be left behind",
-                  printable(source.table.module),
-                  source.rows < 0 ? "its" : std::to_string(source.rows), source.obstacle);
+  const std::string rows = source.rows < 0    ? "its rows"
+                           : source.rows == 1 ? "1 row"
+                                              : fmt::format("{} rows", source.rows);
+  finding.message = fmt::format("a table of {} keeps {} itself, and {}: they would be left behind",
+                                printable(source.table.module), rows, source.obstacle);
   std::string list = "rowid AS id";
   for (const FtsColumn& column : source.declared.columns) {
     list += ", " + sqlite::quote(column.name);

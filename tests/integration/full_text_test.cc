@@ -251,6 +251,23 @@ TEST_F(FullTextTest, NamesThatNeedQuotesAndColumnsOfOtherTypes) {
   EXPECT_EQ(compare_databases(db_, url_), "");
 }
 
+// PostgreSQL takes 1600 columns, and this would be one more.
+TEST_F(FullTextTest, AColumnThatTheTargetRefusesIsLeftOutAndNamed) {
+  std::string columns;
+  for (int i = 1; i < 1600; ++i) columns += fmt::format(", c{} TEXT", i);
+  app("CREATE TABLE wide(id INTEGER PRIMARY KEY" + columns +
+      "); INSERT INTO wide(id, c1) VALUES(1,'x');"
+      "CREATE VIRTUAL TABLE wide_fts USING fts5(c1, content='wide');"
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, c1 TEXT); INSERT INTO t VALUES(1,'x');"
+      "CREATE VIRTUAL TABLE t_fts USING fts5(c1, content='t')");
+  const Finished run = run_until_verified();
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("the full-text table is not carried: the target refuses it"));
+  EXPECT_EQ(index_of("wide_fts_idx"), "");
+  EXPECT_NE(index_of("t_fts_idx"), "");
+  EXPECT_EQ(compare_databases(db_, url_), "");
+}
+
 // What would not fit into a tsvector is not searched, and no row is refused for it.
 TEST_F(FullTextTest, NoTextIsTooMuch) {
   app(R"(

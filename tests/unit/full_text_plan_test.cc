@@ -266,6 +266,24 @@ TEST_F(FullTextPlanTest, BoxesAreCountedAndNamed) {
   EXPECT_THAT(left.remedy, HasSubstr("CREATE TABLE \"box_rows\" AS SELECT * FROM \"box\""));
 }
 
+// Made by an application with modules and tokenizers of its own: SQLite here cannot open them.
+TEST_F(FullTextPlanTest, WhatOnlyTheApplicationCanOpenIsJudgedByWhatIsStored) {
+  exec(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT); PRAGMA writable_schema=ON;"
+      "INSERT INTO sqlite_schema VALUES('table','shape','shape',0,"
+      "  'CREATE VIRTUAL TABLE shape USING VirtualShape(a)'),"
+      " ('table','own','own',0,'CREATE VIRTUAL TABLE own USING fts5(b, tokenize=''mine x'')'),"
+      " ('table','of_t','of_t',0,"
+      "  'CREATE VIRTUAL TABLE of_t USING fts5(a, content=t, tokenize=mine, later=1)');"
+      "CREATE TABLE own_content(id INTEGER PRIMARY KEY, c0);"
+      "INSERT INTO own_content VALUES(1,'only'); PRAGMA writable_schema=RESET");
+  const Plan made = plan();
+  EXPECT_EQ(finding(made, "fts_only_copy").table, "own");
+  EXPECT_THAT(finding(made, "virtual_table").remedy, HasSubstr("PostGIS"));
+  EXPECT_EQ(table(made, "t").table.searches.size(), 1U);
+  EXPECT_THAT(finding(made, "full_text_differs").message, HasSubstr("not of mine"));
+}
+
 TEST_F(FullTextPlanTest, GeometriesOfSpatialExtensionsAreNamed) {
   exec(
       "CREATE TABLE geometry_columns(f_table_name TEXT, f_geometry_column TEXT);"
