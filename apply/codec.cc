@@ -35,8 +35,8 @@ std::optional<int64_t> micros_of(const ValueView& value, const Codec& codec) {
 
 bool append_time(const ValueView& value, const Codec& codec, std::string* out) {
   const TargetType base = codec.type->base;
-  // A number is an instant; the types without a zone are read from text only.
-  if (base != TargetType::kTimestamptz && value.storage != StorageClass::kText) return false;
+  // A number is an instant, which no day is.
+  if (base == TargetType::kDate && value.storage != StorageClass::kText) return false;
   const auto micros = micros_of(value, codec);
   if (!micros) return false;
   if (base == TargetType::kDate) {

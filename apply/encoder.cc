@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "apply/declared_type.h"
 #include "apply/variant.h"
 #include "engine/core/limits.h"
 #include "engine/sqlite/statement.h"
@@ -118,7 +119,9 @@ std::vector<Codec> key_codecs_of(const Table& table) {
   return out;
 }
 
-bool append_field(const ValueView& value, const Codec& codec, std::string* out) {
+namespace {
+
+bool append_base_field(const ValueView& value, const Codec& codec, std::string* out) {
   if (value.storage == StorageClass::kNull) {
     append_be<int32_t>(-1, out);
     return true;
@@ -174,11 +177,29 @@ bool append_field(const ValueView& value, const Codec& codec, std::string* out) 
   return false;
 }
 
+// As a value of the base type that the declared one takes too.
+bool append_fitting_field(const ValueView& value, const Codec& codec, std::string* out) {
+  const size_t start = out->size();
+  if (!append_base_field(value, codec, out)) return false;
+  if (!is_narrowed(*codec.type) || fits_declared(*out, start, *codec.type)) return true;
+  out->resize(start);
+  return false;
+}
+
+}  // namespace
+
+bool append_field(const ValueView& value, const Codec& codec, std::string* out) {
+  const size_t start = out->size();
+  if (!append_fitting_field(value, codec, out)) return false;
+  narrow_field(start, *codec.type, out);
+  return true;
+}
+
 bool append_element(const ValueView& value, const Codec& codec, std::string* out) {
   if (holds_floats(codec.type->base) && value.storage != StorageClass::kNull) {
     return append_floats_text_field(value, *codec.type, out);
   }
-  return append_field(value, codec, out);
+  return append_fitting_field(value, codec, out);
 }
 
 std::string misfit_reason(const Value& value, const ColumnType& type) {

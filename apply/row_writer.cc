@@ -17,11 +17,18 @@ const char* element_type(TargetType type) {
   return holds_floats(type) ? "text" : to_string(type);
 }
 
-// What an array's text is cast to. A vector is assigned from real[], so that its type, which is in
-// whichever schema the extension is, need not be named.
-const char* array_cast(TargetType type) {
-  if (!holds_floats(type)) return "";
-  return type == TargetType::kDoubles ? "::double precision[]" : "::real[]";
+// What an element is cast to. A vector is assigned from real[], so that its type, which is in
+// whichever schema the extension is, need not be named. Text is not assigned to an enum by itself.
+std::string element_cast(const ColumnType& type) {
+  if (!type.labels.empty()) return "::" + type.spelling;
+  if (!holds_floats(type.base)) return "";
+  return type.base == TargetType::kDoubles ? "::double precision[]" : "::real[]";
+}
+
+// Of the column's order, so that its index serves; a column of somebody else's has its own, under
+// which equal texts are the same bytes too.
+const char* key_collation(const ColumnType& type) {
+  return type.base == TargetType::kText && type.spelling.empty() ? " COLLATE \"C\"" : "";
 }
 
 // Of the columns that are written.
@@ -87,7 +94,7 @@ std::string delete_sql(const std::string& target_schema, const Table& table) {
     arrays += fmt::format("{}${}::{}[]", i == 0 ? "" : ",", i + 1, element_type(column.type.base));
     names += fmt::format("{}k{}", i == 0 ? "" : ",", i);
     where += fmt::format("{}t.{}=k.k{}{}", i == 0 ? "" : " AND ", quote(column.target_name), i,
-                         column.type.base == TargetType::kText ? " COLLATE \"C\"" : "");
+                         key_collation(column.type));
   }
   return fmt::format("DELETE FROM {} AS t USING unnest({}) AS k({}) WHERE {}",
                      quote(target_schema, table.target_name), arrays, names, where);
@@ -100,21 +107,23 @@ std::string row_source_sql(const Table& table) {
   size_t count = 0;
   for (const Column& column : table.columns) {
     if (column.target_generated) continue;
-    const TargetType type = column.type.base;
+    const ColumnType& type = column.type;
+    const bool collated = type.base == TargetType::kText && type.labels.empty();
     const char* comma = count == 0 ? "" : ",";
-    arrays += fmt::format("{}${}::{}[]", comma, count + 1, element_type(type));
+    arrays += fmt::format("{}${}::{}[]", comma, count + 1, element_type(type.base));
     names += fmt::format("{}v{}", comma, count);
-    values +=
-        fmt::format("{}v{}{}{} AS {}", comma, count, array_cast(type),
-                    type == TargetType::kText ? " COLLATE \"C\"" : "", quote(column.target_name));
+    values += fmt::format("{}v{}{}{} AS {}", comma, count, element_cast(type),
+                          collated ? " COLLATE \"C\"" : "", quote(column.target_name));
     ++count;
   }
   return fmt::format("(SELECT {} FROM unnest({}) AS r({})) AS given", values, arrays, names);
 }
 
 std::string insert_sql(const std::string& target_schema, const Table& table) {
-  return fmt::format("INSERT INTO {}({}) SELECT * FROM {}", quote(target_schema, table.target_name),
-                     column_list(table), row_source_sql(table));
+  // COPY takes values for an identity column that is generated always; INSERT must be told to.
+  return fmt::format("INSERT INTO {}({}){} SELECT * FROM {}",
+                     quote(target_schema, table.target_name), column_list(table),
+                     table.adopted ? " OVERRIDING SYSTEM VALUE" : "", row_source_sql(table));
 }
 
 Status copy_rows(postgres::Connection& target, const std::string& target_schema, const Table& table,

@@ -47,6 +47,7 @@ Status write_copy_chunk(postgres::Connection& target, const std::string& target_
 
 Status add_primary_key(postgres::Connection& target, const std::string& target_schema,
                        const Table& table) {
+  if (table.primary_key_ddl.empty()) return ok();  // it has been there all the time
   CROSSFADE_TRY(target.exec("SAVEPOINT primary_key"));
   auto added = target.exec(table.primary_key_ddl);
   if (added) {

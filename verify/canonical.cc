@@ -9,6 +9,7 @@
 #include "engine/postgres/binary.h"
 #include "verify/canonical_form.h"
 #include "verify/decimal.h"
+#include "verify/declared.h"
 #include "verify/formed.h"
 #include "verify/utf8.h"
 #include "verify/variant.h"
@@ -95,10 +96,7 @@ std::optional<Value> value_of_form(std::string_view form) {
   }
 }
 
-}  // namespace
-
-bool append_canonical_source(const ValueView& value, const ColumnType& type, std::string* out) {
-  if (value.storage == StorageClass::kNull) return out->push_back(form::kNull), true;
+bool append_base_source(const ValueView& value, const ColumnType& type, std::string* out) {
   if (is_formed(type)) return append_formed_source(value, type, out);
   switch (type.base) {
     case TargetType::kBoolean:
@@ -136,6 +134,17 @@ bool append_canonical_source(const ValueView& value, const ColumnType& type, std
   return false;
 }
 
+}  // namespace
+
+bool append_canonical_source(const ValueView& value, const ColumnType& type, std::string* out) {
+  if (value.storage == StorageClass::kNull) return out->push_back(form::kNull), true;
+  const size_t start = out->size();
+  if (!append_base_source(value, type, out)) return false;
+  if (passes_declared(*out, start, type)) return true;
+  out->resize(start);
+  return false;
+}
+
 bool append_canonical_source(const Value& value, const ColumnType& type, std::string* out) {
   return append_canonical_source(view_of(value), type, out);
 }
@@ -167,6 +176,8 @@ Status append_canonical_target(std::string_view field, bool null, const ColumnTy
     out->push_back(form::kNull);
     return ok();
   }
+  std::string buffer;
+  field = as_base_field(field, type, &buffer);
   if (is_formed(type)) {
     if (!append_formed_target(field, type, out)) return not_of_type(field);
     return ok();

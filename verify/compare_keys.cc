@@ -72,7 +72,10 @@ std::string lookup_sql(const Table& table, const std::string& schema, const Want
     columns.append(comma).append("t.").append(postgres::quote(column.target_name));
     names.append(comma).append(name);
     picked.append(comma).append("k.").append(name);
-    if (column.type.base == TargetType::kText) picked += " COLLATE \"C\"";
+    // So that the key's index serves; one that somebody else made has the column's own collation.
+    if (column.type.base == TargetType::kText && column.type.spelling.empty()) {
+      picked += " COLLATE \"C\"";
+    }
     arrays.append(comma).append("ARRAY[");
     for (const Wanted* at = begin; at != end; ++at) {
       arrays.append(at == begin ? "" : ",").append(key_literal((*at->key)[i], column.type));

@@ -11,6 +11,7 @@
 #include "engine/core/limits.h"
 #include "engine/postgres/binary.h"
 #include "verify/canonical_form.h"
+#include "verify/declared.h"
 #include "verify/json_form.h"
 #include "verify/text_form.h"
 #include "verify/time_form.h"
@@ -34,7 +35,7 @@ std::optional<int64_t> instant_of(const ValueView& value, const ColumnType& type
     if (value.storage != StorageClass::kText) return std::nullopt;
     return time_of(value.bytes, type);
   }
-  if (type.base != TargetType::kTimestamptz) return std::nullopt;
+  if (type.base == TargetType::kDate) return std::nullopt;
   if (value.storage == StorageClass::kInteger) return time_of(value.integer, type.form);
   if (value.storage == StorageClass::kReal) return time_of(value.real, type.form);
   return std::nullopt;
@@ -60,7 +61,7 @@ bool append_time(int64_t micros, const ColumnType& type, std::string* out) {
   if (type.form == SourceForm::kPattern) {
     return append_measured(form::kText, out, [&] { return append_time_text(micros, type, out); });
   }
-  if (type.base != TargetType::kTimestamptz) return false;
+  if (type.base == TargetType::kDate) return false;
   const auto number = time_number(micros, type.form);
   if (!number) return false;
   if (number->is_real) {
@@ -240,8 +241,10 @@ bool is_representable(const ValueView& value, const ColumnType& type) {
       return type.form == SourceForm::kWords && is_word(value, type.words);
     case TargetType::kTimestamp:
     case TargetType::kTimestamptz:
-    case TargetType::kDate:
-      return instant_of(value, type).has_value();
+    case TargetType::kDate: {
+      const auto micros = instant_of(value, type);
+      return micros && passes_digits(*micros, type);
+    }
     case TargetType::kUuid:
       return is_uuid(value, type.form);
     case TargetType::kJson:

@@ -42,6 +42,7 @@ const char* to_string(TargetType type) {
 }
 
 std::string to_string(const ColumnType& type) {
+  if (!type.spelling.empty()) return type.spelling;
   if (type.base == TargetType::kNumeric && type.precision > 0) {
     return fmt::format("numeric({},{})", type.precision, type.scale);
   }

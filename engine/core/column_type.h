@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace crossfade {
 
@@ -79,6 +80,14 @@ struct ColumnType {
   int precision = 0;   // numeric: digits in all, 1-1000; 0 is numeric without limits
   int scale = 0;       // numeric: digits after the point, 0..precision
   int dimensions = 0;  // vector: of every value, 1-16000
+
+  // Of a column that somebody else made on the target: what it takes less than its base does.
+  int bytes = 0;        // bigint: 2 or 4; double precision: 4; 0: the base's own 8
+  int length = 0;       // text: this many characters at most; 0: without limit
+  bool padded = false;  // text: filled up with spaces to `length`, so none may end a value
+  int digits = 6;       // timestamp, timestamptz: of the second's fraction
+  std::vector<std::string> labels;  // text: of an enum, whose values are these; empty: any text
+  std::string spelling;  // the type's own name: "character varying(150)", "public.mood", "integer"
 
   ColumnType() = default;
   ColumnType(TargetType type) : base(type) {}  // NOLINT(google-explicit-constructor): a plain type

@@ -129,6 +129,7 @@ struct Table {
   std::string rules;             // the operator's, that bear on it, as text; empty: none
   std::string source_sql;        // the CREATE TABLE text
   int64_t rows_estimate = 0;
+  bool adopted = false;  // it was on the target before, and is never dropped: no DDL of ours
 };
 
 // The column is the rowid, by a name of the source's or by none.

@@ -25,13 +25,21 @@ std::optional<T> optional_from(const json& j) {
 // something.
 static json type_json(const ColumnType& type) {
   if (type == ColumnType(type.base)) return static_cast<int>(type.base);
-  return {{"base", static_cast<int>(type.base)},
-          {"form", static_cast<int>(type.form)},
-          {"pattern", type.pattern},
-          {"words", type.words},
-          {"precision", type.precision},
-          {"scale", type.scale},
-          {"dimensions", type.dimensions}};
+  json out = {{"base", static_cast<int>(type.base)},
+              {"form", static_cast<int>(type.form)},
+              {"pattern", type.pattern},
+              {"words", type.words},
+              {"precision", type.precision},
+              {"scale", type.scale},
+              {"dimensions", type.dimensions}};
+  if (type.spelling.empty()) return out;
+  out["bytes"] = type.bytes;
+  out["length"] = type.length;
+  out["padded"] = type.padded;
+  out["digits"] = type.digits;
+  out["labels"] = type.labels;
+  out["spelling"] = type.spelling;
+  return out;
 }
 
 static ColumnType type_from(const json& j) {
@@ -43,6 +51,13 @@ static ColumnType type_from(const json& j) {
   j.at("precision").get_to(type.precision);
   j.at("scale").get_to(type.scale);
   j.at("dimensions").get_to(type.dimensions);
+  if (!j.contains("spelling")) return type;
+  j.at("bytes").get_to(type.bytes);
+  j.at("length").get_to(type.length);
+  j.at("padded").get_to(type.padded);
+  j.at("digits").get_to(type.digits);
+  j.at("labels").get_to(type.labels);
+  j.at("spelling").get_to(type.spelling);
   return type;
 }
 
@@ -193,7 +208,8 @@ static void to_json(json& j, const Table& t) {
        {"shape", t.shape},
        {"rules", t.rules},
        {"source_sql", t.source_sql},
-       {"rows_estimate", t.rows_estimate}};
+       {"rows_estimate", t.rows_estimate},
+       {"adopted", t.adopted}};
 }
 static void from_json(const json& j, Table& t) {
   j.at("name").get_to(t.name);
@@ -216,6 +232,7 @@ static void from_json(const json& j, Table& t) {
   t.rules = j.value("rules", "");
   j.at("source_sql").get_to(t.source_sql);
   j.at("rows_estimate").get_to(t.rows_estimate);
+  t.adopted = j.value("adopted", false);
 }
 
 namespace run {

@@ -81,9 +81,13 @@ class TypeRoundTripTest : public ::testing::Test {
     table->columns[1].type = type;
     table_ = table;
     exec("DROP TABLE IF EXISTS public.t");
-    exec(fmt::format("CREATE TABLE public.t(id bigint PRIMARY KEY, v {}{}{})",
-                     type.base == TargetType::kVector ? "public." : "", to_string(type),
-                     type.base == TargetType::kText ? " COLLATE \"C\"" : ""));
+    if (!type.labels.empty()) {
+      exec("CREATE TYPE " + type.spelling + " AS ENUM ('glad', 'sad', 'it''s \"so\"')");
+    }
+    exec(fmt::format(
+        "CREATE TABLE public.t(id bigint PRIMARY KEY, v {}{}{})",
+        type.base == TargetType::kVector ? "public." : "", to_string(type),
+        type.base == TargetType::kText && type.spelling.empty() ? " COLLATE \"C\"" : ""));
   }
 
   // Sends the values that fit, half by COPY and half as the arrays of a pipelined insert.

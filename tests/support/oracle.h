@@ -27,7 +27,8 @@ struct OracleOptions {
 // spells ({"$blob"}, {"$text"}, {"$real"}, 1.0 against 1), or the TEXT with its very bytes; a json
 // the TEXT too. A date or timestamp equals an ISO text of the same instant, a uuid a TEXT or BLOB
 // of the same sixteen bytes, an array of floats a BLOB of the same bits, a boolean a word for it.
-// NULL is NULL. Everything else differs.
+// Integer, smallint, real and varchar are as their wider likes. NULL is NULL. Everything else
+// differs.
 [[nodiscard]] std::string compare_databases(const std::string& sqlite_path, const std::string& url,
                                             const OracleOptions& options = {});
 

@@ -54,7 +54,10 @@ std::string cell(sqlite3_stmt* row, int column, const std::string& type) {
   if (storage == SQLITE_NULL) return "NULL";
   const std::string classed = classed_cell(row, column);
   if (type == "jsonb") return classed;
-  if (type == "bigint" && storage == SQLITE_INTEGER) return classed;
+  const bool integer = type == "bigint" || type == "integer" || type == "smallint";
+  if (integer && storage == SQLITE_INTEGER) return classed;
+  if (type == "real" && storage == SQLITE_FLOAT) return classed;
+  if (type.starts_with("character varying") && storage == SQLITE_TEXT) return classed;
   if (type == "boolean" && (classed == "I0" || classed == "I1")) return classed;
   if (type == "double precision" && storage == SQLITE_FLOAT) return classed;
   if (type == "text" && storage == SQLITE_TEXT) return classed;

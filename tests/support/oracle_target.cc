@@ -69,11 +69,12 @@ std::string numeric_cell(const std::string& text) {
 }
 
 std::string cell(const std::string& text, const std::string& type) {
-  if (type == "bigint") return "I" + text;
+  if (type == "bigint" || type == "integer" || type == "smallint") return "I" + text;
+  if (type == "real") return double_cell(static_cast<double>(std::strtof(text.c_str(), nullptr)));
   if (type == "boolean") return text == "t" ? "I1" : "I0";
   if (type == "double precision") return double_cell(std::strtod(text.c_str(), nullptr));
   if (type.starts_with("numeric")) return numeric_cell(text);
-  if (type == "text") return "T" + text;
+  if (type == "text" || type.starts_with("character varying")) return "T" + text;
   if (type == "bytea") return "B" + text.substr(2);  // \x...
   if (type == "jsonb") return variant_cell(text);
   const std::string formed = target_form_cell(text, type);

@@ -18,6 +18,11 @@ ColumnType with(TargetType base, SourceForm form) {
   return type;
 }
 
+ColumnType spelled(ColumnType type, const char* spelling) {
+  type.spelling = spelling;
+  return type;
+}
+
 ColumnType with_pattern(TargetType base, const std::string& pattern) {
   ColumnType type = with(base, SourceForm::kPattern);
   type.pattern = pattern;
@@ -31,6 +36,31 @@ ColumnType numeric(int precision, int scale) {
   type.precision = precision;
   type.scale = scale;
   return type;
+}
+
+static void add_declared(std::vector<ColumnType>* out) {
+  using enum TargetType;
+  out->push_back(spelled(kBigint, "smallint"));
+  out->back().bytes = 2;
+  out->push_back(spelled(kBigint, "integer"));
+  out->back().bytes = 4;
+  out->push_back(spelled(kDouble, "real"));
+  out->back().bytes = 4;
+  out->push_back(spelled(kText, "character varying(5)"));
+  out->back().length = 5;
+  out->push_back(spelled(kText, "character varying"));
+  out->push_back(spelled(kText, "character(4)"));
+  out->back().length = 4;
+  out->back().padded = true;
+  out->push_back(spelled(kText, "public.mood"));
+  out->back().labels = {"glad", "sad", "it's \"so\""};
+  const std::string seconds = "%Y-%m-%d %H:%M:%S";
+  out->push_back(spelled(with_pattern(kTimestamp, seconds + ".%3f"), "timestamp(3)"));
+  out->back().digits = 3;
+  out->push_back(spelled(with_pattern(kTimestamptz, seconds + "%tf+00:00"), "timestamptz(3)"));
+  out->back().digits = 3;
+  out->push_back(spelled(with(kTimestamp, SourceForm::kEpochMillis), "timestamp(3)"));
+  out->back().digits = 3;
 }
 
 std::vector<ColumnType> all_column_types() {
@@ -72,13 +102,14 @@ std::vector<ColumnType> all_column_types() {
   out.push_back(with(kDoubles, SourceForm::kFloat64Bytes));
   out.push_back(with(kVector, SourceForm::kFloat32Bytes));
   out.back().dimensions = 3;
+  add_declared(&out);
   return out;
 }
 
 bool is_key_type(const ColumnType& type) {
   return type.base != TargetType::kJson && type.base != TargetType::kJsonb &&
          type.base != TargetType::kReals && type.base != TargetType::kDoubles &&
-         type.base != TargetType::kVector;
+         type.base != TargetType::kVector && type.labels.empty() && !type.padded;
 }
 
 Value TypedValues::next(const ColumnType& type) {
@@ -155,7 +186,30 @@ Value TypedValues::anything() {
   }
 }
 
+// Within the limits, at them, or just beyond.
+Value TypedValues::narrow(const ColumnType& type) {
+  if (!type.labels.empty()) {
+    return Value(
+        Text{type.labels[static_cast<size_t>(below(static_cast<int64_t>(type.labels.size())))]});
+  }
+  if (type.base == TargetType::kText) {
+    constexpr std::array<const char*, 6> kPieces{"a", "\u00e9", "\U0001f600", " ", "zz", "B"};
+    std::string text;
+    for (int64_t n = below(8); n > 0; --n) text += kPieces[static_cast<size_t>(below(6))];
+    return Value(Text{text});
+  }
+  if (type.base == TargetType::kDouble) {
+    const auto single = std::bit_cast<float>(static_cast<uint32_t>(random_()));
+    if (std::isnan(single)) return Value(0.5);
+    return one_in(10) ? Value(0.1) : Value(static_cast<double>(single));
+  }
+  const int64_t half = int64_t{1} << (8 * type.bytes - 1);
+  if (one_in(5)) return Value(one_in(2) ? half - below(2) : -half - below(2));
+  return Value(below(2 * half) - half);
+}
+
 Value TypedValues::like(const ColumnType& type) {
+  if (!type.spelling.empty() && type.form == SourceForm::kValue) return narrow(type);
   switch (type.form) {
     case SourceForm::kValue:
       break;

@@ -12,7 +12,8 @@ namespace crossfade::testing {
 
 [[nodiscard]] ColumnType numeric(int precision, int scale);
 
-// Every type in every form and a choice of patterns and limits. Vectors have 3 dimensions.
+// Every type in every form and a choice of patterns and limits, and those that only somebody
+// else's tables have. Vectors have 3 dimensions; an enum is public.mood.
 [[nodiscard]] std::vector<ColumnType> all_column_types();
 
 // Whether the type may be in a key.
@@ -27,6 +28,7 @@ class TypedValues {
  private:
   [[nodiscard]] Value anything();
   [[nodiscard]] Value like(const ColumnType& type);
+  [[nodiscard]] Value narrow(const ColumnType& type);
   [[nodiscard]] std::string date_text(const std::string& pattern);
   [[nodiscard]] std::string uuid_text(SourceForm form);
   [[nodiscard]] std::string json_text(int depth, bool exact);

@@ -148,7 +148,8 @@ TEST_F(TableJsonTest, APlanWithoutComputedColumnsIsRead) {
 TEST_F(TableJsonTest, TypesComeBackWhole) {
   Table table;
   table.name = "t";
-  table.columns.resize(4);
+  table.adopted = true;
+  table.columns.resize(5);
   table.columns[0].type = TargetType::kBigint;
   table.columns[1].type = TargetType::kTimestamptz;
   table.columns[1].type.form = SourceForm::kPattern;
@@ -159,10 +160,19 @@ TEST_F(TableJsonTest, TypesComeBackWhole) {
   table.columns[3].type = TargetType::kBoolean;
   table.columns[3].type.form = SourceForm::kWords;
   table.columns[3].type.words = "yes/no";
+  ColumnType& declared = table.columns[4].type;
+  declared = TargetType::kText;
+  declared.bytes = 2;
+  declared.length = 4;
+  declared.padded = true;
+  declared.digits = 3;
+  declared.labels = {"a", "b \" c"};
+  declared.spelling = "public.mood";
   const std::string json = table_to_json(table);
   EXPECT_NE(json.find(R"("type":1})"), std::string::npos) << json;
   const auto read = table_from_json(json);
   ASSERT_TRUE(read) << describe(read.error());
+  EXPECT_TRUE(read.value().adopted);
   expect_same(table, read.value());
 }
 
