@@ -6,11 +6,13 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "engine/core/limits.h"
 #include "engine/postgres/connection.h"
 #include "engine/postgres/embedded.h"
+#include "engine/run/target_reader.h"
 #include "engine/schema/assessment_target.h"
 
 namespace crossfade::run {
@@ -102,6 +104,37 @@ void look_beside_source(const StateFolder& state, TargetFacts* facts) {
 }
 
 }  // namespace
+
+Result<schema::TargetSchema> look_at_target_schema(const EngineOptions& options,
+                                                   const StateFolder& state) {
+  std::string url = options.target.empty() ? state.remembered_target() : options.target;
+  if (url == "embedded")
+    url = postgres::EmbeddedCluster::url_of({state.cluster(), "crossfade", {}});
+  if (url.empty()) {
+    Error error;
+    error.code = ErrorCode::kUsage;
+    error.op = "inspect.target_schema";
+    error.native = "--schema-from-target asks for the tables of a target, and there is none";
+    error.hint = "name it with --target";
+    return fail(std::move(error));
+  }
+  postgres::ConnectOptions connect;
+  CROSSFADE_TRY(connect.params, postgres::ConnectionParams::parse(url));
+  connect.connect_timeout = limits::kConnectTimeout;
+  connect.application_name = "crossfade inspect";
+  CROSSFADE_TRY(auto connection, postgres::Connection::open(std::move(connect)));
+  CROSSFADE_TRY(connection.exec("BEGIN READ ONLY"));
+  std::set<std::string> known;
+  CROSSFADE_TRY(const auto begun,
+                connection.exec("SELECT to_regclass('crossfade.tables') IS NOT NULL"));
+  if (begun.boolean(0, 0)) {
+    CROSSFADE_TRY(const auto names, connection.exec("SELECT target_name FROM crossfade.tables"));
+    for (int i = 0; i < names.rows(); ++i) known.insert(names.text(i, 0));
+  }
+  CROSSFADE_TRY(auto out, read_target_schema(connection, options.target_schema, known));
+  connection.rollback();
+  return out;
+}
 
 TargetFacts assess_target(const EngineOptions& options, const StateFolder& state) {
   TargetFacts facts;

@@ -7,6 +7,7 @@
 #include "engine/run/move.h"
 #include "engine/run/state_folder.h"
 #include "engine/schema/assessment.h"
+#include "engine/schema/target_schema.h"
 
 namespace crossfade::run {
 
@@ -15,5 +16,10 @@ namespace crossfade::run {
 // where the embedded cluster would be.
 [[nodiscard]] schema::TargetFacts assess_target(const EngineOptions& options,
                                                 const StateFolder& state);
+
+// The tables that are to be loaded into (--schema-from-target), in one read-only transaction. That
+// they cannot be looked at is an error.
+Result<schema::TargetSchema> look_at_target_schema(const EngineOptions& options,
+                                                   const StateFolder& state);
 
 }  // namespace crossfade::run

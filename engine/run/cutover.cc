@@ -13,6 +13,7 @@
 #include "engine/observe/log.h"
 #include "engine/run/cutover_machine.h"
 #include "engine/run/live_tables.h"
+#include "engine/run/put_aside.h"
 #include "engine/run/reconcile.h"
 #include "engine/run/source_searches.h"
 #include "engine/run/target_checks.h"
@@ -168,6 +169,7 @@ class CutoverDriver {
                                "`crossfade verify` shows what differs"));
     }
     CROSSFADE_TRY(no_rows_left_behind());
+    CROSSFADE_TRY(none_aside());
     CROSSFADE_TRY(const bool intact, capture_is_intact(move_));
     if (!intact) {
       return fail(stepped_back("the source's schema changed just now", "run the command again"));
@@ -199,6 +201,19 @@ class CutoverDriver {
     if (findings.empty()) return ok();
     const schema::Finding& first = findings.front();
     return fail(stepped_back(fmt::format("{}: {}", first.table, first.message), first.remedy));
+  }
+
+  // Of the application's own schema nothing may be missing afterwards.
+  Status none_aside() {
+    CROSSFADE_TRY(const auto left, still_broken(move_));
+    if (left.empty()) return ok();
+    std::string names;
+    for (const Aside& aside : left) {
+      names += fmt::format("\n    {} of {}: {} ({})", aside.name, aside.relation, aside.ddl,
+                           aside.cause);
+    }
+    return fail(stepped_back("rows break what the target's schema asks for:" + names,
+                             "mend the rows on the source, and run the command again"));
   }
 
   Status check_keys(const verify::ChunkVerdict& verdict) {
@@ -269,10 +284,11 @@ class CutoverDriver {
 
   Status prepare() {
     CROSSFADE_TRY(hand_over_sequences(move_, *lock_connection_));
+    schema_may_be_there_ = true;
     if (!move_.target.replica_role()) {
       CROSSFADE_TRY(add_foreign_keys(move_, /*validate=*/false));
+      CROSSFADE_TRY(put_back_unvalidated(move_, pause_end_));
     }
-    schema_may_be_there_ = true;
     CROSSFADE_TRY(add_checks(move_, pause_end_));
     CROSSFADE_TRY(add_views(move_, pause_end_));
     CROSSFADE_TRY(const auto route, move_.target.route());
@@ -403,6 +419,7 @@ class CutoverDriver {
     // Where it fails the connection is gone, and they are dropped before following goes on.
     move_.target.connection().rollback();
     CROSSFADE_TRY(drop_views(move_));
+    CROSSFADE_TRY(put_unvalidated_aside(move_));
     return drop_checks(move_);
   }
 
@@ -413,7 +430,7 @@ class CutoverDriver {
   CutoverMachine machine_;
   CutoverReport report_;
   std::optional<Error> failure_;
-  bool schema_may_be_there_ = false;  // CHECKs and views
+  bool schema_may_be_there_ = false;  // CHECKs, views, foreign keys
   // The transaction must go before its connection.
   std::optional<sqlite::Connection> lock_connection_;
   std::optional<sqlite::Transaction> lock_;

@@ -12,6 +12,7 @@
 #include "engine/run/copy_phase.h"
 #include "engine/run/live_tables.h"
 #include "engine/run/misfit_policy.h"
+#include "engine/run/put_aside.h"
 #include "engine/run/reconcile.h"
 #include "engine/run/target_checks.h"
 #include "engine/run/target_views.h"
@@ -215,10 +216,7 @@ Status Engine::take_lease_and_recover() {
   CROSSFADE_TRY(const bool present, target_->exists());
   if (!identity || !present) {
     log::info("reading what is stored, to choose types");
-    TargetExtensions extensions;
-    CROSSFADE_TRY(extensions.vector, target_->has_pgvector());
-    CROSSFADE_TRY(extensions.trgm_schema, target_->trgm_schema());
-    CROSSFADE_TRY(auto plan, plan_first(options_, *source_, extensions, stop_));
+    CROSSFADE_TRY(auto plan, plan_first(options_, *source_, *target_, stop_));
     prepared_ = std::move(plan.tables);
     findings_ = std::move(plan.findings);
   }
@@ -231,7 +229,7 @@ Status Engine::take_lease_and_recover() {
     CROSSFADE_TRY(source_->prefer_wal());
   }
   CROSSFADE_TRY(const auto known, capture::ensure_identity(source_->connection()));
-  CROSSFADE_TRY(target_->ensure(known.source_id, options_.target_schema, options_.naming));
+  CROSSFADE_TRY(target_->ensure(known.source_id, options_));
   CROSSFADE_TRY(token_, target_->take_lease(fmt::format("pid {}", ::getpid()), stop_));
   audit_->record(
       "engine_started",
@@ -349,6 +347,7 @@ Status Engine::session(bool until_idle, Next* next) {
   auto done = [&]() -> Status {
     // Of a cutover that did not come to its end; they would be in the way of tables.
     CROSSFADE_TRY(drop_views(move));
+    CROSSFADE_TRY(put_unvalidated_aside(move));
     CROSSFADE_TRY(reconcile(move));
     CROSSFADE_TRY(const auto end, copy_tables(move));
     if (end == CopyEnd::kStopped) return ok();
@@ -423,6 +422,7 @@ Status Engine::on_caught_up(Move& move, Follower& follower, apply::Applier& appl
   if (board_.get().phase != "following") {
     if (move.target.replica_role()) {
       CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));
+      CROSSFADE_TRY(put_back(move, AsideKind::kForeignKey, ""));
     }
     move.set_phase("following");
     CROSSFADE_TRY(move.target.set_phase("following"));

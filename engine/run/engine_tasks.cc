@@ -8,6 +8,7 @@
 #include "engine/observe/log.h"
 #include "engine/run/engine.h"
 #include "engine/run/live_tables.h"
+#include "engine/run/put_aside.h"
 #include "engine/run/target_checks.h"
 
 namespace crossfade::run {
@@ -161,6 +162,7 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
   CROSSFADE_TRY(move.target.set_phase("finished"));
   if (!move.target.replica_role()) {
     CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));
+    CROSSFADE_TRY(validate_put_back(move));
   }
   return validate_checks(move);
 }

@@ -9,6 +9,7 @@
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 #include "engine/postgres/quote.h"
+#include "engine/run/put_aside.h"
 #include "engine/sqlite/statement.h"
 
 namespace crossfade::run {
@@ -95,6 +96,9 @@ Result<int> make_live(Move& move, Lsn applied) {
     for (const Search& search : entry.table->searches) {
       CROSSFADE_TRY(try_ddl(move, entry.table->name, search.index_ddl));
     }
+    if (entry.table->adopted) {
+      CROSSFADE_TRY(put_back(move, AsideKind::kUnique, entry.table->name));
+    }
     CROSSFADE_TRY(target.exec(
         fmt::format("ANALYZE {}", quote(move.options.target_schema, entry.table->target_name))));
     CROSSFADE_TRY(move.target.set_state(entry.table->name, TableState::kLive));
@@ -136,9 +140,44 @@ Status add_foreign_keys(Move& move, bool validate) {
   return ok();
 }
 
+namespace {
+
+// Every column with a sequence of its own goes above the source's values. It is never set back: it
+// may begin where the application wants it to.
+Status raise_sequences(Move& move, sqlite::Connection& source, const Table& table) {
+  const std::string relation = quote(move.options.target_schema, table.target_name);
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    const Column& column = table.columns[i];
+    if (column.type.base != TargetType::kBigint) continue;
+    CROSSFADE_TRY(const auto sequence,
+                  move.target.connection().query(
+                      "SELECT pg_get_serial_sequence($1,$2)",
+                      {postgres::text_param(relation), postgres::text_param(column.target_name)}));
+    if (sequence.is_null(0, 0)) continue;
+    CROSSFADE_TRY(const int64_t last,
+                  is_rowid_key(table, i)
+                      ? last_key(source, table)
+                      : source.query_int(fmt::format("SELECT max({}) FROM {}", column.source_sql,
+                                                     sqlite::quote(table.name))));
+    const std::string name = sequence.text(0, 0);
+    const std::string value = fmt::format("{}", last);
+    CROSSFADE_TRY(move.target.connection().query(
+        "SELECT setval($1::regclass,$2::bigint) FROM pg_sequence WHERE seqrelid=$1::regclass AND "
+        "$2::bigint>=greatest(seqstart,pg_sequence_last_value($1::regclass))",
+        {postgres::text_param(name), postgres::text_param(value)}));
+  }
+  return ok();
+}
+
+}  // namespace
+
 Status hand_over_sequences(Move& move, sqlite::Connection& source) {
   for (const TargetTable& entry : move.tables) {
     const Table& table = *entry.table;
+    if (table.adopted) {
+      CROSSFADE_TRY(raise_sequences(move, source, table));
+      continue;
+    }
     // A rowid that stands in for a key goes on from where SQLite's would.
     if (table.identity == Identity::kPrimaryKey) continue;
     CROSSFADE_TRY(const int64_t last, last_key(source, table));

@@ -27,6 +27,7 @@ struct EngineOptions {
       target;  // a URL or connection string, "embedded", or empty: remembered, then embedded
   std::string target_schema = "public";
   schema::Naming naming = schema::Naming::kExact;
+  bool schema_from_target = false;  // the tables are there: load into them, and make none
   bool quarantine =
       false;  // set rows aside that cannot be represented, instead of refusing to start
   bool keep_journal_mode = false;

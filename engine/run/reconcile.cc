@@ -13,6 +13,9 @@
 #include "engine/core/limits.h"
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
+#include "engine/run/put_aside.h"
+#include "engine/run/target_misfits.h"
+#include "engine/run/target_reader.h"
 #include "engine/schema/plan.h"
 #include "engine/schema/uncarried_findings.h"
 #include "engine/sqlite/transaction.h"
@@ -79,7 +82,8 @@ Error blocked(const std::vector<schema::Finding>& findings) {
 
 // Rows that do not fit can be set aside; a table that cannot be told row by row cannot.
 bool can_be_quarantined(const schema::Finding& finding) {
-  static const std::set<std::string> kAboutRows = {"text_nul", "text_invalid_utf8", "rule_misfit"};
+  static const std::set<std::string> kAboutRows = {"text_nul", "text_invalid_utf8", "rule_misfit",
+                                                   "target_misfit"};
   return kAboutRows.contains(finding.code);
 }
 
@@ -115,6 +119,20 @@ Error retry_if_moved(sqlite::Connection& source, int64_t schema_version, Error e
   return error;
 }
 
+// The tables that are to be loaded into; nothing when we make our own.
+Result<std::optional<schema::TargetSchema>> tables_there(const EngineOptions& options,
+                                                         TargetStore& target) {
+  if (!options.schema_from_target) return std::optional<schema::TargetSchema>();
+  std::set<std::string> known;
+  CROSSFADE_TRY(const bool begun, target.exists());
+  if (begun) {
+    CROSSFADE_TRY(const auto tables, target.tables());
+    for (const TargetTable& entry : tables) known.insert(entry.table->target_name);
+  }
+  CROSSFADE_TRY(auto there, read_target_schema(target.connection(), options.target_schema, known));
+  return std::optional(std::move(there));
+}
+
 Result<std::vector<schema::TablePlan>> plan_tables(Move& move, const Seen& seen,
                                                    const std::vector<std::string>& names) {
   if (names.size() == seen.catalog.tables.size()) {
@@ -128,6 +146,8 @@ Result<std::vector<schema::TablePlan>> plan_tables(Move& move, const Seen& seen,
   options.rules = move.options.rules.get();
   CROSSFADE_TRY(options.has_pgvector, move.target.has_pgvector());
   CROSSFADE_TRY(options.trgm_schema, move.target.trgm_schema());
+  CROSSFADE_TRY(const auto there, tables_there(move.options, move.target));
+  if (there) options.adopt = &*there;
   std::vector<schema::TablePlan> plans;
   std::vector<schema::Finding> findings;
   for (const std::string& name : names) {
@@ -169,6 +189,12 @@ Status install_and_create(Move& move, const Seen& seen, std::vector<schema::Tabl
                 move.target.create_tables(created, dropped, move.options.target_schema,
                                           installed.schema_version));
   for (schema::Finding& finding : refused) move.findings.push_back(std::move(finding));
+  for (const TargetTable& gone : dropped) {
+    if (!gone.table->adopted) continue;
+    log::warn(fmt::format("{} is gone on the source, and stays on the target as it is",
+                          gone.table->name));
+    CROSSFADE_TRY(put_back(move, AsideKind::kUnique, gone.table->name));
+  }
   fault_point("reconcile.after_create");
   move.schema_version = installed.schema_version;
   return ok();
@@ -236,12 +262,14 @@ bool is_retry(const Error& error) {
 }  // namespace
 
 Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source,
-                                const TargetExtensions& extensions, StopSource& stop) {
+                                TargetStore& target, StopSource& stop) {
   schema::PlanOptions plan_options;
   plan_options.target_schema = options.target_schema;
   plan_options.stop = &stop;
-  plan_options.has_pgvector = extensions.vector;
-  plan_options.trgm_schema = extensions.trgm_schema;
+  CROSSFADE_TRY(plan_options.has_pgvector, target.has_pgvector());
+  CROSSFADE_TRY(plan_options.trgm_schema, target.trgm_schema());
+  CROSSFADE_TRY(const auto there, tables_there(options, target));
+  if (there) plan_options.adopt = &*there;
   plan_options.naming = options.naming;
   plan_options.rules = options.rules.get();
   Backoff backoff = retries();
@@ -249,6 +277,11 @@ Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source
     CROSSFADE_TRY(auto catalog, schema::read_carried_catalog(source.connection(), options.naming,
                                                              options.rules.get()));
     auto plan = schema::make_plan(source.connection(), catalog, plan_options);
+    if (plan) {
+      auto tried = find_target_misfits(source.connection(), plan.value().tables, &stop,
+                                       &plan.value().findings);
+      if (!tried) plan = fail(std::move(tried).error());
+    }
     if (plan) {
       CROSSFADE_TRY(check_blockers(options, plan.value().findings, false));
       return plan;

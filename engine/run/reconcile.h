@@ -7,22 +7,15 @@
 // outrun. A table that is gone on the source goes on the target.
 #pragma once
 
-#include <string>
-
 #include "engine/core/result.h"
 #include "engine/run/move.h"
 
 namespace crossfade::run {
 
-struct TargetExtensions {
-  bool vector = false;
-  std::string trgm_schema;  // that pg_trgm is in; empty: it is not there
-};
-
 // The whole plan, before anything is written on either side. kBlocked when a finding needs a
 // decision; its samples name the rows.
 Result<schema::Plan> plan_first(const EngineOptions& options, SourceFile& source,
-                                const TargetExtensions& extensions, StopSource& stop);
+                                TargetStore& target, StopSource& stop);
 
 // Fills move.tables and move.schema_version. kBlocked when a finding needs a decision.
 Status reconcile(Move& move);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "apply/quarantine.h"
@@ -11,6 +12,8 @@
 #include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
 #include "engine/run/create_table.h"
+#include "engine/run/move.h"
+#include "engine/run/put_aside.h"
 #include "engine/run/table_json.h"
 #include "engine/run/target_checks.h"
 #include "engine/run/target_searches.h"
@@ -41,6 +44,7 @@ CREATE TABLE crossfade.progress(
   source_id text NOT NULL,
   target_schema text NOT NULL,
   naming text NOT NULL,
+  schema_from_target boolean NOT NULL,
   token bigint NOT NULL DEFAULT 0,
   holder text,
   phase text NOT NULL DEFAULT 'inspecting',
@@ -61,6 +65,15 @@ CREATE TABLE crossfade.tables(
   rows_copied bigint NOT NULL DEFAULT 0,
   rows_total bigint NOT NULL DEFAULT 0,
   plan text NOT NULL);
+CREATE TABLE crossfade.put_aside(
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  table_name text NOT NULL,
+  kind text NOT NULL,
+  relation text NOT NULL,
+  name text NOT NULL,
+  ddl text NOT NULL,
+  unvalidated boolean NOT NULL DEFAULT false,
+  cause text NOT NULL DEFAULT '');
 CREATE TABLE crossfade.views(
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   target_name text NOT NULL,
@@ -126,7 +139,8 @@ Error name_taken(const std::string& name) {
   return target_error("target.create_table", name,
                       "a table of this name is there already, and crossfade did not make it",
                       "give an empty database with --target, or another schema with "
-                      "--target-schema");
+                      "--target-schema; or, when the application's own migrations made it, "
+                      "--schema-from-target to load into it");
 }
 
 TableState state_from(const std::string& text) {
@@ -172,15 +186,17 @@ Result<bool> TargetStore::exists() {
   return found.boolean(0, 0);
 }
 
-Status TargetStore::ensure(const std::string& source_id, const std::string& target_schema,
-                           schema::Naming naming) {
+Status TargetStore::ensure(const std::string& source_id, const EngineOptions& options) {
+  const std::string& target_schema = options.target_schema;
+  const char* const adopts = options.schema_from_target ? "true" : "false";
   CROSSFADE_TRY(const bool present, exists());
   if (!present) {
-    CROSSFADE_TRY(connection_.exec(
-        fmt::format("BEGIN; CREATE SCHEMA IF NOT EXISTS {}; {} INSERT INTO crossfade.progress"
-                    "(format,source_id,target_schema,naming) VALUES({},{},{},{}); COMMIT",
-                    quote(target_schema), kCreateSchema, kFormat, quote_literal(source_id),
-                    quote_literal(target_schema), quote_literal(to_string(naming)))));
+    CROSSFADE_TRY(connection_.exec(fmt::format(
+        "BEGIN; CREATE SCHEMA IF NOT EXISTS {}; {} INSERT INTO crossfade.progress"
+        "(format,source_id,target_schema,naming,schema_from_target) "
+        "VALUES({},{},{},{},{}); COMMIT",
+        quote(target_schema), kCreateSchema, kFormat, quote_literal(source_id),
+        quote_literal(target_schema), quote_literal(to_string(options.naming)), adopts)));
     return ok();
   }
   CROSSFADE_TRY(const auto found, progress());
@@ -190,8 +206,16 @@ Status TargetStore::ensure(const std::string& source_id, const std::string& targ
                              fmt::format("this move goes to the schema {}", found.target_schema),
                              fmt::format("use --target-schema {}", found.target_schema)));
   }
-  CROSSFADE_TRY(const auto row, connection_.exec("SELECT naming FROM crossfade.progress"));
-  if (const std::string used = row.text(0, 0); used != to_string(naming)) {
+  CROSSFADE_TRY(const auto row,
+                connection_.exec("SELECT naming,schema_from_target FROM crossfade.progress"));
+  if (row.boolean(0, 1) != options.schema_from_target) {
+    return fail(target_error(
+        "target.open", connection_.safe_name(),
+        row.boolean(0, 1) ? "this move loads into the tables that were there before it"
+                          : "this move made its tables itself",
+        row.boolean(0, 1) ? "use --schema-from-target" : "leave --schema-from-target out"));
+  }
+  if (const std::string used = row.text(0, 0); used != to_string(options.naming)) {
     return fail(target_error("target.open", connection_.safe_name(),
                              fmt::format("this move's names are those of --naming {}", used),
                              fmt::format("use --naming {}", used)));
@@ -213,7 +237,10 @@ Status TargetStore::check_room(const std::string& target_schema,
              coalesce(has_schema_privilege(to_regnamespace($1), 'CREATE'), true),
              current_user, current_database())",
                                                   {postgres::text_param(quote(target_schema))}));
-  if (!may.boolean(0, 0) || !may.boolean(0, 1)) {
+  const bool creates = std::any_of(plans.begin(), plans.end(), [](const schema::TablePlan& plan) {
+    return !plan.table.adopted;
+  });
+  if (!may.boolean(0, 0) || (creates && !may.boolean(0, 1))) {
     const std::string role = quote(may.text(0, 2));
     const std::string where =
         may.boolean(0, 0) ? "SCHEMA " + quote(target_schema) : "DATABASE " + quote(may.text(0, 3));
@@ -222,6 +249,7 @@ Status TargetStore::check_room(const std::string& target_schema,
                              fmt::format("as the owner: GRANT CREATE ON {} TO {}", where, role)));
   }
   for (const schema::TablePlan& plan : plans) {
+    if (plan.table.adopted) continue;
     const std::string name = quote(target_schema, plan.table.target_name);
     CROSSFADE_TRY(const auto there, connection_.query("SELECT to_regclass($1) IS NOT NULL",
                                                       {postgres::text_param(name)}));
@@ -374,18 +402,35 @@ Status insert_table(postgres::Connection& connection, const TargetTable& entry,
   return ok();
 }
 
-// Drops a target table if it is ours, and forgets it.
-Status drop_if_ours(postgres::Connection& connection, const std::string& target_schema,
-                    const std::string& name) {
+// Drops a target table if it is ours, and forgets it. True: it was there, and the rows are gone.
+// One that is adopted stays, with its rows.
+Result<bool> drop_if_ours(postgres::Connection& connection, const std::string& target_schema,
+                          const Table& table) {
+  const std::string& name = table.name;
   CROSSFADE_TRY(const auto gone,
                 connection.query("DELETE FROM crossfade.tables WHERE name=$1 RETURNING target_name",
                                  {postgres::text_param(name)}));
-  if (gone.rows() == 0) return ok();
+  if (gone.rows() == 0) return false;
   CROSSFADE_TRY(connection.query("DELETE FROM crossfade.quarantine WHERE table_name=$1",
                                  {postgres::text_param(name)}));
+  if (table.adopted) return true;
   // CASCADE takes foreign keys of other tables along; they are added again when all is live.
   CROSSFADE_TRY(connection.exec(
       fmt::format("DROP TABLE IF EXISTS {} CASCADE", quote(target_schema, gone.text(0, 0)))));
+  return true;
+}
+
+Status make_table(postgres::Connection& connection, const std::string& target_schema, Table* table,
+                  std::vector<schema::Finding>* findings) {
+  const std::string name = quote(target_schema, table->target_name);
+  CROSSFADE_TRY(const auto there, connection.query("SELECT to_regclass($1) IS NOT NULL",
+                                                   {postgres::text_param(name)}));
+  if (there.boolean(0, 0)) return fail(name_taken(name));
+  const std::string comment = schema::comment_ddl(*table, target_schema);
+  CROSSFADE_TRY(auto plain, create_table(connection, target_schema, table));
+  std::move(plain.begin(), plain.end(), std::back_inserter(*findings));
+  if (comment.empty()) return ok();
+  CROSSFADE_TRY(connection.exec(comment));
   return ok();
 }
 
@@ -398,25 +443,21 @@ Result<std::vector<schema::Finding>> TargetStore::create_tables(
   CROSSFADE_TRY(connection_.exec("BEGIN"));
   CROSSFADE_TRY(connection_.exec(kFindVectorType));
   for (const TargetTable& entry : dropped) {
-    CROSSFADE_TRY(drop_if_ours(connection_, target_schema, entry.table->name));
+    CROSSFADE_TRY(drop_if_ours(connection_, target_schema, *entry.table));
+  }
+  std::set<std::string> ours;
+  for (const TargetTable& entry : created) {
+    CROSSFADE_TRY(const bool was_ours, drop_if_ours(connection_, target_schema, *entry.table));
+    if (was_ours) ours.insert(entry.table->name);
   }
   for (const TargetTable& entry : created) {
-    CROSSFADE_TRY(drop_if_ours(connection_, target_schema, entry.table->name));
-  }
-  for (const TargetTable& entry : created) {
-    const std::string name = quote(target_schema, entry.table->target_name);
-    CROSSFADE_TRY(const auto there, connection_.query("SELECT to_regclass($1) IS NOT NULL",
-                                                      {postgres::text_param(name)}));
-    if (there.boolean(0, 0)) {
-      connection_.rollback();
-      return fail(name_taken(name));
-    }
     Table table = *entry.table;
-    CROSSFADE_TRY(auto plain, create_table(connection_, target_schema, &table));
-    std::move(plain.begin(), plain.end(), std::back_inserter(refused));
-    if (const std::string comment = schema::comment_ddl(*entry.table, target_schema);
-        !comment.empty()) {
-      CROSSFADE_TRY(connection_.exec(comment));
+    auto made = table.adopted
+                    ? make_room(connection_, target_schema, table, ours.contains(table.name))
+                    : make_table(connection_, target_schema, &table, &refused);
+    if (!made) {
+      connection_.rollback();
+      return fail(std::move(made).error());
     }
     CROSSFADE_TRY(auto findings, try_checks(connection_, &table));
     std::move(findings.begin(), findings.end(), std::back_inserter(refused));
@@ -523,7 +564,18 @@ Result<std::vector<std::string>> TargetStore::remove() {
   std::vector<std::string> removed;
   CROSSFADE_TRY(const bool present, exists());
   if (!present) return removed;
+  CROSSFADE_TRY(connection_.exec("BEGIN"));
+  CROSSFADE_TRY(const auto aside,
+                connection_.exec("SELECT to_regclass('crossfade.put_aside') IS NOT NULL"));
+  if (aside.boolean(0, 0)) {
+    auto back = put_all_back(connection_);
+    if (!back) {
+      connection_.rollback();
+      return fail(std::move(back).error());
+    }
+  }
   CROSSFADE_TRY(connection_.exec("DROP SCHEMA crossfade CASCADE"));
+  CROSSFADE_TRY(connection_.commit());
   removed.emplace_back("schema crossfade (progress, tables, route, quarantine, conflicts)");
   return removed;
 }

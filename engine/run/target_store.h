@@ -21,6 +21,8 @@
 
 namespace crossfade::run {
 
+struct EngineOptions;
+
 enum class TableState : uint8_t {
   kCopying,     // rows are being copied
   kCopied,      // all rows are there, no key yet
@@ -66,10 +68,9 @@ class TargetStore {
   // Whether the schema `crossfade` is there.
   Result<bool> exists();
   // Creates it for this source if it is absent. When it belongs to another source: an error.
-  Status ensure(const std::string& source_id, const std::string& target_schema,
-                schema::Naming naming);
+  Status ensure(const std::string& source_id, const EngineOptions& options);
   // Before either side is written to: the role may create what is needed, and no table of these
-  // names is there.
+  // names is there but those that are adopted.
   Status check_room(const std::string& target_schema, const std::vector<schema::TablePlan>& plans);
 
   [[nodiscard]] Error of_another() const;
@@ -88,8 +89,10 @@ class TargetStore {
 
   Result<std::vector<TargetTable>> tables();
   // Creates (or creates anew) the target tables and their rows here, and removes `dropped`, in one
-  // transaction. A table that is there but not ours is an error, named. Returns what the target
-  // refused and the tables go without.
+  // transaction. A table that is there but not ours is an error, named. One that is adopted is
+  // emptied instead of made anew, with what is in the way put aside (engine/run/put_aside.h); when
+  // it goes on the source it stays here as it is. Returns what the target refused and the tables go
+  // without.
   Result<std::vector<schema::Finding>> create_tables(const std::vector<TargetTable>& created,
                                                      const std::vector<TargetTable>& dropped,
                                                      const std::string& target_schema,
@@ -115,7 +118,7 @@ class TargetStore {
   // still while changes are applied. Set on this connection when it may.
   [[nodiscard]] bool replica_role() const { return replica_role_; }
 
-  // Removes the schema `crossfade`. Returns what was removed.
+  // Removes the schema `crossfade`, once what was put aside is back. Returns what was removed.
   Result<std::vector<std::string>> remove();
 
   postgres::Connection& connection() { return connection_; }

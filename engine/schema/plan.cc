@@ -1,11 +1,13 @@
 #include "engine/schema/plan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <tuple>
 #include <utility>
 
 #include "engine/core/limits.h"
+#include "engine/schema/adopt.h"
 #include "engine/schema/check_plan.h"
 #include "engine/schema/data_findings.h"
 #include "engine/schema/default_value.h"
@@ -85,19 +87,32 @@ class Planner {
     const TableEvidence& evidence = draft.evidence;
     const size_t first = findings->size();
     choose_ruled_types(options_.rules, options_.plain_columns, &table);  // whatever was joined
-    translate_defaults(&table, findings);
+    if (options_.adopt == nullptr) {
+      translate_defaults(&table, findings);
+    } else {
+      adopt_table(*options_.adopt, options_.rules, evidence, &table, findings);
+    }
     find_in_data(table, evidence, findings);
     find_in_forms(table, evidence, findings);
-    declare_bounds(evidence, &table);
-    plan_generated(options_.rules, options_.plain_columns, evidence, &table, findings);
+    if (!table.adopted) {
+      declare_bounds(evidence, &table);
+      plan_generated(options_.rules, options_.plain_columns, evidence, &table, findings);
+    }
     set_misfit_policies(options_.rules, &table);
     find_in_rules(options_.rules, table, evidence, first, findings);
-    plan_searches(searches_, evidence, names_, search_options(), &table, findings);
+    std::vector<Finding> searches;
+    plan_searches(searches_, evidence, names_, search_options(), &table, &searches);
+    if (table.adopted) {
+      leave_searches(std::move(searches), &table, findings);
+    } else {
+      std::move(searches.begin(), searches.end(), std::back_inserter(*findings));
+    }
     find_uncarried(catalog_, table, findings);
     const TableNames& names = names_.at(table.name);
     plan_checks(options_.rules, names, options_.target_schema, &table, findings);
     write_ddl(evidence, names, kept_back_columns(options_.rules, table), options_.target_schema,
               &table, findings);
+    if (table.adopted) drop_decided(table, first, findings);
     plan.rows = evidence.rows;
     table.rows_estimate = evidence.rows;
     for (const ColumnEvidence& column : evidence.columns) plan.storage.push_back(column.storage);
@@ -106,8 +121,12 @@ class Planner {
 
   Status add_foreign_keys(const std::vector<const Table*>& parents, Table* table,
                           std::vector<Finding>* findings) {
-    return plan_foreign_keys(connection_, parents, names_.at(table->name), options_.target_schema,
-                             table, findings);
+    if (!table->adopted) {
+      return plan_foreign_keys(connection_, parents, names_.at(table->name), options_.target_schema,
+                               table, findings);
+    }
+    leave_to_target(*options_.adopt, table, findings);
+    return ok();
   }
 
   // What is about no table.
@@ -190,7 +209,9 @@ void sort_findings(std::vector<Finding>* findings) {
 }
 
 void assemble_ddl(const std::string& target_schema, Plan* plan) {
-  for (const TablePlan& each : plan->tables) plan->ddl.push_back(each.table.create_table_ddl);
+  for (const TablePlan& each : plan->tables) {
+    if (!each.table.adopted) plan->ddl.push_back(each.table.create_table_ddl);
+  }
   for (const TablePlan& each : plan->tables) {
     std::string comment = comment_ddl(each.table, target_schema);
     if (!comment.empty()) plan->ddl.push_back(std::move(comment));
@@ -198,7 +219,9 @@ void assemble_ddl(const std::string& target_schema, Plan* plan) {
       if (!search.add_ddl.empty()) plan->ddl.push_back(search.add_ddl);
     }
   }
-  for (const TablePlan& each : plan->tables) plan->ddl.push_back(each.table.primary_key_ddl);
+  for (const TablePlan& each : plan->tables) {
+    if (!each.table.adopted) plan->ddl.push_back(each.table.primary_key_ddl);
+  }
   for (const TablePlan& each : plan->tables) {
     for (const Index& index : each.table.indexes) {
       if (index.target_ddl) plan->ddl.push_back(*index.target_ddl);
@@ -259,6 +282,7 @@ Result<Plan> make_plan(sqlite::Connection& connection, const Catalog& catalog,
                           {options.target_schema, options.naming, options.rules}, &plan.findings);
   CROSSFADE_TRY(planner.find_virtual(parents, &plan.findings));
   find_uncarried(catalog, &plan.findings);
+  if (options.adopt != nullptr) find_only_on_target(*options.adopt, parents, &plan.findings);
   sort_findings(&plan.findings);
   assemble_ddl(options.target_schema, &plan);
   return plan;

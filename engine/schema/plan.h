@@ -16,6 +16,7 @@
 #include "engine/schema/catalog.h"
 #include "engine/schema/finding.h"
 #include "engine/schema/naming.h"
+#include "engine/schema/target_schema.h"
 #include "engine/schema/view_plan.h"
 
 namespace crossfade::schema {
@@ -54,6 +55,8 @@ struct PlanOptions {
   std::set<std::pair<std::string, std::string>> plain_columns;
   Naming naming = Naming::kExact;  // of views; the catalog's tables have their names
   const Rules* rules = nullptr;    // may be null; apply_rules() made the catalog
+  // The tables on the target that are to be loaded into; null: tables are made there.
+  const TargetSchema* adopt = nullptr;
 };
 
 // Plans every table of the catalog. Scans all stored values, in short read transactions.

@@ -77,7 +77,7 @@ std::string create_table_ddl(const Table& table, const std::string& target_schem
 }
 
 std::string comment_ddl(const Table& table, const std::string& target_schema) {
-  if (!table.rules.empty()) return {};
+  if (!table.rules.empty() || table.adopted) return {};
   return fmt::format("COMMENT ON TABLE {} IS {}", postgres::quote(target_schema, table.target_name),
                      postgres::quote_literal("In SQLite: " + printable(table.source_sql, false)));
 }

@@ -13,10 +13,14 @@ namespace {
 
 using Refusal = std::pair<std::string, std::string>;  // place, reason
 
-constexpr const char* kVariables[] = {"CROSSFADE_TARGET",           "DATABASE_URL",
-                                      "CROSSFADE_TARGET_SCHEMA",    "CROSSFADE_LOG_LEVEL",
-                                      "CROSSFADE_MAX_PAUSE_MS",     "CROSSFADE_QUARANTINE",
-                                      "CROSSFADE_KEEP_JOURNAL_MODE"};
+constexpr const char* kVariables[] = {"CROSSFADE_TARGET",
+                                      "DATABASE_URL",
+                                      "CROSSFADE_TARGET_SCHEMA",
+                                      "CROSSFADE_LOG_LEVEL",
+                                      "CROSSFADE_MAX_PAUSE_MS",
+                                      "CROSSFADE_QUARANTINE",
+                                      "CROSSFADE_KEEP_JOURNAL_MODE",
+                                      "CROSSFADE_SCHEMA_FROM_TARGET"};
 
 class ConfigTest : public ::testing::Test {
  protected:
@@ -55,7 +59,7 @@ class ConfigTest : public ::testing::Test {
 TEST_F(ConfigTest, FlagsThenEnvironmentThenFile) {
   const std::string path = file(
       "target = 'file'\ntarget_schema = 'file'\nlog_level = 'error'\nmax_pause_ms = 1\n"
-      "quarantine = true\nkeep_journal_mode = true\n");
+      "quarantine = true\nkeep_journal_mode = true\nschema_from_target = true\n");
   Settings settings;
   settings.target = "flag";
   ::setenv("CROSSFADE_TARGET", "environment", 1);
@@ -69,6 +73,7 @@ TEST_F(ConfigTest, FlagsThenEnvironmentThenFile) {
   EXPECT_EQ(settings.max_pause_ms, 250);
   EXPECT_EQ(settings.quarantine, false);
   EXPECT_EQ(settings.keep_journal_mode, true);
+  EXPECT_EQ(settings.schema_from_target, true);
 }
 
 TEST_F(ConfigTest, OurVariableComesBeforeDatabaseUrl) {

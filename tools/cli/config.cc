@@ -60,6 +60,8 @@ Status from_environment(Settings* s) {
   fill(&s->quarantine, quarantine);
   CROSSFADE_TRY(const auto keep, environment_bool("CROSSFADE_KEEP_JOURNAL_MODE"));
   fill(&s->keep_journal_mode, keep);
+  CROSSFADE_TRY(const auto adopt, environment_bool("CROSSFADE_SCHEMA_FROM_TARGET"));
+  fill(&s->schema_from_target, adopt);
   return ok();
 }
 
@@ -84,6 +86,8 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
       CROSSFADE_TRY(take(file, name, node, &s->target_schema));
     } else if (name == "naming") {
       CROSSFADE_TRY(take(file, name, node, &s->naming));
+    } else if (name == "schema_from_target") {
+      CROSSFADE_TRY(take(file, name, node, &s->schema_from_target));
     } else if (name == "rules") {
       CROSSFADE_TRY(take(file, name, node, &s->rules));
     } else if (name == "log_level") {
@@ -98,8 +102,8 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
       return fail(
           usage(fmt::format("{}:{}", file, key.source().begin.line),
                 fmt::format("unknown setting '{}'", name),
-                "known: target, target_schema, naming, rules, log_level, max_pause_ms, quarantine, "
-                "keep_journal_mode"));
+                "known: target, target_schema, naming, schema_from_target, rules, log_level, "
+                "max_pause_ms, quarantine, keep_journal_mode"));
     }
   }
   return ok();

@@ -15,6 +15,7 @@ struct Settings {
   std::optional<std::string> target;
   std::optional<std::string> target_schema;
   std::optional<std::string> naming;
+  std::optional<bool> schema_from_target;
   std::optional<std::string> rules;
   std::optional<std::string> log_level;
   std::optional<int64_t> max_pause_ms;

@@ -7,11 +7,13 @@
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
+#include <optional>
 #include <utility>
 
 #include "engine/core/limits.h"
 #include "engine/run/assess_target.h"
 #include "engine/run/state_folder.h"
+#include "engine/run/target_misfits.h"
 #include "engine/schema/assessment_source.h"
 #include "engine/schema/assessment_target.h"
 #include "engine/schema/assessment_writes.h"
@@ -53,9 +55,15 @@ Result<Inspection> look(const Common& common) {
   }
   options.naming = common.engine.naming;
   options.rules = common.engine.rules.get();
+  std::optional<schema::TargetSchema> there;
+  if (common.engine.schema_from_target) {
+    CROSSFADE_TRY(there, run::look_at_target_schema(common.engine, state));
+    options.adopt = &*there;
+  }
   CROSSFADE_TRY(auto catalog, schema::read_carried_catalog(source, options.naming, options.rules));
   const auto began = Clock::now();
   CROSSFADE_TRY(out.plan, schema::make_plan(source, catalog, options));
+  CROSSFADE_TRY(run::find_target_misfits(source, out.plan.tables, nullptr, &out.plan.findings));
   const double scan_seconds = std::chrono::duration<double>(Clock::now() - began).count();
   CROSSFADE_TRY(assessment.database, schema::read_database_facts(source, catalog));
   CROSSFADE_TRY(assessment.sizes, schema::measure_sizes(source, out.plan, assessment.database));

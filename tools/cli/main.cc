@@ -27,6 +27,7 @@ struct Arguments {
   std::string rules_out;
   bool quarantine = false;
   bool keep_journal_mode = false;
+  bool schema_from_target = false;
   std::string until;
   bool wait = false;
   double timeout_s = 0;
@@ -51,6 +52,9 @@ void add_common(CLI::App* verb, Arguments* a, bool with_target) {
                    "the schema the tables go to (default: public)");
   verb->add_option("--naming", a->settings.naming,
                    "names on the target: exact (default) or snake_case; the same in every command");
+  verb->add_flag("--schema-from-target", a->schema_from_target,
+                 "load into the tables that the application's migrations made on the target; the "
+                 "same in every command");
 }
 
 void add_rules(CLI::App* verb, Arguments* a) {
@@ -91,6 +95,7 @@ CLI::App* add_quarantine(CLI::App* app, Arguments* a) {
 
 Status settle(Arguments* a) {
   if (a->quarantine) a->settings.quarantine = true;
+  if (a->schema_from_target) a->settings.schema_from_target = true;
   if (a->keep_journal_mode) a->settings.keep_journal_mode = true;
   CROSSFADE_TRY(complete_settings(a->config_file, &a->settings));
   const Settings& s = a->settings;
@@ -107,6 +112,7 @@ Status settle(Arguments* a) {
     return fail(std::move(error));
   }
   engine.naming = *naming;
+  engine.schema_from_target = s.schema_from_target.value_or(false);
   engine.quarantine = s.quarantine.value_or(false);
   engine.keep_journal_mode = s.keep_journal_mode.value_or(false);
   if (engine.database.find("://") != std::string::npos) {

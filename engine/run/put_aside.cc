@@ -1,0 +1,357 @@
+#include "engine/run/put_aside.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "engine/core/limits.h"
+#include "engine/observe/log.h"
+#include "engine/postgres/quote.h"
+#include "engine/run/target_ddl.h"
+
+namespace crossfade::run {
+namespace {
+
+using postgres::quote;
+using postgres::quote_literal;
+using postgres::text_param;
+
+// Foreign keys first: unique constraints hang on them. What makes a constraint what it is beside
+// its definition is written out too: comments, clustering, replica identity, tablespace.
+// $1: the relation; $2: the name of the index that tells its rows apart.
+constexpr const char* kInTheWay = R"(
+WITH constraints AS (
+  SELECT k.contype, k.conrelid::regclass::text AS relation, k.conname AS name,
+         format('ALTER TABLE %s ADD CONSTRAINT %I %s', k.conrelid::regclass, k.conname,
+                pg_get_constraintdef(k.oid)) AS ddl,
+         CASE WHEN k.contype <> 'f' THEN k.conindid END AS index,
+         format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, k.conrelid::regclass,
+                obj_description(k.oid, 'pg_constraint')) AS comment,
+         obj_description(k.oid, 'pg_constraint') IS NOT NULL AS has_comment,
+         format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname) AS drop
+  FROM pg_constraint k
+  WHERE (k.contype = 'f' AND k.conparentid = 0 AND $1::regclass IN (k.conrelid, k.confrelid))
+     OR (k.contype IN ('p', 'u', 'x') AND k.conrelid = $1::regclass AND k.conname <> $2)
+  UNION ALL
+  SELECT 'i', i.indrelid::regclass::text, x.relname, pg_get_indexdef(i.indexrelid), i.indexrelid,
+         '', false, format('DROP INDEX %s', i.indexrelid::regclass)
+  FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+  WHERE i.indrelid = $1::regclass AND i.indisunique AND x.relname <> $2
+    AND NOT EXISTS(SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid
+                   AND k.contype IN ('p', 'u', 'x')))
+SELECT CASE c.contype WHEN 'f' THEN 'f' ELSE 'u' END, c.relation, c.name, c.drop,
+       c.ddl
+       || CASE WHEN c.has_comment THEN '; ' || c.comment ELSE '' END
+       || coalesce((SELECT
+            CASE WHEN obj_description(x.oid, 'pg_class') IS NULL THEN ''
+                 ELSE format('; COMMENT ON INDEX %s IS %L', x.oid::regclass,
+                             obj_description(x.oid, 'pg_class')) END
+            || CASE WHEN s.spcname IS NULL THEN ''
+                    ELSE format('; ALTER INDEX %s SET TABLESPACE %I', x.oid::regclass, s.spcname)
+                    END
+            || CASE WHEN i.indisclustered
+                    THEN format('; ALTER TABLE %s CLUSTER ON %I', c.relation, x.relname)
+                    ELSE '' END
+            || CASE WHEN i.indisreplident
+                    THEN format('; ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', c.relation,
+                                x.relname) ELSE '' END
+            FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+                 LEFT JOIN pg_tablespace s ON s.oid = x.reltablespace
+            WHERE i.indexrelid = c.index), '')
+FROM constraints c ORDER BY c.contype <> 'f', c.relation, c.name)";
+
+// Of the unique indexes over the key's columns the primary key's comes first.
+constexpr const char* kKeyIndex = R"(
+SELECT x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+WHERE i.indrelid = $1::regclass AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
+  AND (SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE "C")
+       FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(number, place)
+            JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+       WHERE k.place <= i.indnkeyatts)
+    = (SELECT array_agg(name ORDER BY name COLLATE "C")
+       FROM json_array_elements_text($2::json) e(name))
+ORDER BY i.indisprimary DESC, x.relname COLLATE "C" LIMIT 1)";
+
+Error is_not_empty(const std::string& name) {
+  Error error;
+  error.code = ErrorCode::kTarget;
+  error.op = "target.adopt_table";
+  error.object = name;
+  error.native = "it holds rows that crossfade did not bring";
+  error.hint = fmt::format(
+      "TRUNCATE {} CASCADE once nothing in there is needed, or leave the table out by a rule "
+      "(exclude = true)",
+      name);
+  return error;
+}
+
+Error cannot_put_aside(const std::string& relation, const std::string& name, Error error) {
+  if (!is_refusal(error)) return error;
+  error.code = ErrorCode::kBlocked;
+  error.remedy = Remedy::kDecide;
+  error.op = "target.put_aside";
+  error.object = fmt::format("{} of {}", name, relation);
+  error.hint =
+      "it must be put aside while rows are loaded, and something on the target hangs on it; take "
+      "that away until the cutover is done";
+  return error;
+}
+
+Result<std::string> key_index(postgres::Connection& target, const std::string& relation,
+                              const Table& table) {
+  nlohmann::json names = nlohmann::json::array();
+  for (const size_t k : table.key) names.push_back(table.columns[k].target_name);
+  const std::string text = names.dump();
+  CROSSFADE_TRY(const auto found,
+                target.query(kKeyIndex, {text_param(relation), text_param(text)}));
+  return found.rows() == 0 ? std::string() : found.text(0, 0);
+}
+
+const char* letter(AsideKind kind) {
+  return kind == AsideKind::kForeignKey ? "f" : "u";
+}
+
+Result<std::vector<Aside>> select_aside(postgres::Connection& target, const std::string& where) {
+  CROSSFADE_TRY(const auto rows,
+                target.exec(fmt::format("SELECT id,table_name,relation,name,ddl,cause FROM "
+                                        "crossfade.put_aside WHERE {} ORDER BY kind DESC,id",
+                                        where)));
+  std::vector<Aside> out;
+  for (int i = 0; i < rows.rows(); ++i) {
+    out.push_back({rows.integer(i, 0), rows.text(i, 1), rows.text(i, 2), rows.text(i, 3),
+                   rows.text(i, 4), rows.text(i, 5)});
+  }
+  return out;
+}
+
+Status forget(postgres::Connection& target, const Aside& aside) {
+  CROSSFADE_TRY(target.exec(fmt::format("DELETE FROM crossfade.put_aside WHERE id={}", aside.id)));
+  return ok();
+}
+
+void tell_refused(Move& move, const Aside& aside, const Error& refusal) {
+  schema::Finding finding;
+  finding.severity = schema::Severity::kWarning;
+  finding.code = "target_constraint_refused";
+  finding.table = aside.table;
+  finding.message = fmt::format("rows break {} of {}, which stays aside: {} ({})", aside.name,
+                                aside.relation, aside.ddl, refusal.native);
+  finding.remedy = "mend the rows on the source; there is no cutover without it";
+  if (aside.cause == refusal.native) return;  // said before
+  log::warn(fmt::format("{}: {}", aside.table, finding.message));
+  move.audit.record("constraint_refused", {{"table", aside.table},
+                                           {"constraint", aside.name},
+                                           {"ddl", aside.ddl},
+                                           {"cause", refusal.native}});
+  move.findings.push_back(std::move(finding));
+}
+
+// It takes as long as it takes to read the rows.
+class PatientStatements {
+ public:
+  explicit PatientStatements(postgres::Connection& target) : target_(target) {
+    target_.set_statement_timeout(std::chrono::hours(24));
+  }
+  ~PatientStatements() { target_.set_statement_timeout(limits::kStatementTimeout); }
+  PatientStatements(const PatientStatements&) = delete;
+  PatientStatements& operator=(const PatientStatements&) = delete;
+
+ private:
+  postgres::Connection& target_;
+};
+
+Status put_each_back(Move& move, const std::vector<Aside>& items) {
+  postgres::Connection& target = move.target.connection();
+  for (const Aside& aside : items) {
+    CROSSFADE_TRY(const auto attempt, attempt_ddl(target, aside.ddl, Outcome::kKept));
+    if (!attempt.refusal) {
+      CROSSFADE_TRY(forget(target, aside));
+      continue;
+    }
+    tell_refused(move, aside, *attempt.refusal);
+    CROSSFADE_TRY(target.exec(fmt::format("UPDATE crossfade.put_aside SET cause={} WHERE id={}",
+                                          quote_literal(attempt.refusal->native), aside.id)));
+  }
+  return ok();
+}
+
+// "ALTER TABLE c ADD CONSTRAINT n FOREIGN KEY ...": without looking at the rows.
+std::string unvalidated(const Aside& aside) {
+  constexpr std::string_view kNotValid = " NOT VALID";
+  const size_t end = aside.ddl.find("; COMMENT ON CONSTRAINT ");
+  std::string out = aside.ddl.substr(0, end);
+  if (!out.ends_with(kNotValid)) out += kNotValid;
+  return end == std::string::npos ? out : out + aside.ddl.substr(end);
+}
+
+bool was_valid(const Aside& aside) {
+  return aside.ddl.find(" NOT VALID") == std::string::npos;
+}
+
+std::string alter(const Aside& aside, const char* what) {
+  return fmt::format("ALTER TABLE {} {} CONSTRAINT {}", aside.relation, what, quote(aside.name));
+}
+
+Status put_aside(postgres::Connection& target, const std::string& relation, const Table& table) {
+  CROSSFADE_TRY(const std::string key, key_index(target, relation, table));
+  CROSSFADE_TRY(const auto found, target.query(kInTheWay, {text_param(relation), text_param(key)}));
+  for (int i = 0; i < found.rows(); ++i) {
+    const std::string kind = found.text(i, 0);
+    const std::string where = found.text(i, 1);
+    const std::string name = found.text(i, 2);
+    const std::string ddl = found.text(i, 4);
+    CROSSFADE_TRY(target.query(
+        "INSERT INTO crossfade.put_aside(table_name,kind,relation,name,ddl) VALUES($1,$2,$3,$4,$5)",
+        {text_param(table.name), text_param(kind), text_param(where), text_param(name),
+         text_param(ddl)}));
+    auto dropped = target.exec(found.text(i, 3));
+    if (!dropped) return fail(cannot_put_aside(where, name, std::move(dropped).error()));
+  }
+  return ok();
+}
+
+// Whether they would be valid; none is kept. A refusal is in Aside::cause.
+Result<std::vector<Aside>> try_foreign_keys(Move& move) {
+  postgres::Connection& target = move.target.connection();
+  CROSSFADE_TRY(auto items, select_aside(target, "kind='f' AND NOT unvalidated"));
+  std::vector<Aside> refused;
+  if (items.empty()) return refused;
+  const PatientStatements patient(target);
+  CROSSFADE_TRY(target.exec("BEGIN"));
+  for (Aside& aside : items) {
+    auto attempt = attempt_ddl(target, aside.ddl, Outcome::kUndone);
+    if (!attempt) {
+      target.rollback();
+      return fail(std::move(attempt).error());
+    }
+    if (!attempt.value().refusal) continue;
+    tell_refused(move, aside, *attempt.value().refusal);
+    aside.cause = attempt.value().refusal->native;
+    refused.push_back(std::move(aside));
+  }
+  target.rollback();
+  return refused;
+}
+
+}  // namespace
+
+Status make_room(postgres::Connection& target, const std::string& target_schema, const Table& table,
+                 bool ours) {
+  const std::string relation = quote(target_schema, table.target_name);
+  CROSSFADE_TRY(target.exec(fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", relation)));
+  CROSSFADE_TRY(put_aside(target, relation, table));
+  if (ours) {
+    CROSSFADE_TRY(target.exec("TRUNCATE " + relation));
+    return ok();
+  }
+  CROSSFADE_TRY(const auto found,
+                target.exec(fmt::format("SELECT EXISTS(SELECT 1 FROM {})", relation)));
+  if (found.boolean(0, 0)) return fail(is_not_empty(relation));
+  return ok();
+}
+
+Status put_back(Move& move, AsideKind kind, const std::string& table) {
+  postgres::Connection& target = move.target.connection();
+  std::string where = fmt::format("kind='{}' AND NOT unvalidated", letter(kind));
+  if (!table.empty()) where += " AND table_name=" + quote_literal(table);
+  CROSSFADE_TRY(const auto items, select_aside(target, where));
+  if (items.empty()) return ok();
+  const PatientStatements patient(target);
+  if (target.in_transaction()) return put_each_back(move, items);
+  return change_target(move, [&] { return put_each_back(move, items); });
+}
+
+Result<std::vector<Aside>> still_broken(Move& move) {
+  postgres::Connection& target = move.target.connection();
+  CROSSFADE_TRY(put_back(move, AsideKind::kUnique, ""));
+  if (move.target.replica_role()) {
+    CROSSFADE_TRY(put_back(move, AsideKind::kForeignKey, ""));
+    return select_aside(target, "NOT unvalidated");
+  }
+  CROSSFADE_TRY(auto broken, try_foreign_keys(move));
+  CROSSFADE_TRY(auto others, select_aside(target, "kind='u'"));
+  std::move(others.begin(), others.end(), std::back_inserter(broken));
+  return broken;
+}
+
+Status put_back_unvalidated(Move& move, Deadline deadline) {
+  postgres::Connection& target = move.target.connection();
+  CROSSFADE_TRY(const auto items, select_aside(target, "kind='f' AND NOT unvalidated"));
+  if (items.empty()) return ok();
+  return change_target(move, [&]() -> Status {
+    for (const Aside& aside : items) {
+      CROSSFADE_TRY(target.exec(bounded(unvalidated(aside), deadline)));
+      CROSSFADE_TRY(target.exec(
+          fmt::format("UPDATE crossfade.put_aside SET unvalidated=true WHERE id={}", aside.id)));
+    }
+    return ok();
+  });
+}
+
+Status validate_put_back(Move& move) {
+  postgres::Connection& target = move.target.connection();
+  CROSSFADE_TRY(const auto items, select_aside(target, "unvalidated"));
+  if (items.empty()) return ok();
+  const PatientStatements patient(target);
+  for (const Aside& aside : items) {
+    CROSSFADE_TRY(change_target(move, [&]() -> Status {
+      if (was_valid(aside)) {
+        CROSSFADE_TRY(const auto attempt,
+                      attempt_ddl(target, alter(aside, "VALIDATE"), Outcome::kKept));
+        if (attempt.refusal) {
+          tell_refused(move, aside, *attempt.refusal);
+          return ok();
+        }
+      }
+      return forget(target, aside);
+    }));
+  }
+  return ok();
+}
+
+Status put_unvalidated_aside(Move& move) {
+  postgres::Connection& target = move.target.connection();
+  CROSSFADE_TRY(const auto items, select_aside(target, "unvalidated"));
+  if (items.empty()) return ok();
+  return change_target(move, [&]() -> Status {
+    for (const Aside& aside : items) {
+      CROSSFADE_TRY(target.exec(alter(aside, "DROP")));
+      CROSSFADE_TRY(target.exec(
+          fmt::format("UPDATE crossfade.put_aside SET unvalidated=false WHERE id={}", aside.id)));
+    }
+    return ok();
+  });
+}
+
+Status put_all_back(postgres::Connection& target) {
+  const PatientStatements patient(target);
+  CROSSFADE_TRY(const auto unvalidated_items, select_aside(target, "unvalidated"));
+  CROSSFADE_TRY(const auto items, select_aside(target, "NOT unvalidated"));
+  const auto refused = [](const Aside& aside, Error error) {
+    if (!is_refusal(error)) return error;
+    error.code = ErrorCode::kBlocked;
+    error.remedy = Remedy::kDecide;
+    error.op = "finish.put_back";
+    error.object = fmt::format("{} of {}", aside.name, aside.relation);
+    error.native = fmt::format("{} would be lost: {} ({})", aside.name, aside.ddl, error.native);
+    error.hint =
+        "its table was not loaded to the end: TRUNCATE it and those that refer to it, or mend the "
+        "rows, and run `crossfade finish` again; nothing was removed";
+    return error;
+  };
+  for (const Aside& aside : unvalidated_items) {
+    if (!was_valid(aside)) continue;
+    auto done = target.exec(alter(aside, "VALIDATE"));
+    if (!done) return fail(refused(aside, std::move(done).error()));
+  }
+  for (const Aside& aside : items) {
+    auto done = target.exec(aside.ddl);
+    if (!done) return fail(refused(aside, std::move(done).error()));
+  }
+  return ok();
+}
+
+}  // namespace crossfade::run
