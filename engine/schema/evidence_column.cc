@@ -25,6 +25,7 @@ Claims claims_of(const Column& column) {
     return upper.find(word) != std::string::npos;
   };
   out.date = says("DATE") || says("TIMESTAMP");
+  out.clock = says("DATETIME") || says("TIMESTAMP");
   out.micros = column.declared_type == "DATETIME" || upper.ends_with("(6)");
   out.json = says("JSON");
   out.uuid = says("UUID") || says("GUID") || says("UNIQUEIDENTIFIER");

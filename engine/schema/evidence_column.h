@@ -17,7 +17,8 @@ namespace crossfade::schema {
 
 // What the declared type claims, as far as a recogniser is concerned.
 struct Claims {
-  bool date = false;  // DATE, DATETIME, TIMESTAMP, but not TIME
+  bool date = false;   // DATE, DATETIME, TIMESTAMP, but not TIME
+  bool clock = false;  // of these, the ones that have a time of day
   // Rails (datetime(6)) and SQLAlchemy (DATETIME) write all six digits of a fraction even when they
   // are zero; Python's isoformat and Django do not.
   bool micros = false;

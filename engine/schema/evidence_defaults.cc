@@ -126,7 +126,10 @@ std::optional<std::string> present_time_literal(const std::string& format, const
   const DateText date = read_date(*sample);
   const bool utc = date.zone == "Z" || date.zone == " UTC" || date.zone.starts_with("+00");
   if (type.base == TargetType::kTimestamptz && !utc) return std::nullopt;
-  const char* unit = date.fraction_digits > 0 ? "milliseconds" : date.seconds ? "second" : "minute";
+  const char* unit = date.separator == 0        ? "day"
+                     : date.fraction_digits > 0 ? "milliseconds"
+                     : date.seconds             ? "second"
+                                                : "minute";
   const char* now = type.base == TargetType::kTimestamptz
                         ? "statement_timestamp()"
                         : "statement_timestamp() AT TIME ZONE 'UTC'";

@@ -37,6 +37,15 @@ const char* spelling(SourceForm form) {
   }
 }
 
+// Whole days where the declaration has a time of day: PostgreSQL would drop the one of a later
+// value from a date, without a word. Returns what to add to the reason.
+std::string add_clock(const Column& column, const FormEvidence& forms, ColumnType* type) {
+  if (type->base != TargetType::kDate || !forms.claims().clock) return "";
+  type->base = TargetType::kTimestamp;
+  return fmt::format(", and it is declared {}, so a time of day may come",
+                     printable(column.declared_type));
+}
+
 bool named_uuid(const Column& column, const Claims& claims) {
   const std::string upper = ascii_upper(column.name);
   return claims.uuid || upper.find("UUID") != std::string::npos ||
@@ -65,8 +74,10 @@ std::optional<TypeChoice> choose_for_text(const Column& column, const ColumnEvid
   if (column.collation != "BINARY") return std::nullopt;
   const int64_t count = evidence.storage.text;
   const FormEvidence& forms = evidence.forms;
-  if (const auto type = forms.dates.form(count, forms.claims().micros)) {
-    return TypeChoice{*type, all(count, "written as " + type->pattern)};
+  if (auto type = forms.dates.form(count, forms.claims().micros)) {
+    std::string reason = all(count, "written as " + type->pattern);
+    reason += add_clock(column, forms, &*type);
+    return TypeChoice{*type, std::move(reason)};
   }
   if (const auto form = forms.uuid.form(count, 0, named_uuid(column, forms.claims()))) {
     return TypeChoice{typed(TargetType::kUuid, *form), all(count, spelling(*form))};

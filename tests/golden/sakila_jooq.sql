@@ -39,7 +39,7 @@ CREATE TABLE "public"."customer" (
   "email" text COLLATE "C",
   "address_id" bigint NOT NULL,
   "active" text COLLATE "C" NOT NULL DEFAULT 'Y',
-  "create_date" date NOT NULL,
+  "create_date" timestamp NOT NULL,
   "last_update" timestamp NOT NULL
 );
 CREATE TABLE "public"."film" (

@@ -1,4 +1,4 @@
--- A wholesaler. The dates are dates, the prices numeric, the discounts double precision.
+-- A wholesaler. The dates of orders are declared DATETIME and are timestamps of whole days, the prices numeric, the discounts double precision.
 
 -- query: an order with its details and discounts
 SELECT o."OrderID", o."OrderDate", c."CompanyName", p."ProductName", d."Quantity", d."UnitPrice", d."Discount",
@@ -30,14 +30,14 @@ WHERE "OrderDate" BETWEEN '2017-03-01' AND '2017-03-31' ORDER BY "OrderDate", "O
 -- query: how many days shipping took
 SELECT "ShipCountry", avg(julianday("ShippedDate") - julianday("OrderDate")) FROM "Orders"
 WHERE "ShippedDate" IS NOT NULL GROUP BY "ShipCountry" ORDER BY "ShipCountry"
--- postgresql: the difference of two dates is a number of days
-SELECT "ShipCountry", avg("ShippedDate" - "OrderDate") FROM "Orders"
+-- postgresql: the difference of two timestamps is an interval
+SELECT "ShipCountry", avg(extract(epoch FROM "ShippedDate" - "OrderDate") / 86400) FROM "Orders"
 WHERE "ShippedDate" IS NOT NULL GROUP BY "ShipCountry" ORDER BY "ShipCountry"
 
 -- query: an employee's sales per year
 SELECT e."LastName", CAST(strftime('%Y', o."OrderDate") AS INTEGER), count(*), sum(o."Freight")
 FROM "Employees" e JOIN "Orders" o ON o."EmployeeID" = e."EmployeeID" GROUP BY 1, 2 ORDER BY 1, 2
--- postgresql: parts of a date by extract()
+-- postgresql: parts of a time by extract()
 SELECT e."LastName", extract(year FROM o."OrderDate")::integer, count(*), sum(o."Freight")
 FROM "Employees" e JOIN "Orders" o ON o."EmployeeID" = e."EmployeeID" GROUP BY 1, 2 ORDER BY 1, 2
 

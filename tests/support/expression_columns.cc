@@ -96,6 +96,8 @@ std::vector<ExpressionColumn> expression_columns() {
                     "2020-01-01 00:00:00.123456+02:00"})),
       column("dt", "DATE", of(T::kDate, F::kPattern, "%Y-%m-%d"), Affinity::kNumeric,
              texts({"2020-01-01", "2020-02-29", "1999-12-31", "0001-01-01", "9999-12-31"})),
+      column("td", "DATETIME", of(T::kTimestamp, F::kPattern, "%Y-%m-%d"), Affinity::kNumeric,
+             texts({"2020-01-01", "2020-02-29", "1999-12-31", "0001-01-01", "9999-12-31"})),
       column("ep", "INTEGER", of(T::kTimestamptz, F::kEpochSeconds), Affinity::kInteger,
              {{"0", "'1970-01-01 00:00:00Z'"},
               {"1600000000", "'2020-09-13 12:26:40Z'"},

@@ -39,9 +39,9 @@ std::string ExpressionGenerator::form_comparison() {
                                           "'2020-01-01 00:00'"};
   switch (below(8)) {
     case 0:
-      return fmt::format("{} {} {}", pick({"ts", "tz", "dt", "tx"}), op, pick(times));
+      return fmt::format("{} {} {}", pick({"ts", "tz", "dt", "td", "tx"}), op, pick(times));
     case 1:
-      return fmt::format("{} BETWEEN {} AND {}", pick({"ts", "tz", "dt", "tx"}), pick(times),
+      return fmt::format("{} BETWEEN {} AND {}", pick({"ts", "tz", "dt", "td", "tx"}), pick(times),
                          pick(times));
     case 2:
       return fmt::format("{} {} {}", pick({"ep", "em"}), op,
@@ -58,8 +58,8 @@ std::string ExpressionGenerator::form_comparison() {
       return fmt::format("json_extract(jb, '{}') {} {}", pick({"$.a", "$.b", "$.a.b"}),
                          pick({"=", "<>", "IS", "IS NOT"}), pick({"'x'", "'y'", "'5'"}));
     default:
-      return fmt::format("{} {} {}", pick({"ts", "dt", "u", "w"}), op,
-                         pick({"ts", "dt", "u", "w"}));
+      return fmt::format("{} {} {}", pick({"ts", "dt", "td", "u", "w"}), op,
+                         pick({"ts", "dt", "td", "u", "w"}));
   }
 }
 
@@ -239,12 +239,12 @@ std::string ExpressionGenerator::text(int depth) {
       return fmt::format("hex({})", pick({"b", "s", "k", "ub"}));
     case 13:
       return fmt::format("{}({}{})", pick({"date", "time", "datetime"}),
-                         pick({"ts", "dt", "tz", "tx", "'2020-05-05'"}),
+                         pick({"ts", "dt", "td", "tz", "tx", "'2020-05-05'"}),
                          pick({"", ", 'start of month'", ", 'start of day'"}));
     case 14:
       return fmt::format("strftime('{}', {})",
                          pick({"%Y", "%m/%d", "%H:%M", "%j", "%s", "%Y-%m-%dT%H:%M:%fZ", "%%"}),
-                         pick({"ts", "dt", "tz", "ep"}));
+                         pick({"ts", "dt", "td", "tz", "ep"}));
     default:
       return fmt::format("CASE WHEN {} THEN {} ELSE {} END", boolean(depth - 1), text(depth - 1),
                          text(0));

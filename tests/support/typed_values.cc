@@ -77,7 +77,8 @@ std::vector<ColumnType> all_column_types() {
   for (const std::string& pattern :
        {seconds, std::string("%Y-%m-%d %H:%M"), std::string("%d.%m.%Y %H:%M:%S"), seconds + ".%1f",
         seconds + ".%3f", seconds + ".%6f", seconds + "%if", seconds + "%tf",
-        std::string("%Y%m%d%H%M%S%2f"), std::string("%Y-%m-%dT%H:%M:%S%tf!")}) {
+        std::string("%Y-%m-%d"), std::string("%Y%m%d%H%M%S%2f"),
+        std::string("%Y-%m-%dT%H:%M:%S%tf!")}) {
     out.push_back(with_pattern(kTimestamp, pattern));
   }
   for (const char* zone : {"Z", "+00:00", "-03:30", "+0200", " UTC", "+02", "-15:59"}) {

@@ -50,6 +50,7 @@ class EvidenceChoiceTest : public SchemaTest {
 
 TEST_F(EvidenceChoiceTest, TextByForm) {
   EXPECT_EQ(choose("DATE", {"'2024-01-01'", "NULL"}), "date %Y-%m-%d");
+  EXPECT_EQ(choose("TEXT", {"'2024-01-01'"}), "date %Y-%m-%d");
   EXPECT_EQ(choose("TEXT", {"'2024-01-01T10:00:00Z'"}), "timestamptz %Y-%m-%dT%H:%M:%SZ");
   EXPECT_EQ(choose("DATETIME", {"'2024-01-01 10:00:00'"}), "timestamp %Y-%m-%d %H:%M:%S");
   EXPECT_EQ(choose("TEXT", {kUuidA, kUuidB}), "uuid");
@@ -61,6 +62,20 @@ TEST_F(EvidenceChoiceTest, TextByForm) {
   EXPECT_EQ(choose("TEXT", {"'{\"a\": 1, \"b\": 2}'", "'[]'"}), "jsonb");
   EXPECT_EQ(choose("VARCHAR(3)", {"'abc'"}), "text");
   EXPECT_EQ(choose("TEXT COLLATE NOCASE", {kUuidA}), "text");
+}
+
+// Promise: no time of day that is written later is dropped where the declaration allows for one.
+TEST_F(EvidenceChoiceTest, WholeDaysWhereATimeOfDayMayCome) {
+  for (const char* declared :
+       {"DATETIME", "datetime(6)", "TIMESTAMP", "timestamp without time zone"}) {
+    EXPECT_EQ(choose(declared, {"'2024-01-01'", "'2024-01-02'"}), "timestamp %Y-%m-%d") << declared;
+  }
+  EXPECT_EQ(column(table(made_, "t").table, "v").on_misfit, OnMisfit::kWiden);
+  EXPECT_EQ(choose("DATETIME", {"'2024-01-01'", "'2024-01-02 00:00:00'"}), "text");
+  exec("CREATE TABLE k(day TIMESTAMP PRIMARY KEY)");
+  exec("INSERT INTO k VALUES ('2024-01-01')");
+  made_ = plan();
+  EXPECT_EQ(type_of("k", "day"), "timestamp %Y-%m-%d");
 }
 
 TEST_F(EvidenceChoiceTest, DigestsAreNoUuids) {
@@ -240,6 +255,13 @@ TEST_F(EvidenceChoiceTest, Defaults) {
   EXPECT_EQ(target_default("DATE DEFAULT (date('now'))", "'2024-01-01'"),
             "(statement_timestamp() AT TIME ZONE 'UTC')::date");
   EXPECT_EQ(target_default("DATETIME DEFAULT CURRENT_TIMESTAMP", "'2024-01-01T10:00:00Z'"), "-");
+  EXPECT_EQ(target_default("DATETIME DEFAULT CURRENT_DATE", "'2024-01-01'"),
+            "date_trunc('day', statement_timestamp() AT TIME ZONE 'UTC')");
+  EXPECT_EQ(target_default("DATETIME DEFAULT (strftime('%Y-%m-%d', 'now'))", "'2024-01-01'"),
+            "date_trunc('day', statement_timestamp() AT TIME ZONE 'UTC')");
+  EXPECT_EQ(target_default("DATETIME DEFAULT CURRENT_TIMESTAMP", "'2024-01-01'"), "-");
+  EXPECT_EQ(target_default("DATETIME DEFAULT '1970-01-01'", "'2024-01-01'"),
+            "'1970-01-01'::timestamp");
   EXPECT_EQ(target_default("DATE DEFAULT '1970-01-01'", "'2024-01-01'"), "'1970-01-01'::date");
   EXPECT_EQ(target_default("DATE DEFAULT ''", "'2024-01-01'"), "-");
   EXPECT_EQ(target_default("TEXT DEFAULT '{}'", "'{\"a\":1}'"), "'{}'::json");

@@ -49,6 +49,7 @@ Scope scope() {
       column("flag", TargetType::kBoolean, Affinity::kNumeric),
       column("word", words, Affinity::kText),
       column("made", pattern(TargetType::kTimestamp, "%Y-%m-%d %H:%M:%S"), Affinity::kNumeric),
+      column("day", pattern(TargetType::kTimestamp, "%Y-%m-%d"), Affinity::kNumeric),
       column("data", TargetType::kJsonb, Affinity::kText),
       column("any", TargetType::kVariant, Affinity::kBlob),
       column("order", TargetType::kBigint, Affinity::kInteger),
@@ -86,6 +87,8 @@ TEST(ExpressionTranslateTest, ReadsLikeSqlThatSomebodyWrote) {
       {"rowid > 3", "\"id\" > 3"},
       {"T.N > 3", "\"n\" > 3"},
       {"made > '2020-01-01'", "\"made\" >= '2020-01-01 00:00:00'::timestamp"},
+      {"day > '2020-01-01 10:00:00'", "\"day\" > '2020-01-01 00:00:00'::timestamp"},
+      {"day = '2020-01-01'", "\"day\" = '2020-01-01 00:00:00'::timestamp"},
       {"made <= '2020-01-01 10:00:00'", "\"made\" <= '2020-01-01 10:00:00'::timestamp"},
       {"json_extract(data, '$.a.b') = 'x'", "NULLIF(\"data\" #> '{a,b}', 'null') = '\"x\"'"},
   });

@@ -67,7 +67,7 @@ std::optional<Operand> Translator::compare_time(const std::string& op, const Ope
   }
   if (!pattern.ordered) return std::nullopt;
   const bool less = op[0] == '<';
-  if (form.type.base == TargetType::kDate) {
+  if (form.type.pattern.find("%H") == std::string::npos) {
     // A longer text that begins with a day of this form sorts behind that day.
     for (size_t length = 8; length < text.size() && length <= 10; ++length) {
       if (const auto day = read_time(form.type, std::string_view(text).substr(0, length))) {
