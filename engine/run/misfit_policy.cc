@@ -56,6 +56,13 @@ std::set<Place> tied_together(const Move& move, const Place& first) {
   return out;
 }
 
+// Then its types were declared and not stored, and what is stored now decides anew.
+bool was_empty(const Move& move, const std::string& table) {
+  return std::any_of(move.tables.begin(), move.tables.end(), [&](const TargetTable& t) {
+    return t.table->name == table && t.rows_total == 0;
+  });
+}
+
 Error told_to_stop(const std::string& table, const Column& column) {
   Error error;
   error.code = ErrorCode::kBlocked;
@@ -96,8 +103,10 @@ Result<bool> follow_misfit_policy(Move& move) {
       move.audit.record("column_widened",
                         {{"table", table}, {"column", name}, {"from", to_string(column->type)}});
     }
+    // A generated column is made plain at once: its values cannot tell that it has to be.
+    const bool guessed = !column->target_generated && was_empty(move, table);
     for (const Place& place : tied_together(move, {table, name})) {
-      move.plain_columns.insert(place);
+      if (!guessed) move.plain_columns.insert(place);
       move.to_rebuild.insert(place.first);
     }
     widened = true;

@@ -7,8 +7,9 @@
 namespace crossfade::run {
 
 // Looks at what waits in quarantine. Tables with a value that widens its column are noted in
-// Move::to_rebuild, and their columns in Move::plain_columns: true, and the caller reconciles. An
-// error (kBlocked) names the column when the policy is to stop.
+// Move::to_rebuild, and their columns in Move::plain_columns unless the table was empty when it was
+// planned: true, and the caller reconciles. An error (kBlocked) names the column when the policy is
+// to stop.
 Result<bool> follow_misfit_policy(Move& move);
 
 }  // namespace crossfade::run

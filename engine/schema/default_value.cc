@@ -289,6 +289,14 @@ std::optional<Value> DefaultTranslator::evaluate(const Column& column) {
   return row.value().value(0);
 }
 
+std::optional<std::string> DefaultTranslator::example(const Column& column) {
+  if (const auto value = evaluate(column)) {
+    return value->storage() == StorageClass::kText ? std::optional(value->text()) : std::nullopt;
+  }
+  const auto format = present_time_format(without_outer_parentheses(tokenize(*column.default_sql)));
+  return format ? present_time_example(*format) : std::nullopt;
+}
+
 std::optional<std::string> DefaultTranslator::translate(const Column& column) {
   if (!column.default_sql || is_null_literal(*column.default_sql)) return std::nullopt;
   if (const auto value = evaluate(column)) {

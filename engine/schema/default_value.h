@@ -24,6 +24,9 @@ class DefaultTranslator {
   // The target's DEFAULT expression; nothing when the source's has no equal there.
   std::optional<std::string> translate(const Column& column);
 
+  // A text that the default stores: a constant's, or that of the present time at some moment.
+  std::optional<std::string> example(const Column& column);
+
   // DEFAULT NULL says nothing, so dropping it loses nothing.
   [[nodiscard]] static bool is_null_literal(const std::string& default_sql);
 

@@ -55,36 +55,6 @@ std::optional<std::string> number_literal(const Value& value, const ColumnType& 
   return std::nullopt;
 }
 
-// What strftime writes for 2021-03-04 05:06:07.125; nothing for letters no date is made of.
-std::optional<std::string> sample_of(const std::string& format) {
-  std::string out;
-  for (size_t i = 0; i < format.size(); ++i) {
-    if (format[i] != '%') {
-      out += format[i];
-      continue;
-    }
-    const char letter = ++i < format.size() ? format[i] : '\0';
-    if (letter == 'Y') {
-      out += "2021";
-    } else if (letter == 'm') {
-      out += "03";
-    } else if (letter == 'd') {
-      out += "04";
-    } else if (letter == 'H') {
-      out += "05";
-    } else if (letter == 'M') {
-      out += "06";
-    } else if (letter == 'S') {
-      out += "07";
-    } else if (letter == 'f') {
-      out += "07.125";
-    } else {
-      return std::nullopt;
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 std::optional<std::string> form_literal(const Value& value, const ColumnType& type) {
@@ -117,8 +87,38 @@ std::optional<std::string> form_literal(const Value& value, const ColumnType& ty
   return fitting ? std::optional(cast(text, type)) : std::nullopt;
 }
 
+// At 2021-03-04 05:06:07.125.
+std::optional<std::string> present_time_example(const std::string& format) {
+  std::string out;
+  for (size_t i = 0; i < format.size(); ++i) {
+    if (format[i] != '%') {
+      out += format[i];
+      continue;
+    }
+    const char letter = ++i < format.size() ? format[i] : '\0';
+    if (letter == 'Y') {
+      out += "2021";
+    } else if (letter == 'm') {
+      out += "03";
+    } else if (letter == 'd') {
+      out += "04";
+    } else if (letter == 'H') {
+      out += "05";
+    } else if (letter == 'M') {
+      out += "06";
+    } else if (letter == 'S') {
+      out += "07";
+    } else if (letter == 'f') {
+      out += "07.125";
+    } else {
+      return std::nullopt;
+    }
+  }
+  return out;
+}
+
 std::optional<std::string> present_time_literal(const std::string& format, const ColumnType& type) {
-  const auto sample = sample_of(format);
+  const auto sample = present_time_example(format);
   if (type.form != SourceForm::kPattern || !sample || !is_written_by(*sample, type.pattern)) {
     return std::nullopt;
   }

@@ -29,10 +29,6 @@ std::vector<size_t> parent_columns(const Table& parent, const ForeignKey& key) {
   return out;
 }
 
-bool has_values(const StorageCounts& storage) {
-  return storage.integer + storage.real + storage.text + storage.blob > 0;
-}
-
 class Joiner {
  public:
   Joiner(const std::set<std::pair<std::string, std::string>>& plain,
@@ -74,16 +70,20 @@ class Joiner {
     return make_plain(parent, to, *child, from) || child_changed;
   }
 
-  // A column without values follows the other end, once: it may have another end to follow.
+  // A column without values follows the other end, whatever it is declared, if values stand behind
+  // that one's form; once, for it may have another end to follow.
   bool take(TableDraft* draft, size_t column, const TableDraft& other, size_t there) {
     Column& mine = draft->table.columns[column];
     const Column& theirs = other.table.columns[there];
-    if (has_values(draft->evidence.columns[column].storage) || has_form(mine.type) ||
-        is_rowid_key(draft->table, column) || !has_form(theirs.type) ||
+    const bool proven =
+        has_values(other.evidence.columns[there].storage) || followed_.contains(&theirs);
+    if (has_values(draft->evidence.columns[column].storage) || followed_.contains(&mine) ||
+        is_rowid_key(draft->table, column) || !has_form(theirs.type) || !proven ||
         mine.collation != "BINARY" || settled_.contains(&mine) ||
         plain_.contains({draft->table.name, mine.name})) {
       return false;
     }
+    followed_.insert(&mine);
     mine.type = theirs.type;
     mine.reason = fmt::format("no values are stored, and its foreign key connects it with {}.{}",
                               printable(other.table.name), printable(theirs.name));
@@ -105,7 +105,8 @@ class Joiner {
 
   const std::set<std::pair<std::string, std::string>>& plain_;
   std::vector<TableDraft>& drafts_;
-  std::set<const Column*> settled_;  // made plain: final, so that run() ends
+  std::set<const Column*> followed_;  // have another end's form
+  std::set<const Column*> settled_;   // made plain: final, so that run() ends
 };
 
 // A rowid is bigint whatever refers to it.

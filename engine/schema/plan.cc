@@ -11,6 +11,7 @@
 #include "engine/schema/check_plan.h"
 #include "engine/schema/data_findings.h"
 #include "engine/schema/default_value.h"
+#include "engine/schema/evidence_declaration.h"
 #include "engine/schema/evidence_findings.h"
 #include "engine/schema/evidence_references.h"
 #include "engine/schema/expression_scope.h"
@@ -141,7 +142,7 @@ class Planner {
     return {options_.target_schema, options_.trgm_schema};
   }
 
-  void choose_types(const TableEvidence& evidence, Table* table) const {
+  void choose_types(const TableEvidence& evidence, Table* table) {
     for (size_t i = 0; i < table->columns.size(); ++i) {
       Column& column = table->columns[i];
       const ColumnPlace place{.rowid_key = is_rowid_key(*table, i),
@@ -149,6 +150,10 @@ class Planner {
                               .plain = options_.plain_columns.contains({table->name, column.name}),
                               .has_pgvector = options_.has_pgvector};
       TypeChoice choice = choose_type(column, evidence.columns[i], place);
+      if (!has_values(evidence.columns[i].storage)) {
+        auto declared = choose_declared_form(column, place, choice, &defaults_);
+        if (declared) choice = std::move(*declared);
+      }
       column.type = choice.type;
       column.reason = std::move(choice.reason);
     }

@@ -31,6 +31,10 @@ struct StorageCounts {
   int64_t blob = 0;
 };
 
+[[nodiscard]] inline bool has_values(const StorageCounts& storage) {
+  return storage.integer + storage.real + storage.text + storage.blob > 0;
+}
+
 struct TablePlan {
   Table table;
   std::vector<StorageCounts> storage;  // beside table.columns

@@ -149,5 +149,43 @@ TEST_F(QuarantineTest, AColumnWhoseFormWasNoRuleIsWidened) {
   EXPECT_EQ(listed().at("waiting"), 0);
 }
 
+// Nothing is stored after an application's migrations, so the declaration decides. What comes first
+// and is something else makes it a wider type, and nothing is lost.
+TEST_F(QuarantineTest, AnEmptyTableIsAsDeclaredUntilSomethingElseComes) {
+  make_shop();
+  app("CREATE TABLE post(id INTEGER PRIMARY KEY, made datetime(6), day DATE, price DECIMAL(5,2),"
+      " doc JSON);"
+      "CREATE TABLE memo(id INTEGER PRIMARY KEY, made datetime);"
+      "CREATE TABLE rent(id INTEGER PRIMARY KEY, day DATETIME);"
+      "INSERT INTO rent VALUES(1,'2006-02-14')");
+  follow();
+  const auto types = [this](const std::string& table) {
+    return target_value(
+        "SELECT string_agg(format_type(atttypid,atttypmod), ', ' ORDER BY attnum)"
+        " FROM pg_attribute WHERE attnum>1 AND NOT attisdropped AND attrelid=to_regclass('public." +
+        table + "')");
+  };
+  const std::string declared = "timestamp without time zone, date, numeric(5,2), json";
+  EXPECT_EQ(types("post"), declared);
+  EXPECT_EQ(types("rent"), "timestamp without time zone") << "a date would drop a time of day";
+  app("INSERT INTO post VALUES(1,'2024-05-06 07:08:09.000000','2024-05-06',3.25,'{\"a\":1}')");
+  expect_becomes_equal();
+  EXPECT_EQ(types("post"), declared);
+  app("INSERT INTO post VALUES(2,'2024-05-06T07:08:09Z','6.5.2024',12345.678,'none');"
+      "UPDATE rent SET day='2006-02-14 15:16:17'");
+  EXPECT_TRUE(wait_until([&] { return types("post") == "text, text, numeric, text"; }, seconds(30)))
+      << types("post");
+  EXPECT_TRUE(wait_until([&] { return types("rent") == "text"; }, seconds(20))) << types("rent");
+  expect_becomes_equal();
+  EXPECT_EQ(types("memo"), "timestamp without time zone");
+  app("INSERT INTO memo VALUES(1,'2024-05-06T07:08:09Z')");
+  EXPECT_TRUE(wait_until([&] { return types("memo") == "timestamp with time zone"; }, seconds(20)))
+      << types("memo");
+  app("INSERT INTO memo VALUES(2,'soon')");
+  EXPECT_TRUE(wait_until([&] { return types("memo") == "text"; }, seconds(20))) << types("memo");
+  expect_becomes_equal();
+  EXPECT_EQ(listed().at("waiting"), 0);
+}
+
 }  // namespace
 }  // namespace crossfade::testing

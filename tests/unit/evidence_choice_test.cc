@@ -92,7 +92,7 @@ TEST_F(EvidenceChoiceTest, DigestsAreNoUuids) {
 TEST_F(EvidenceChoiceTest, NumbersAndBlobs) {
   EXPECT_EQ(choose("DECIMAL(5,2)", {"3.10", "-999.99", "7"}), "numeric(5,2)");
   EXPECT_EQ(choose("DECIMAL(5,2)", {"3.10", "3.141"}), "numeric");
-  EXPECT_EQ(choose("DECIMAL(5,2)", {}), "numeric");
+  EXPECT_EQ(choose("DECIMAL(5,2)", {}), "numeric(5,2)");
   EXPECT_EQ(choose("BLOB", {floats(32), floats(32)}), "real[]");
   EXPECT_EQ(choose("BLOB", {floats(32), floats(31)}), "bytea");
 }

@@ -64,8 +64,9 @@ INSTANTIATE_TEST_SUITE_P(NoValues, TypeChoiceTest,
                                            TypeCase{"", "", TargetType::kVariant},
                                            TypeCase{"ANY", "", TargetType::kVariant},
                                            TypeCase{"NUMERIC(8)", "", TargetType::kNumeric},
-                                           TypeCase{"DATETIME", "", TargetType::kText},
-                                           TypeCase{"JSON", "", TargetType::kText}));
+                                           TypeCase{"DATETIME", "", TargetType::kTimestamp},
+                                           TypeCase{"STRING", "", TargetType::kText},
+                                           TypeCase{"JSON", "", TargetType::kJson}));
 
 struct DefaultCase {
   const char* declared;
