@@ -74,7 +74,7 @@ class Planner {
       add_surrogate(&draft.table);
       ColumnEvidence rowids;
       rowids.storage.integer = evidence.rows;
-      evidence.columns.insert(evidence.columns.begin(), std::move(rowids));
+      evidence.columns.push_back(std::move(rowids));
     }
     choose_types(evidence, &draft.table);
     return draft;

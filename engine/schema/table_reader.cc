@@ -278,17 +278,12 @@ void add_surrogate(Table* table) {
   column.type = TargetType::kBigint;
   column.not_null = true;
   column.synthetic = true;
-  table->columns.insert(table->columns.begin(), std::move(column));
-  for (UniqueKey& key : table->unique_keys) {
-    for (UniqueKey::Part& part : key.parts) ++part.column;
-  }
-  for (Index& index : table->indexes) {
-    for (Index::Part& part : index.parts) ++part.column;
-  }
+  const size_t at = table->columns.size();
+  table->columns.push_back(std::move(column));
   // INSERT OR REPLACE INTO t(rowid, ...) replaces by the rowid too.
-  table->unique_keys.insert(table->unique_keys.begin(), UniqueKey{{{0, "BINARY"}}});
+  table->unique_keys.insert(table->unique_keys.begin(), UniqueKey{{{at, "BINARY"}}});
   table->identity = Identity::kSurrogate;
-  table->key = {0};
+  table->key = {at};
 }
 
 }  // namespace crossfade::schema

@@ -25,7 +25,8 @@ struct TableEntry {  // a row of SQLite's own list of tables
 // Call inside a transaction.
 Result<Table> read_table(sqlite::Connection& connection, const TableEntry& entry);
 
-// Makes the rowid the table's identity: a first column for it, and every position moved by one.
+// Makes the rowid the table's identity, in a column behind the others: statements that name no
+// columns keep their meaning on the target.
 // The declared primary key, if any, stays among the unique keys and indexes.
 void add_surrogate(Table* table);
 

@@ -66,8 +66,9 @@ void find_in_names(const Table& table, std::vector<Finding>* findings) {
                                "PostgreSQL gives every table a column of this name",
                                "choose another with a rule (rename)"));
     }
+    if (column.synthetic) continue;  // whoever has its name is told
     const bool fresh = taken.insert(column.target_name).second;
-    if (!fresh || (!column.synthetic && same_name(column.target_name, kSurrogateColumn))) {
+    if (!fresh || same_name(column.target_name, kSurrogateColumn)) {
       findings->push_back(make(Severity::kBlocker, "name_collision", table.name, column.name,
                                "another column has the same name on the target",
                                "choose another with a rule (rename)"));

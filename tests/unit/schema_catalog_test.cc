@@ -105,9 +105,9 @@ TEST_F(CatalogTest, SurrogateReadsTheRowidUnderAFreeName) {
   exec(
       "CREATE TABLE a(x); CREATE TABLE b(ROWID, oid); CREATE TABLE c(rowid, _rowid_, OID);"
       "CREATE TABLE d(k PRIMARY KEY) WITHOUT ROWID");
-  EXPECT_EQ(declared("a").columns[0].source_sql, "rowid");
-  EXPECT_TRUE(declared("a").columns[0].synthetic);
-  EXPECT_EQ(declared("b").columns[0].source_sql, "_rowid_");
+  EXPECT_EQ(declared("a").columns.back().source_sql, "rowid");
+  EXPECT_TRUE(declared("a").columns.back().synthetic);
+  EXPECT_EQ(declared("b").columns.back().source_sql, "_rowid_");
   EXPECT_EQ(declared("c").rowid_name, "");
   EXPECT_EQ(declared("d").rowid_name, "");
 }

@@ -107,10 +107,10 @@ TEST_F(PlanTest, NullKeysMakeTheRowidTheIdentity) {
   const Plan made = plan();
   const TablePlan planned = table(made, "t");
   EXPECT_EQ(planned.table.identity, Identity::kSurrogate);
-  EXPECT_EQ(planned.table.columns[0].name, "_crossfade_rowid");
+  EXPECT_EQ(planned.table.columns.back().name, "_crossfade_rowid");
   EXPECT_EQ(planned.storage.size(), planned.table.columns.size());
-  EXPECT_EQ(planned.storage[0].integer, 2);
-  EXPECT_EQ(planned.storage[1].null, 1);
+  EXPECT_EQ(planned.storage[0].null, 1);
+  EXPECT_EQ(planned.storage[2].integer, 2);
   EXPECT_TRUE(contains(planned.table.primary_key_ddl, "(\"_crossfade_rowid\")"));
   ASSERT_EQ(planned.table.indexes.size(), 2U);
   EXPECT_TRUE(contains(*planned.table.indexes[0].target_ddl, "UNIQUE INDEX \"t_a_key\""));
