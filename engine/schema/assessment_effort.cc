@@ -91,6 +91,7 @@ constexpr Entry kEfforts[] = {
     {"full_text_differs", Effort::kNone, "searches find nearly the same rows"},
     {"trigger_covered", Effort::kNone, "PostgreSQL keeps the column current"},
     {"longer_than_declared", Effort::kNone, "the values are carried whole"},
+    {"foreign_key_unindexed", Effort::kNone, "it is as fast as in SQLite"},
     {"epoch_numbers", Effort::kNone, "the numbers are carried"},
     {"float_array", Effort::kNone, "the values are carried"},
     {"sqlite_jsonb", Effort::kNone, "the bytes are carried"},

@@ -201,6 +201,42 @@ std::string foreign_key_ddl(const Table& table, const ForeignKey& key, const Ref
       foreign_key_clause(table, key).deferred ? "DEFERRED" : "IMMEDIATE");
 }
 
+// Whether the first columns of an index or of the key, in any order, are these: then the children
+// of a row are found without reading the table.
+bool is_indexed(const Table& table, const std::vector<size_t>& columns) {
+  const auto leads = [&columns](const std::vector<size_t>& parts) {
+    if (parts.size() < columns.size()) return false;
+    return same_set({parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(columns.size())},
+                    columns);
+  };
+  if (leads(table.key)) return true;
+  return std::any_of(table.indexes.begin(), table.indexes.end(), [&](const Index& index) {
+    if (index.partial || index.expression || !(index.target_ddl || index.primary)) return false;
+    std::vector<size_t> parts;
+    for (const Index::Part& part : index.parts) parts.push_back(part.column);
+    return leads(parts);
+  });
+}
+
+Finding unindexed_finding(const Table& table, const ForeignKey& key, const Reference& reference,
+                          const std::string& target_schema) {
+  std::vector<std::string> columns;
+  for (const size_t i : reference.columns) columns.push_back(table.columns[i].target_name);
+  Finding finding;
+  finding.severity = Severity::kInfo;
+  finding.code = "foreign_key_unindexed";
+  finding.table = table.name;
+  if (key.columns.size() == 1) finding.column = key.columns.front();
+  finding.message = fmt::format(
+      "no index begins with the columns of {}: each delete in {} reads all of this table, as it"
+      " does in SQLite",
+      describe_key(table, key), printable(key.parent_table));
+  finding.remedy =
+      fmt::format("where parents are deleted often: CREATE INDEX ON {} {}",
+                  postgres::quote(target_schema, table.target_name), column_list(columns));
+  return finding;
+}
+
 }  // namespace
 
 Status plan_foreign_keys(sqlite::Connection& connection, const std::vector<const Table*>& parents,
@@ -215,6 +251,9 @@ Status plan_foreign_keys(sqlite::Connection& connection, const std::vector<const
       CROSSFADE_TRY(finding, find_orphans(connection, *table, reference));
       if (finding.rows == 0) {
         key.target_ddl = foreign_key_ddl(*table, key, reference, target_schema);
+        if (!is_indexed(*table, reference.columns)) {
+          findings->push_back(unindexed_finding(*table, key, reference, target_schema));
+        }
         continue;
       }
       finding.code = "foreign_key_orphans";

@@ -99,6 +99,27 @@ TEST_F(PlanTest, MakesNamesThatDoNotCollide) {
   for (const std::string& name : names) EXPECT_LE(name.size(), 63U);
 }
 
+TEST_F(PlanTest, ForeignKeysWithoutAnIndexAreNamed) {
+  exec(
+      "CREATE TABLE p(id INTEGER PRIMARY KEY, a TEXT, b TEXT, UNIQUE(a, b));"
+      "CREATE TABLE bare(id INTEGER PRIMARY KEY, p INTEGER REFERENCES p);"
+      "CREATE TABLE within(p INTEGER REFERENCES p, n INTEGER, PRIMARY KEY(p, n));"
+      "CREATE TABLE swapped(id INTEGER PRIMARY KEY, a TEXT, b TEXT, c TEXT,"
+      " FOREIGN KEY(a, b) REFERENCES p(a, b));"
+      "CREATE INDEX swapped_index ON swapped(b, a, c);"
+      "CREATE TABLE half(id INTEGER PRIMARY KEY, p INTEGER REFERENCES p);"
+      "CREATE INDEX half_index ON half(p) WHERE p > 3;"
+      "CREATE INDEX half_second ON half(id, p)");
+  const Plan made = plan();
+  const std::vector<Finding> found = findings(made, "foreign_key_unindexed");
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].table, "bare");
+  EXPECT_EQ(found[1].table, "half");
+  EXPECT_EQ(found[0].severity, Severity::kInfo);
+  EXPECT_TRUE(found[0].remedy.ends_with("CREATE INDEX ON \"s\".\"bare\" (\"p\")"))
+      << found[0].remedy;
+}
+
 TEST_F(PlanTest, NullKeysMakeTheRowidTheIdentity) {
   exec(
       "CREATE TABLE t(a TEXT PRIMARY KEY, b UNIQUE); INSERT INTO t VALUES (NULL, 1), ('x', 2);"
