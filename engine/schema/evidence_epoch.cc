@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
 #include "engine/schema/evidence_column.h"
 #include "engine/schema/utf8.h"
@@ -81,6 +82,19 @@ bool is_core_data(const Column& column) {
          same_name(column.declared_type, "TIMESTAMP");
 }
 
+// Cocoa's seconds of 2001 to 2035 are Unix seconds of 1970 to 2004, when few databases were
+// written.
+EpochGuess with_doubt(EpochGuess guess, const NumberRange& range) {
+  const bool seconds =
+      guess.form == SourceForm::kEpochSeconds || guess.form == SourceForm::kEpochReal;
+  if (!seconds || range.max >= kYear2005) return guess;
+  if (const auto cocoa = guess_unit(kCocoa, range, kYear2001, kYear2040)) {
+    guess.doubt = fmt::format(", or as {}, from {} to {}", cocoa->unit, cocoa->first, cocoa->last);
+    guess.other_rule = cocoa->rule;
+  }
+  return guess;
+}
+
 }  // namespace
 
 bool named_like_time(const std::string& name) {
@@ -107,12 +121,15 @@ std::optional<EpochGuess> guess_epoch(const Column& column, const NumberRange& r
     if (auto guess = guess_unit(kJulian, range, kYear1980 - 80 * 365.25 * kDaySeconds, kYear2100)) {
       return guess;
     }
-    return guess_unit(kRealSeconds, range, kYear1980, kYear2100);
+    if (auto guess = guess_unit(kRealSeconds, range, kYear1980, kYear2100)) {
+      return with_doubt(std::move(*guess), range);
+    }
+    return std::nullopt;
   }
   for (const Unit& unit : kIntegerUnits) {
     if (auto guess = guess_unit(unit, range, hinted ? kYear1980 : kYear2005,
                                 hinted ? kYear2100 : kYear2035)) {
-      return guess;
+      return with_doubt(std::move(*guess), range);
     }
   }
   return std::nullopt;

@@ -24,6 +24,8 @@ struct EpochGuess {
   std::string rule;   // the form as rules name it: "epoch_ms"
   std::string first;  // "2020-01-01 00:00:00"
   std::string last;
+  std::string doubt;       // ", or as seconds since 2001 (Cocoa), from ... to ..."; empty: none
+  std::string other_rule;  // of the doubt
 };
 
 // `referring`: the column is part of a key or a foreign key, so that a range alone says nothing.

@@ -244,10 +244,14 @@ class ColumnFindings {
     const auto guess = guess_epoch(column_, range, is_referring());
     if (!guess) return;
     Finding& finding = add(Severity::kInfo, "epoch_numbers", 0);
-    finding.message = fmt::format("its numbers read as {}, from {} to {} UTC; it stays {}",
-                                  guess->unit, guess->first, guess->last, to_string(column_.type));
+    finding.message =
+        fmt::format("its numbers read as {}, from {} to {} UTC{}; it stays {}", guess->unit,
+                    guess->first, guess->last, guess->doubt, to_string(column_.type));
     finding.remedy = fmt::format(
         R"(to have timestamptz, set the rule type = "timestamptz", form = "{}")", guess->rule);
+    if (!guess->other_rule.empty()) {
+      finding.remedy += fmt::format(R"(, or form = "{}")", guess->other_rule);
+    }
   }
 
   [[nodiscard]] bool is_referring() const {

@@ -238,6 +238,17 @@ TEST(EvidenceEpochTest, Units) {
   EXPECT_EQ(guess(2458849.5, 2459000.25, true), "julian_day 2020-01-01 00:00:00");
   EXPECT_EQ(guess(1577836800.25, 1700000000.5, true), "epoch_real 2020-01-01 00:00:00");
   EXPECT_EQ(guess(1, 100), "");
+  const auto doubt = [&column](double min, double max, bool real = false) {
+    const auto found =
+        guess_epoch(column, {.count = 100, .min = min, .max = max, .real = real}, false);
+    return found ? found->doubt : "";
+  };
+  EXPECT_EQ(doubt(1577836800, 1700000000), "");
+  for (const bool real : {false, true}) {
+    EXPECT_EQ(doubt(599529600, 690000000, real),
+              ", or as seconds since 2001 (Cocoa), from 2020-01-01 00:00:00 to"
+              " 2022-11-13 02:40:00");
+  }
   EXPECT_EQ(guess(1577836800, 1e12), "");
   column.name = "ZDATE";
   column.declared_type = "TIMESTAMP";
