@@ -240,6 +240,7 @@ COMMENT ON TABLE "public"."searchable" IS 'In SQLite: CREATE TABLE searchable (
   text2 text,
   [name with . and spaces] text
 )';
+ALTER TABLE "public"."searchable" ADD COLUMN "searchable_fts" tsvector GENERATED ALWAYS AS (pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple'::pg_catalog.regconfig, pg_catalog."left"(COALESCE("text1", ''), 33333)), 'A') OPERATOR(pg_catalog.||) pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple'::pg_catalog.regconfig, pg_catalog."left"(COALESCE("text2", ''), 33333)), 'B') OPERATOR(pg_catalog.||) pg_catalog.setweight(pg_catalog.to_tsvector('pg_catalog.simple'::pg_catalog.regconfig, pg_catalog."left"(COALESCE("name with . and spaces", ''), 33333)), 'C')) STORED;
 COMMENT ON TABLE "public"."searchable_tags" IS 'In SQLite: CREATE TABLE searchable_tags (
     searchable_id integer,
     tag text,
@@ -299,6 +300,7 @@ ALTER TABLE "public"."sortable" ADD CONSTRAINT "sortable_pkey" PRIMARY KEY ("pk1
 ALTER TABLE "public"."table/with/slashes.csv" ADD CONSTRAINT "table/with/slashes.csv_pkey" PRIMARY KEY ("pk");
 ALTER TABLE "public"."tags" ADD CONSTRAINT "tags_pkey" PRIMARY KEY ("tag");
 CREATE INDEX "idx_compound_three_primary_keys_content" ON "public"."compound_three_primary_keys" ("content");
+CREATE INDEX "searchable_fts_idx" ON "public"."searchable" USING gin ("searchable_fts");
 ALTER TABLE "public"."complex_foreign_keys" ADD CONSTRAINT "complex_foreign_keys_f1_fkey" FOREIGN KEY ("f1") REFERENCES "public"."simple_primary_key" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY IMMEDIATE NOT VALID;
 ALTER TABLE "public"."complex_foreign_keys" ADD CONSTRAINT "complex_foreign_keys_f2_fkey" FOREIGN KEY ("f2") REFERENCES "public"."simple_primary_key" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY IMMEDIATE NOT VALID;
 ALTER TABLE "public"."complex_foreign_keys" ADD CONSTRAINT "complex_foreign_keys_f3_fkey" FOREIGN KEY ("f3") REFERENCES "public"."simple_primary_key" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY IMMEDIATE NOT VALID;
