@@ -68,7 +68,15 @@ std::optional<Value> bytes(std::string_view field, const ColumnType& type) {
                                              : blob_value(std::move(read));
 }
 
+// A REAL of single precision has its own shortest digits, which are not those of the same double.
+std::optional<Value> real(std::string_view field, const ColumnType& type) {
+  if (type.bytes != sizeof(float)) return number_value(read_double(field));
+  const auto number = read_float(field);
+  return number ? std::optional(Value(static_cast<double>(*number))) : std::nullopt;
+}
+
 std::optional<Value> text(std::string_view field, const ColumnType& type) {
+  if (type.padded) field = field.substr(0, field.find_last_not_of(' ') + 1);
   std::string out(field);
   if (type.form == SourceForm::kTextEscaped) {
     for (size_t at = out.find(kNulPicture); at != std::string::npos;
@@ -224,7 +232,7 @@ std::optional<Value> FieldDecoder::decode(std::string_view field) const {
     case TargetType::kBigint:
       return number_value(read_integer(field));
     case TargetType::kDouble:
-      return number_value(read_double(field));
+      return real(field, *type_);
     case TargetType::kNumeric:
       return read_decimal(field);
     case TargetType::kText:

@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROW = re.compile(r"^\| `(\w+)` \|(.*)\|$", re.MULTILINE)
 # A finding is made of its severity and code, or of a code that is set, or of rows that were counted.
 MADE = re.compile(r'(?:Severity::k\w+|severity\([^)]*\)),\s*"([a-z][a-z0-9_]+)"'
-                  r'|\bfinding\.code = "(\w+)"|\b(?:add\(evidence|find\(forms_)[\w.]+, "(\w+)"')
+                  r'|\b\w+\.code = "(\w+)"|\badd\("(\w+)", table\.name|\b(?:add\(evidence|find\(forms_)[\w.]+, "(\w+)"')
 EFFORT = re.compile(r'^ +\{"(\w+)", Effort::', re.MULTILINE)
 
 
