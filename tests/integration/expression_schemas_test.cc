@@ -196,6 +196,8 @@ std::string rounded_cell(const postgres::QueryResult& rows, int row, int column,
       return text == "t" ? "1" : "0";
     case TargetType::kBytea:
       return "blob of " + std::to_string((text.size() - 2) / 2);
+    case TargetType::kTimestamp:  // of whole days, by its day
+      return of.type.pattern == "%Y-%m-%d" ? text.substr(0, text.find(" 00:00:00")) : text;
     default:
       return text;
   }

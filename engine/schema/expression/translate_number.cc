@@ -19,7 +19,12 @@ Outcome<Operand> Translator::absolute(const Expr& expr) {
     operand.type = TargetType::kDouble;
   }
   const double most = std::max(std::abs(operand.low), std::abs(operand.high));
-  operand.sql = "abs(" + operand.sql + ")";
+  // SQLite's leaves -0.0 as it is, which a stored value shows; greatest() keeps the first of
+  // equals.
+  const bool exact = use_ == Use::kGenerated && operand.kind == Kind::kReal;
+  operand.sql =
+      exact ? fmt::format("greatest({}, -{})", operand.sql, within(operand, Tightness::kAtom))
+            : "abs(" + operand.sql + ")";
   operand.tightness = Tightness::kAtom;
   operand.affinity.reset();
   operand.collation.clear();
