@@ -287,8 +287,8 @@ class CutoverDriver {
     schema_may_be_there_ = true;
     if (!move_.target.replica_role()) {
       CROSSFADE_TRY(add_foreign_keys(move_, /*validate=*/false));
-      CROSSFADE_TRY(put_back_unvalidated(move_, pause_end_));
     }
+    CROSSFADE_TRY(put_back_unvalidated(move_, pause_end_));
     CROSSFADE_TRY(add_checks(move_, pause_end_));
     CROSSFADE_TRY(add_views(move_, pause_end_));
     CROSSFADE_TRY(const auto route, move_.target.route());

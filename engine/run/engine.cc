@@ -342,7 +342,10 @@ Status Engine::session(bool until_idle, Next* next) {
   CROSSFADE_TRY(recover_route(move, route));
   if (cut_over_) {
     answer_after_cutover(route);
-    return ok();
+    CROSSFADE_TRY(move.tables, target_->tables());
+    // Where an engine ended before it came to that.
+    CROSSFADE_TRY(validate_put_back(move));
+    return validate_checks(move);
   }
   auto done = [&]() -> Status {
     // Of a cutover that did not come to its end; they would be in the way of tables.
@@ -421,8 +424,7 @@ Status Engine::on_caught_up(Move& move, Follower& follower, apply::Applier& appl
   }
   if (board_.get().phase != "following") {
     if (move.target.replica_role()) {
-      CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));
-      CROSSFADE_TRY(put_back(move, AsideKind::kForeignKey, ""));
+      CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/false));
     }
     move.set_phase("following");
     CROSSFADE_TRY(move.target.set_phase("following"));

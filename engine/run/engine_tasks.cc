@@ -160,10 +160,8 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
   answer({0, to_json(cut), text});
   if (cut.dry_run) return ok();
   CROSSFADE_TRY(move.target.set_phase("finished"));
-  if (!move.target.replica_role()) {
-    CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));
-    CROSSFADE_TRY(validate_put_back(move));
-  }
+  CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));
+  CROSSFADE_TRY(validate_put_back(move));
   return validate_checks(move);
 }
 

@@ -142,17 +142,27 @@ Status add_foreign_keys(Move& move, bool validate) {
 
 namespace {
 
-// Every column with a sequence of its own goes above the source's values. It is never set back: it
+// The column's own, or the one that its default takes numbers from, which nobody need own.
+constexpr const char* kSequenceOf = R"(
+SELECT coalesce(pg_get_serial_sequence($1, $2),
+  (SELECT s.oid::regclass::text
+   FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+             AND p.refclassid = 'pg_class'::regclass
+        JOIN pg_class s ON s.oid = p.refobjid AND s.relkind = 'S'
+   WHERE a.attrelid = $1::regclass AND a.attname = $2 LIMIT 1)))";
+
+// Every column with a sequence goes above the source's values. It is never set back: it
 // may begin where the application wants it to.
 Status raise_sequences(Move& move, sqlite::Connection& source, const Table& table) {
   const std::string relation = quote(move.options.target_schema, table.target_name);
   for (size_t i = 0; i < table.columns.size(); ++i) {
     const Column& column = table.columns[i];
     if (column.type.base != TargetType::kBigint) continue;
-    CROSSFADE_TRY(const auto sequence,
-                  move.target.connection().query(
-                      "SELECT pg_get_serial_sequence($1,$2)",
-                      {postgres::text_param(relation), postgres::text_param(column.target_name)}));
+    CROSSFADE_TRY(
+        const auto sequence,
+        move.target.connection().query(kSequenceOf, {postgres::text_param(relation),
+                                                     postgres::text_param(column.target_name)}));
     if (sequence.is_null(0, 0)) continue;
     CROSSFADE_TRY(const int64_t last,
                   is_rowid_key(table, i)

@@ -17,7 +17,8 @@ Result<int> make_live(Move& move, Lsn applied);
 [[nodiscard]] bool all_live(const Move& move);
 
 // Adds the foreign keys that are missing, NOT VALID, and validates them when `validate`. While the
-// stream is applied they may exist only if this role can keep them quiet (replica_role).
+// stream is applied they may exist only if this role can keep them quiet (replica_role), and none
+// is valid yet: nothing looks at the references of what is applied.
 Status add_foreign_keys(Move& move, bool validate);
 
 // Every identity column's sequence goes above the largest key on the source and above its

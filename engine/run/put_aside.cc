@@ -66,7 +66,8 @@ FROM constraints c ORDER BY c.contype <> 'f', c.relation, c.name)";
 // Of the unique indexes over the key's columns the primary key's comes first.
 constexpr const char* kKeyIndex = R"(
 SELECT x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
-WHERE i.indrelid = $1::regclass AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
+WHERE i.indrelid = $1::regclass AND i.indisunique AND i.indisvalid AND i.indisready
+  AND i.indpred IS NULL AND i.indexprs IS NULL
   AND (SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE "C")
        FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(number, place)
             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
@@ -74,6 +75,18 @@ WHERE i.indrelid = $1::regclass AND i.indisunique AND i.indpred IS NULL AND i.in
     = (SELECT array_agg(name ORDER BY name COLLATE "C")
        FROM json_array_elements_text($2::json) e(name))
 ORDER BY i.indisprimary DESC, x.relname COLLATE "C" LIMIT 1)";
+
+// Somebody made it anew: under its name stands what would be made. $1: its table; $2: its name;
+// $3: the statements.
+constexpr const char* kIsThere = R"(
+SELECT EXISTS(SELECT 1 FROM pg_constraint k
+              WHERE k.conrelid = to_regclass($1) AND k.conname = $2
+                AND starts_with($3, format('ALTER TABLE %s ADD CONSTRAINT %I %s',
+                                           k.conrelid::regclass, k.conname,
+                                           pg_get_constraintdef(k.oid))))
+    OR EXISTS(SELECT 1 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+              WHERE i.indrelid = to_regclass($1) AND x.relname = $2 AND i.indisvalid
+                AND starts_with($3, pg_get_indexdef(i.indexrelid))))";
 
 Error is_not_empty(const std::string& name) {
   Error error;
@@ -127,9 +140,27 @@ Result<std::vector<Aside>> select_aside(postgres::Connection& target, const std:
   return out;
 }
 
+Status note_cause(postgres::Connection& target, const Aside& aside, const std::string& cause) {
+  CROSSFADE_TRY(target.exec(fmt::format("UPDATE crossfade.put_aside SET cause={} WHERE id={}",
+                                        quote_literal(cause), aside.id)));
+  return ok();
+}
+
 Status forget(postgres::Connection& target, const Aside& aside) {
   CROSSFADE_TRY(target.exec(fmt::format("DELETE FROM crossfade.put_aside WHERE id={}", aside.id)));
   return ok();
+}
+
+// SQLSTATE class 23, integrity constraint violation.
+bool rows_break(const Error& refusal) {
+  return refusal.sqlstate.starts_with("23");
+}
+
+Result<bool> is_there(postgres::Connection& target, const Aside& aside) {
+  CROSSFADE_TRY(const auto found,
+                target.query(kIsThere, {text_param(aside.relation), text_param(aside.name),
+                                        text_param(aside.ddl)}));
+  return found.boolean(0, 0);
 }
 
 void tell_refused(Move& move, const Aside& aside, const Error& refusal) {
@@ -137,9 +168,13 @@ void tell_refused(Move& move, const Aside& aside, const Error& refusal) {
   finding.severity = schema::Severity::kWarning;
   finding.code = "target_constraint_refused";
   finding.table = aside.table;
-  finding.message = fmt::format("rows break {} of {}, which stays aside: {} ({})", aside.name,
-                                aside.relation, aside.ddl, refusal.native);
-  finding.remedy = "mend the rows on the source; there is no cutover without it";
+  finding.message = fmt::format("{} {} of {}, which stays aside: {} ({})",
+                                rows_break(refusal) ? "rows break" : "the target refuses",
+                                aside.name, aside.relation, aside.ddl, refusal.native);
+  finding.remedy =
+      rows_break(refusal)
+          ? "mend the rows on the source; there is no cutover without it"
+          : "change on the target what it has against it; there is no cutover without it";
   if (aside.cause == refusal.native) return;  // said before
   log::warn(fmt::format("{}: {}", aside.table, finding.message));
   move.audit.record("constraint_refused", {{"table", aside.table},
@@ -163,36 +198,63 @@ class PatientStatements {
   postgres::Connection& target_;
 };
 
+// Its table was dropped on the target, or has another name now.
+Result<bool> is_homeless(postgres::Connection& target, const Aside& aside) {
+  CROSSFADE_TRY(const auto found,
+                target.query("SELECT to_regclass($1) IS NULL", {text_param(aside.relation)}));
+  if (!found.boolean(0, 0)) return false;
+  log::warn(fmt::format("{} of {} is not put back, as there is no such table any more: {}",
+                        aside.name, aside.relation, aside.ddl));
+  return true;
+}
+
 Status put_each_back(Move& move, const std::vector<Aside>& items) {
   postgres::Connection& target = move.target.connection();
   for (const Aside& aside : items) {
-    CROSSFADE_TRY(const auto attempt, attempt_ddl(target, aside.ddl, Outcome::kKept));
+    CROSSFADE_TRY(const bool homeless, is_homeless(target, aside));
+    if (homeless) {
+      move.audit.record("constraint_without_table",
+                        {{"relation", aside.relation}, {"ddl", aside.ddl}});
+      CROSSFADE_TRY(forget(target, aside));
+      continue;
+    }
+    CROSSFADE_TRY(const bool there, is_there(target, aside));
+    Attempt attempt;
+    if (!there) {
+      CROSSFADE_TRY(attempt, attempt_ddl(target, aside.ddl, Outcome::kKept));
+    }
     if (!attempt.refusal) {
       CROSSFADE_TRY(forget(target, aside));
       continue;
     }
     tell_refused(move, aside, *attempt.refusal);
-    CROSSFADE_TRY(target.exec(fmt::format("UPDATE crossfade.put_aside SET cause={} WHERE id={}",
-                                          quote_literal(attempt.refusal->native), aside.id)));
+    CROSSFADE_TRY(note_cause(target, aside, attempt.refusal->native));
   }
   return ok();
 }
 
-// "ALTER TABLE c ADD CONSTRAINT n FOREIGN KEY ...": without looking at the rows.
+constexpr std::string_view kNotValid = " NOT VALID";
+
+// "ALTER TABLE c ADD CONSTRAINT n FOREIGN KEY ...", without the comment that may follow.
+std::string_view definition(const Aside& aside) {
+  const std::string_view ddl = aside.ddl;
+  return ddl.substr(0, ddl.find("; COMMENT ON CONSTRAINT "));
+}
+
+// Made without looking at the rows.
 std::string unvalidated(const Aside& aside) {
-  constexpr std::string_view kNotValid = " NOT VALID";
-  const size_t end = aside.ddl.find("; COMMENT ON CONSTRAINT ");
-  std::string out = aside.ddl.substr(0, end);
+  std::string out(definition(aside));
+  const size_t end = out.size();
   if (!out.ends_with(kNotValid)) out += kNotValid;
-  return end == std::string::npos ? out : out + aside.ddl.substr(end);
+  return out + aside.ddl.substr(end);
 }
 
 bool was_valid(const Aside& aside) {
-  return aside.ddl.find(" NOT VALID") == std::string::npos;
+  return !definition(aside).ends_with(kNotValid);
 }
 
 std::string alter(const Aside& aside, const char* what) {
-  return fmt::format("ALTER TABLE {} {} CONSTRAINT {}", aside.relation, what, quote(aside.name));
+  return fmt::format("ALTER TABLE IF EXISTS {} {} {}", aside.relation, what, quote(aside.name));
 }
 
 Status put_aside(postgres::Connection& target, const std::string& relation, const Table& table) {
@@ -213,6 +275,14 @@ Status put_aside(postgres::Connection& target, const std::string& relation, cons
   return ok();
 }
 
+Result<bool> has_constraint(postgres::Connection& target, const Aside& aside) {
+  CROSSFADE_TRY(const auto found,
+                target.query("SELECT EXISTS(SELECT 1 FROM pg_constraint WHERE conrelid = "
+                             "to_regclass($1) AND conname = $2)",
+                             {text_param(aside.relation), text_param(aside.name)}));
+  return found.boolean(0, 0);
+}
+
 // Whether they would be valid; none is kept. A refusal is in Aside::cause.
 Result<std::vector<Aside>> try_foreign_keys(Move& move) {
   postgres::Connection& target = move.target.connection();
@@ -222,6 +292,9 @@ Result<std::vector<Aside>> try_foreign_keys(Move& move) {
   const PatientStatements patient(target);
   CROSSFADE_TRY(target.exec("BEGIN"));
   for (Aside& aside : items) {
+    CROSSFADE_TRY(const bool homeless, is_homeless(target, aside));
+    CROSSFADE_TRY(const bool there, is_there(target, aside));
+    if (homeless || there) continue;
     auto attempt = attempt_ddl(target, aside.ddl, Outcome::kUndone);
     if (!attempt) {
       target.rollback();
@@ -233,6 +306,13 @@ Result<std::vector<Aside>> try_foreign_keys(Move& move) {
     refused.push_back(std::move(aside));
   }
   target.rollback();
+  if (refused.empty()) return refused;
+  CROSSFADE_TRY(change_target(move, [&]() -> Status {
+    for (const Aside& aside : refused) {
+      CROSSFADE_TRY(note_cause(target, aside, aside.cause));
+    }
+    return ok();
+  }));
   return refused;
 }
 
@@ -259,18 +339,14 @@ Status put_back(Move& move, AsideKind kind, const std::string& table) {
   if (!table.empty()) where += " AND table_name=" + quote_literal(table);
   CROSSFADE_TRY(const auto items, select_aside(target, where));
   if (items.empty()) return ok();
+  if (target.in_transaction()) return put_each_back(move, items);  // as patient as the caller
   const PatientStatements patient(target);
-  if (target.in_transaction()) return put_each_back(move, items);
   return change_target(move, [&] { return put_each_back(move, items); });
 }
 
 Result<std::vector<Aside>> still_broken(Move& move) {
   postgres::Connection& target = move.target.connection();
   CROSSFADE_TRY(put_back(move, AsideKind::kUnique, ""));
-  if (move.target.replica_role()) {
-    CROSSFADE_TRY(put_back(move, AsideKind::kForeignKey, ""));
-    return select_aside(target, "NOT unvalidated");
-  }
   CROSSFADE_TRY(auto broken, try_foreign_keys(move));
   CROSSFADE_TRY(auto others, select_aside(target, "kind='u'"));
   std::move(others.begin(), others.end(), std::back_inserter(broken));
@@ -283,6 +359,12 @@ Status put_back_unvalidated(Move& move, Deadline deadline) {
   if (items.empty()) return ok();
   return change_target(move, [&]() -> Status {
     for (const Aside& aside : items) {
+      CROSSFADE_TRY(const bool homeless, is_homeless(target, aside));
+      CROSSFADE_TRY(const bool there, is_there(target, aside));
+      if (homeless || there) {
+        CROSSFADE_TRY(forget(target, aside));
+        continue;
+      }
       CROSSFADE_TRY(target.exec(bounded(unvalidated(aside), deadline)));
       CROSSFADE_TRY(target.exec(
           fmt::format("UPDATE crossfade.put_aside SET unvalidated=true WHERE id={}", aside.id)));
@@ -298,9 +380,10 @@ Status validate_put_back(Move& move) {
   const PatientStatements patient(target);
   for (const Aside& aside : items) {
     CROSSFADE_TRY(change_target(move, [&]() -> Status {
-      if (was_valid(aside)) {
+      CROSSFADE_TRY(const bool there, has_constraint(target, aside));
+      if (there && was_valid(aside)) {
         CROSSFADE_TRY(const auto attempt,
-                      attempt_ddl(target, alter(aside, "VALIDATE"), Outcome::kKept));
+                      attempt_ddl(target, alter(aside, "VALIDATE CONSTRAINT"), Outcome::kKept));
         if (attempt.refusal) {
           tell_refused(move, aside, *attempt.refusal);
           return ok();
@@ -318,7 +401,7 @@ Status put_unvalidated_aside(Move& move) {
   if (items.empty()) return ok();
   return change_target(move, [&]() -> Status {
     for (const Aside& aside : items) {
-      CROSSFADE_TRY(target.exec(alter(aside, "DROP")));
+      CROSSFADE_TRY(target.exec(alter(aside, "DROP CONSTRAINT IF EXISTS")));
       CROSSFADE_TRY(target.exec(
           fmt::format("UPDATE crossfade.put_aside SET unvalidated=false WHERE id={}", aside.id)));
     }
@@ -330,26 +413,37 @@ Status put_all_back(postgres::Connection& target) {
   const PatientStatements patient(target);
   CROSSFADE_TRY(const auto unvalidated_items, select_aside(target, "unvalidated"));
   CROSSFADE_TRY(const auto items, select_aside(target, "NOT unvalidated"));
-  const auto refused = [](const Aside& aside, Error error) {
+  const auto refused = [](const Aside& aside, Error error, const char* hint) {
     if (!is_refusal(error)) return error;
     error.code = ErrorCode::kBlocked;
     error.remedy = Remedy::kDecide;
     error.op = "finish.put_back";
     error.object = fmt::format("{} of {}", aside.name, aside.relation);
-    error.native = fmt::format("{} would be lost: {} ({})", aside.name, aside.ddl, error.native);
-    error.hint =
-        "its table was not loaded to the end: TRUNCATE it and those that refer to it, or mend the "
-        "rows, and run `crossfade finish` again; nothing was removed";
+    error.native = fmt::format("{}: {}", aside.ddl, error.native);
+    error.hint = hint;
     return error;
   };
   for (const Aside& aside : unvalidated_items) {
-    if (!was_valid(aside)) continue;
-    auto done = target.exec(alter(aside, "VALIDATE"));
-    if (!done) return fail(refused(aside, std::move(done).error()));
+    // There since the cutover, for what is written; the rows of before were never looked at.
+    constexpr const char* kMend =
+        "it holds for what is written, but rows from before break it: mend them on PostgreSQL, or "
+        "drop the constraint there, and run `crossfade finish` again; nothing was removed";
+    CROSSFADE_TRY(const bool there, has_constraint(target, aside));
+    if (!there || !was_valid(aside)) continue;
+    auto done = target.exec(alter(aside, "VALIDATE CONSTRAINT"));
+    if (!done) return fail(refused(aside, std::move(done).error(), kMend));
   }
   for (const Aside& aside : items) {
+    constexpr const char* kTruncate =
+        "it would be lost. Its table was not loaded to the end: TRUNCATE it and those that refer "
+        "to "
+        "it, or mend the rows, and run `crossfade finish` again; nothing was removed";
+    CROSSFADE_TRY(const bool homeless, is_homeless(target, aside));
+    if (homeless) continue;
+    CROSSFADE_TRY(const bool there, is_there(target, aside));
+    if (there) continue;
     auto done = target.exec(aside.ddl);
-    if (!done) return fail(refused(aside, std::move(done).error()));
+    if (!done) return fail(refused(aside, std::move(done).error(), kTruncate));
   }
   return ok();
 }

@@ -43,8 +43,8 @@ Status put_back(Move& move, AsideKind kind, const std::string& table);
 // break.
 Result<std::vector<Aside>> still_broken(Move& move);
 
-// At a cutover, when the role cannot keep foreign keys quiet: has them back NOT VALID, in one
-// transaction under the lease; and afterwards has the rows looked at.
+// At a cutover: has the foreign keys back NOT VALID, in one transaction under the lease; and
+// afterwards has the rows looked at. Not before, as nothing looks at the rows that are followed.
 Status put_back_unvalidated(Move& move, Deadline deadline);
 Status validate_put_back(Move& move);
 // Takes those away again that were made NOT VALID for a cutover that did not come to its end.

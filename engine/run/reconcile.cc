@@ -204,6 +204,21 @@ Status install_and_create(Move& move, const Seen& seen, std::vector<schema::Tabl
   return ok();
 }
 
+// Somebody altered it on the target since it was planned; or it is gone.
+bool was_altered(const schema::TargetSchema& there, const Table& table) {
+  const auto relation = find_by(there.relations, [&](const schema::TargetRelation& each) {
+    return each.name == table.target_name;
+  });
+  if (relation == there.relations.end()) return true;
+  return std::any_of(table.columns.begin(), table.columns.end(), [&](const Column& column) {
+    const auto now = find_by(relation->columns, [&](const schema::TargetColumn& each) {
+      return each.name == column.target_name;
+    });
+    return now == relation->columns.end() || now->type.spelling != column.type.spelling ||
+           now->not_null != column.not_null;
+  });
+}
+
 Status reconcile_once(Move& move) {
   CROSSFADE_TRY(const auto seen, look_at_source(move));
   std::vector<schema::Finding> reserved;
@@ -216,12 +231,14 @@ Status reconcile_once(Move& move) {
   move.utf8 = seen.catalog.encoding == "UTF-8";
   move.source_views = seen.catalog.views;
   move.views.reset();
+  CROSSFADE_TRY(const auto there, tables_there(move.options, move.target));
   std::vector<std::string> to_do;
   for (const Table& now : seen.catalog.tables) {
     const auto entry =
         find_by(known, [&](const TargetTable& t) { return t.table->name == now.name; });
     if (entry == known.end() || move.to_rebuild.contains(now.name) ||
-        !is_settled(now, *entry, seen, schema_moved)) {
+        !is_settled(now, *entry, seen, schema_moved) ||
+        (there && was_altered(*there, *entry->table))) {
       to_do.push_back(now.name);
     }
   }
@@ -238,7 +255,7 @@ Status reconcile_once(Move& move) {
     move.schema_version = seen.catalog.schema_version;
   } else {
     if (!first) {
-      log::warn(fmt::format("the source's schema or the rules changed: {} to copy anew, {} gone",
+      log::warn(fmt::format("a schema or the rules changed: {} to copy anew, {} gone",
                             fmt::join(to_do, ", "), dropped.size()));
       move.audit.record("schema_changed", {{"copy_anew", to_do}, {"gone", dropped.size()}});
     }

@@ -441,7 +441,13 @@ Result<std::vector<schema::Finding>> TargetStore::create_tables(
     const std::string& target_schema, int64_t schema_version) {
   std::vector<schema::Finding> refused;
   CROSSFADE_TRY(connection_.exec("BEGIN"));
-  CROSSFADE_TRY(connection_.exec(kFindVectorType));
+  const bool makes = std::any_of(created.begin(), created.end(),
+                                 [](const TargetTable& entry) { return !entry.table->adopted; });
+  // Not while what adopted tables have is read: names in the search path would come without their
+  // schema.
+  if (makes) {
+    CROSSFADE_TRY(connection_.exec(kFindVectorType));
+  }
   for (const TargetTable& entry : dropped) {
     CROSSFADE_TRY(drop_if_ours(connection_, target_schema, *entry.table));
   }

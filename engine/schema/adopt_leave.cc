@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -145,6 +146,16 @@ void drop_decided(const Table& table, size_t first, std::vector<Finding>* findin
 
 void find_only_on_target(const TargetSchema& target, const std::vector<const Table*>& tables,
                          std::vector<Finding>* findings) {
+  std::map<std::string, const Table*> takers;
+  for (const Table* table : tables) {
+    const auto [first, alone] = takers.emplace(table->target_name, table);
+    if (alone) continue;
+    findings->push_back(
+        only_in_source(*table, Severity::kBlocker, "name_collision",
+                       fmt::format("it and {} would both be loaded into {}",
+                                   printable(first->second->name), printable(table->target_name)),
+                       "choose another with a rule (rename), or leave one out (exclude = true)"));
+  }
   for (const TargetRelation& each : target.relations) {
     const bool matched = std::any_of(tables.begin(), tables.end(), [&](const Table* table) {
       return table->target_name == each.name;

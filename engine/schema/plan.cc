@@ -185,7 +185,10 @@ class Planner {
       const bool key = std::find(table->key.begin(), table->key.end(), i) != table->key.end();
       column.not_null = key || (column.not_null && evidence.columns[i].storage.null == 0);
       // A form was chosen because all values had it; one that has not says that it was no rule.
-      if (has_form(column.type)) column.on_misfit = OnMisfit::kWiden;
+      // And where nothing is stored, the declaration was all there was to go by.
+      const StorageCounts& storage = evidence.columns[i].storage;
+      const bool nothing = storage.integer + storage.real + storage.text + storage.blob == 0;
+      if (has_form(column.type) || nothing) column.on_misfit = OnMisfit::kWiden;
     }
   }
 

@@ -305,5 +305,16 @@ TEST_F(GeneratedColumnsTest, InspectAndItsRulesShowThem) {
   EXPECT_EQ(computed("line"), "total twice label is_free four tag");
 }
 
+// SQLite's substr() makes NULL of no bytes at all.
+TEST_F(GeneratedColumnsTest, APartOfNoBytesIsNull) {
+  app("CREATE TABLE t(id INTEGER PRIMARY KEY, b BLOB, s AS (substr(b,1,1)));"
+      "INSERT INTO t(b) VALUES (x'4142'), (x''), (NULL)");
+  ASSERT_EQ(run_until_verified().code, 0);
+  EXPECT_EQ(
+      target_value("SELECT attgenerated FROM pg_attribute WHERE attrelid='public.t'::regclass "
+                   "AND attname='s'"),
+      "s");
+}
+
 }  // namespace
 }  // namespace crossfade::testing

@@ -138,6 +138,29 @@ TEST_F(SchemaCarriedTest, ADefaultGivesWhatSqliteWouldGive) {
   EXPECT_EQ(target_value("SELECT a || b || c || e FROM public.d WHERE id = 2"), "10xY1.5q");
 }
 
+// The source does not look at references unless it is told to; nor does what is followed.
+TEST_F(SchemaCarriedTest, AForeignKeyWithOrphansIsNeverSaidToBeValid) {
+  app("CREATE TABLE u(id INTEGER PRIMARY KEY);"
+      "CREATE TABLE c(id INTEGER PRIMARY KEY, u INTEGER REFERENCES u);"
+      "CREATE TABLE d(id INTEGER PRIMARY KEY, u INTEGER REFERENCES u);"
+      "INSERT INTO u VALUES(1),(2); INSERT INTO c VALUES(1,1); INSERT INTO d VALUES(1,2)");
+  follow();
+  app("PRAGMA foreign_keys=OFF; INSERT INTO c VALUES(2,99); DELETE FROM u WHERE id=1");
+  expect_becomes_equal();
+  ASSERT_EQ(crossfade({"cutover", db_, "--no-rollback"}).code, 0);
+  EXPECT_TRUE(wait_until(
+      [&] {
+        return target_value(
+                   "SELECT string_agg(conrelid::regclass || ' ' || convalidated, ',' "
+                   "ORDER BY conrelid::regclass::text) FROM pg_constraint WHERE "
+                   "contype = 'f'") == "public.c false,public.d true";
+      },
+      seconds(10)))
+      << engine_->err();
+  EXPECT_EQ(refusal("INSERT INTO public.c VALUES(3,98)"), "23503")
+      << "it holds for what is written";
+}
+
 // They come with the cutover and not before, so that no view keeps a table from being made anew.
 TEST_F(SchemaCarriedTest, ViewsComeWithTheCutover) {
   make_items();

@@ -90,7 +90,9 @@ Outcome<Operand> Translator::substring(const Expr& expr) {
               "a length that may be negative takes what stands before the start");
   }
   if (forward) {
-    out.sql = fmt::format("substr({}, {}", text.sql, as_int4(start));
+    // Of no bytes SQLite makes NULL, though not of bytes from behind the last.
+    const std::string whole = blob ? "NULLIF(" + text.sql + ", ''::bytea)" : text.sql;
+    out.sql = fmt::format("substr({}, {}", whole, as_int4(start));
     if (has_length) out.sql += ", " + as_int4(arguments[2]);
     out.sql += ")";
     return out;
