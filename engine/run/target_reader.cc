@@ -70,10 +70,24 @@ FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
      JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class p ON p.oid = k.confrelid
 WHERE n.nspname = $1 AND k.contype = 'f')";
 
+// PostgreSQL adds no NOT VALID foreign key to a partitioned table before version 18.
+constexpr const char* kReferrers = R"(
+SELECT k.confrelid, format('%s of %s (%s)', k.conname, k.conrelid::regclass,
+                           CASE c.relkind WHEN 'p' THEN 'partitioned' ELSE 'of another role' END)
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+     JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace n ON n.oid = p.relnamespace
+WHERE n.nspname = $1 AND k.contype = 'f' AND k.conparentid = 0
+  AND (c.relkind = 'p' OR NOT pg_has_role(c.relowner, 'USAGE'))
+ORDER BY k.conname)";
+
 constexpr const char* kTriggers = R"(
 SELECT t.tgrelid, t.tgname, t.tgenabled
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D')";
+WHERE n.nspname = $1 AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+UNION ALL
+SELECT r.ev_class, format('the rule %s', r.rulename), r.ev_enabled
+FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind = 'r' AND r.ev_enabled <> 'D')";
 
 std::vector<std::string> names_from(const QueryResult& rows, int row, int column) {
   if (rows.is_null(row, column)) return {};
@@ -179,6 +193,10 @@ class TargetReader {
       if (auto* at = find(references, i)) {
         at->references.push_back({names_from(references, i, 2), references.text(i, 1)});
       }
+    }
+    CROSSFADE_TRY(const auto referrers, read(kReferrers));
+    for (int i = 0; i < referrers.rows(); ++i) {
+      if (auto* at = find(referrers, i)) at->referrers.push_back(referrers.text(i, 1));
     }
     CROSSFADE_TRY(read_triggers());
     CROSSFADE_TRY(look_for_rows());

@@ -112,6 +112,13 @@ class Adopter {
                         "out by a rule (exclude = true)",
                         there()));
     }
+    if (!relation_->referrers.empty()) {
+      block(Severity::kBlocker, "target_referrers",
+            fmt::format("foreign keys to {} cannot be put aside for the copy and put back: {}",
+                        there(), listed(relation_->referrers)),
+            "drop them until the cutover is done; for a table of another role, connect with one "
+            "that may alter both");
+    }
     if (!relation_->triggers.empty()) {
       block(Severity::kBlocker, "target_triggers",
             fmt::format("triggers of {} would fire for rows that are only carried: {}", there(),

@@ -79,6 +79,7 @@ constexpr Entry kEfforts[] = {
     {"target_key_differs", Effort::kMinutes, kOneStatement},
     {"target_not_empty", Effort::kMinutes, "one TRUNCATE"},
     {"target_not_a_table", Effort::kMinutes, "one rule"},
+    {"target_referrers", Effort::kMinutes, "a few statements, or another role"},
     {"target_not_owned", Effort::kMinutes, "one GRANT, or another role"},
     {"target_row_security", Effort::kMinutes, kOneStatement},
     {"target_triggers", Effort::kMinutes, "another role, or one statement per trigger"},

@@ -105,6 +105,8 @@ class FtsParser {
       read_tokenizer(words, &out_);
     } else if (key == "notindexed") {
       not_indexed_.push_back(text);
+    } else if (key == "languageid") {
+      out_.language_id = text;
     } else if (key == "compress" || key == "uncompress") {
       out_.compressed = true;
     }

@@ -23,6 +23,7 @@ struct FtsDeclaration {
   bool porter = false;
   // The table that has the text. Empty: none has (contentless). Nothing: it has its own.
   std::optional<std::string> content;
+  std::string language_id;  // FTS4's languageid=: the name of a number that each row has besides
   bool compressed = false;  // FTS4's compress=: only the application can read what is stored
 
   // The name of its rowid that FTS3 and FTS4 have besides.

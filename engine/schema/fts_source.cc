@@ -114,7 +114,13 @@ class SourceFinder {
       CROSSFADE_TRY(find_mirrored(&out));
     } else if (out.declared.content->empty()) {
       CROSSFADE_TRY(out.rows, count(table.name + "_docsize"));
-      find_contentless(&out);
+      CROSSFADE_TRY(const int64_t kept, count(table.name + "_content"));
+      if (kept > 0) {  // contentless_unindexed=1
+        out.only_copy = true;
+        out.obstacle = "no ordinary table has the values of its UNINDEXED columns";
+      } else {
+        find_contentless(&out);
+      }
     } else {
       CROSSFADE_TRY(out.rows, count(table.name + "_docsize"));
       find_external(&out);
@@ -205,6 +211,10 @@ class SourceFinder {
       if (mapping.values[i].expression.empty()) return false;
       same += fmt::format(" AND ({}) COLLATE BINARY IS f.{}", mapping.values[i].expression,
                           sqlite::quote(columns[i + 1]));
+    }
+    // A language, say: nothing that an ordinary table is known to have.
+    for (size_t i = mapping.values.size() + 1; i < columns.size(); ++i) {
+      same += fmt::format(" AND (f.{0} IS NULL OR f.{0} = 0)", sqlite::quote(columns[i]));
     }
     const std::string from = sqlite::quote(shadow);
     auto next = sqlite::Statement::prepare(

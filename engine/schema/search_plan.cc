@@ -231,6 +231,9 @@ Finding only_copy_finding(const FtsSource& source) {
   for (const FtsColumn& column : source.declared.columns) {
     list += ", " + sqlite::quote(column.name);
   }
+  if (!source.declared.language_id.empty()) {
+    list += ", " + sqlite::quote(source.declared.language_id);
+  }
   finding.remedy = keep_rows_remedy(source.table.name, list);
   return finding;
 }

@@ -43,7 +43,8 @@ struct TargetRelation {
   std::vector<TargetColumn> columns;
   std::vector<TargetKey> keys;  // every valid index
   std::vector<TargetReference> references;
-  std::vector<std::string> triggers;  // that would fire while rows are written
+  std::vector<std::string> triggers;   // and rules, that would fire while rows are written
+  std::vector<std::string> referrers;  // tables whose foreign keys to it cannot be put aside
 };
 
 struct TargetSchema {

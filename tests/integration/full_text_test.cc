@@ -20,6 +20,7 @@ namespace {
 
 using std::chrono::seconds;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A MATCH, and the tsquery that stands for it.
 using Query = std::pair<std::string, std::string>;
@@ -187,6 +188,21 @@ TEST_F(FullTextTest, AnOnlyCopyStopsTheRunUntilARuleDecides) {
   const Finished allowed = crossfade({"run", db_, "--target", url_, "--until", "verified",
                                       "--rules", dir_.path() + "/rules.toml"});
   EXPECT_EQ(allowed.code, 0) << allowed.err;
+}
+
+TEST_F(FullTextTest, ALanguageThatNoOrdinaryTableHasIsAnOnlyCopy) {
+  app("CREATE TABLE note(id INTEGER PRIMARY KEY, t TEXT); INSERT INTO note "
+      "VALUES(1,'hallo'),(2,'x');"
+      "CREATE VIRTUAL TABLE plain USING fts4(t, languageid=\"lid\");"
+      "INSERT INTO plain(docid,t) SELECT id,t FROM note;"
+      "CREATE VIRTUAL TABLE spoken USING fts4(t, languageid=\"lid\");"
+      "INSERT INTO spoken(docid,t,lid) SELECT id,t,49 FROM note");
+  const Finished refused = run_until_verified();
+  EXPECT_EQ(refused.code, 3) << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("spoken"));
+  EXPECT_THAT(refused.err, Not(HasSubstr("plain")));
+  const Finished seen = crossfade({"inspect", db_});
+  EXPECT_THAT(seen.out, HasSubstr("\"lid\""));
 }
 
 TEST_F(FullTextTest, RowsWrittenIntoOneLaterKeepTheCutoverBack) {

@@ -83,6 +83,10 @@ TEST_F(SchemaFromTargetRefusalsTest, TriggersAndOtherPeoplesTablesAreNamed) {
     CREATE TABLE t(id bigint PRIMARY KEY);
     CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
     CREATE TRIGGER quiet AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION nothing();
+    CREATE RULE soft AS ON DELETE TO t DO INSTEAD NOTHING;
+    CREATE TABLE audit(id bigint, CONSTRAINT audit_fk FOREIGN KEY (id) REFERENCES t);
+    CREATE TABLE parts(id bigint, CONSTRAINT parts_fk FOREIGN KEY (id) REFERENCES t)
+      PARTITION BY RANGE (id);
     CREATE TABLE other(id bigint PRIMARY KEY);
     CREATE TABLE hidden(id bigint PRIMARY KEY);
     ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;
@@ -98,6 +102,10 @@ TEST_F(SchemaFromTargetRefusalsTest, TriggersAndOtherPeoplesTablesAreNamed) {
   url_.replace(user, url_.find('@', user) - user, role);
   const std::string found = blockers();
   EXPECT_THAT(found, HasSubstr("target_triggers t."));
+  EXPECT_THAT(found, HasSubstr("the rule soft"));
+  EXPECT_THAT(found, HasSubstr("target_referrers t."));
+  EXPECT_THAT(found, HasSubstr("audit_fk of public.audit (of another role)"));
+  EXPECT_THAT(found, HasSubstr("parts_fk of public.parts (partitioned)"));
   EXPECT_THAT(found, HasSubstr("target_not_owned other."));
   EXPECT_THAT(found, HasSubstr("target_row_security hidden."));
   url_ = admin;
