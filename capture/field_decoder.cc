@@ -226,6 +226,7 @@ std::optional<Value> FieldDecoder::instant(std::string_view field) const {
 }
 
 std::optional<Value> FieldDecoder::decode(std::string_view field) const {
+  if (type_->form == SourceForm::kMasked) return std::nullopt;
   switch (type_->base) {
     case TargetType::kBoolean:
       return boolean(field, *type_);

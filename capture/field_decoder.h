@@ -2,8 +2,9 @@
 //
 // What apply writes into a column comes back as the very value it was made of. What an application
 // wrote there comes back as the value that apply would make the same field of; when there is none,
-// it is a misfit, never something near. Shares nothing with apply's encoders but the reading of
-// instants, whose inverse is checked against it.
+// it is a misfit, never something near. The forms that are one-way by a rule (kTextStripped,
+// kTextLatin1) give what the rule made of the value, and a masked column gives nothing. Shares
+// nothing with apply's encoders but the reading of instants, whose inverse is checked against it.
 //
 // The text is that of a session with postgres::Connection's settings: UTC, ISO dates, hex bytea,
 // shortest floats. Borrows the type, which must outlive it. Threads: any.

@@ -107,9 +107,8 @@ Status ReplicationStream::confirm(PgLsn applied) {
 
 Status ReplicationStream::report() {
   std::string status(1, kStatus);
-  for (int of = 0; of < 3; ++of)
-    append_be<uint64_t>(applied_.value, &status);  // written, flushed,
-                                                   // applied
+  // Written, flushed, applied: there is one way of having it.
+  for (int of = 0; of < 3; ++of) append_be<uint64_t>(applied_.value, &status);
   append_be<int64_t>(now_in_postgres_micros(), &status);
   status.push_back(0);  // no answer is wanted
   return connection_.copy_in_put(status);

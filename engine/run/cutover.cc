@@ -286,7 +286,7 @@ class CutoverDriver {
     CROSSFADE_TRY(hand_over_sequences(move_, *lock_connection_));
     schema_may_be_there_ = true;
     if (!move_.target.replica_role()) {
-      CROSSFADE_TRY(add_foreign_keys(move_, /*validate=*/false));
+      CROSSFADE_TRY(add_foreign_keys(move_));
     }
     CROSSFADE_TRY(put_back_unvalidated(move_, pause_end_));
     CROSSFADE_TRY(add_checks(move_, pause_end_));

@@ -343,9 +343,7 @@ Status Engine::session(bool until_idle, Next* next) {
   if (cut_over_) {
     answer_after_cutover(route);
     CROSSFADE_TRY(move.tables, target_->tables());
-    // Where an engine ended before it came to that.
-    CROSSFADE_TRY(validate_put_back(move));
-    return validate_checks(move);
+    return validate_constraints(move);  // an engine may have ended before it came to that
   }
   auto done = [&]() -> Status {
     // Of a cutover that did not come to its end; they would be in the way of tables.
@@ -424,7 +422,7 @@ Status Engine::on_caught_up(Move& move, Follower& follower, apply::Applier& appl
   }
   if (board_.get().phase != "following") {
     if (move.target.replica_role()) {
-      CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/false));
+      CROSSFADE_TRY(add_foreign_keys(move));
     }
     move.set_phase("following");
     CROSSFADE_TRY(move.target.set_phase("following"));

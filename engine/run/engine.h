@@ -74,6 +74,8 @@ class Engine {
   Status recover_route(Move& move, const Route& route);
   Status session(bool until_idle, Next* next);
   Status follow(Move& move, bool until_idle, Next* next);
+  // Once PostgreSQL is the primary: has all rows looked at. What they break stays NOT VALID.
+  static Status validate_constraints(Move& move);
   Status serve(Move& move, Follower& follower, bool* ended);
   Status serve_cutover(Move& move, Follower& follower, const VerifyReport& report, bool* ended);
   Status on_caught_up(Move& move, Follower& follower, apply::Applier& applier);

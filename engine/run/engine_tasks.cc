@@ -160,7 +160,11 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
   answer({0, to_json(cut), text});
   if (cut.dry_run) return ok();
   CROSSFADE_TRY(move.target.set_phase("finished"));
-  CROSSFADE_TRY(add_foreign_keys(move, /*validate=*/true));
+  return validate_constraints(move);
+}
+
+Status Engine::validate_constraints(Move& move) {
+  CROSSFADE_TRY(validate_foreign_keys(move));
   CROSSFADE_TRY(validate_put_back(move));
   return validate_checks(move);
 }

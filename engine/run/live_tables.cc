@@ -10,6 +10,7 @@
 #include "engine/observe/log.h"
 #include "engine/postgres/quote.h"
 #include "engine/run/put_aside.h"
+#include "engine/run/target_ddl.h"
 #include "engine/sqlite/statement.h"
 
 namespace crossfade::run {
@@ -51,20 +52,6 @@ Result<bool> constraint_exists(Move& move, const Table& table, const std::string
   return found.boolean(0, 0);
 }
 
-// DDL on large tables takes as long as it takes; the caller's stop request still ends it.
-class LongStatements {
- public:
-  explicit LongStatements(postgres::Connection& target) : target_(target) {
-    target_.set_statement_timeout(std::chrono::hours(24));
-  }
-  ~LongStatements() { target_.set_statement_timeout(limits::kStatementTimeout); }
-  LongStatements(const LongStatements&) = delete;
-  LongStatements& operator=(const LongStatements&) = delete;
-
- private:
-  postgres::Connection& target_;
-};
-
 Result<int64_t> last_key(sqlite::Connection& source, const Table& table) {
   CROSSFADE_TRY(
       const int64_t newest,
@@ -84,7 +71,7 @@ Result<int64_t> last_key(sqlite::Connection& source, const Table& table) {
 
 Result<int> make_live(Move& move, Lsn applied) {
   postgres::Connection& target = move.target.connection();
-  const LongStatements patient(target);
+  const PatientStatements patient(target);
   int made = 0;
   for (TargetTable& entry : move.tables) {
     if (entry.state != TableState::kCatchingUp || applied < entry.consistent_lsn) continue;
@@ -115,25 +102,35 @@ bool all_live(const Move& move) {
                      [](const TargetTable& t) { return t.state == TableState::kLive; });
 }
 
-Status add_foreign_keys(Move& move, bool validate) {
+Status add_foreign_keys(Move& move) {
   postgres::Connection& target = move.target.connection();
-  const LongStatements patient(target);
+  const PatientStatements patient(target);
   for (const TargetTable& entry : move.tables) {
     for (const ForeignKey& key : entry.table->foreign_keys) {
       if (!key.target_ddl) continue;
       CROSSFADE_TRY(const bool there, constraint_exists(move, *entry.table, key.target_constraint));
+      if (there) continue;
       CROSSFADE_TRY(target.exec("BEGIN"));
-      if (!there) {
-        CROSSFADE_TRY(try_ddl(move, entry.table->name, *key.target_ddl));
-      }
-      CROSSFADE_TRY(const bool made, constraint_exists(move, *entry.table, key.target_constraint));
-      if (validate && made) {
-        CROSSFADE_TRY(
-            try_ddl(move, entry.table->name,
-                    fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}",
-                                quote(move.options.target_schema, entry.table->target_name),
-                                quote(key.target_constraint))));
-      }
+      CROSSFADE_TRY(try_ddl(move, entry.table->name, *key.target_ddl));
+      CROSSFADE_TRY(target.commit());
+    }
+  }
+  return ok();
+}
+
+Status validate_foreign_keys(Move& move) {
+  postgres::Connection& target = move.target.connection();
+  const PatientStatements patient(target);
+  for (const TargetTable& entry : move.tables) {
+    const std::string relation = quote(move.options.target_schema, entry.table->target_name);
+    for (const ForeignKey& key : entry.table->foreign_keys) {
+      if (!key.target_ddl) continue;
+      CROSSFADE_TRY(const bool there, constraint_exists(move, *entry.table, key.target_constraint));
+      if (!there) continue;
+      CROSSFADE_TRY(target.exec("BEGIN"));
+      CROSSFADE_TRY(try_ddl(move, entry.table->name,
+                            fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", relation,
+                                        quote(key.target_constraint))));
       CROSSFADE_TRY(target.commit());
     }
   }

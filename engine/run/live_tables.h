@@ -16,10 +16,12 @@ Result<int> make_live(Move& move, Lsn applied);
 
 [[nodiscard]] bool all_live(const Move& move);
 
-// Adds the foreign keys that are missing, NOT VALID, and validates them when `validate`. While the
-// stream is applied they may exist only if this role can keep them quiet (replica_role), and none
-// is valid yet: nothing looks at the references of what is applied.
-Status add_foreign_keys(Move& move, bool validate);
+// Adds the foreign keys that are missing, NOT VALID. While the stream is applied they may exist
+// only if this role can keep them quiet (replica_role); then nothing looks at the references of
+// what is applied, so none is valid before validate_foreign_keys(), once PostgreSQL is the primary.
+// One that rows break stays NOT VALID, with a finding.
+Status add_foreign_keys(Move& move);
+Status validate_foreign_keys(Move& move);
 
 // Every identity column's sequence goes above the largest key on the source and above its
 // sqlite_sequence. `source` must see the final position.

@@ -2,12 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "engine/core/limits.h"
 #include "engine/observe/log.h"
 #include "engine/postgres/quote.h"
 #include "engine/run/target_ddl.h"
@@ -107,9 +105,13 @@ Error cannot_put_aside(const std::string& relation, const std::string& name, Err
   error.remedy = Remedy::kDecide;
   error.op = "target.put_aside";
   error.object = fmt::format("{} of {}", name, relation);
+  constexpr const char* kNotPermitted = "42501";
   error.hint =
-      "it must be put aside while rows are loaded, and something on the target hangs on it; take "
-      "that away until the cutover is done";
+      error.sqlstate == kNotPermitted
+          ? "it must be put aside while rows are loaded; connect with a role that owns its "
+            "table"
+          : "it must be put aside while rows are loaded, and something on the target hangs "
+            "on it; take that away until the cutover is done";
   return error;
 }
 
@@ -163,17 +165,20 @@ Result<bool> is_there(postgres::Connection& target, const Aside& aside) {
   return found.boolean(0, 0);
 }
 
-void tell_refused(Move& move, const Aside& aside, const Error& refusal) {
+// `remedy`: where it is rows that break it.
+void tell_refused(
+    Move& move, const Aside& aside, const Error& refusal,
+    const char* remedy = "mend the rows on the source; there is no cutover without it") {
   schema::Finding finding;
   finding.severity = schema::Severity::kWarning;
   finding.code = "target_constraint_refused";
   finding.table = aside.table;
-  finding.message = fmt::format("{} {} of {}, which stays aside: {} ({})",
-                                rows_break(refusal) ? "rows break" : "the target refuses",
-                                aside.name, aside.relation, aside.ddl, refusal.native);
+  finding.message =
+      fmt::format("{} {} of {}: {} ({})", rows_break(refusal) ? "rows break" : "the target refuses",
+                  aside.name, aside.relation, aside.ddl, refusal.native);
   finding.remedy =
       rows_break(refusal)
-          ? "mend the rows on the source; there is no cutover without it"
+          ? remedy
           : "change on the target what it has against it; there is no cutover without it";
   if (aside.cause == refusal.native) return;  // said before
   log::warn(fmt::format("{}: {}", aside.table, finding.message));
@@ -183,20 +188,6 @@ void tell_refused(Move& move, const Aside& aside, const Error& refusal) {
                                            {"cause", refusal.native}});
   move.findings.push_back(std::move(finding));
 }
-
-// It takes as long as it takes to read the rows.
-class PatientStatements {
- public:
-  explicit PatientStatements(postgres::Connection& target) : target_(target) {
-    target_.set_statement_timeout(std::chrono::hours(24));
-  }
-  ~PatientStatements() { target_.set_statement_timeout(limits::kStatementTimeout); }
-  PatientStatements(const PatientStatements&) = delete;
-  PatientStatements& operator=(const PatientStatements&) = delete;
-
- private:
-  postgres::Connection& target_;
-};
 
 // Its table was dropped on the target, or has another name now.
 Result<bool> is_homeless(postgres::Connection& target, const Aside& aside) {
@@ -385,8 +376,10 @@ Status validate_put_back(Move& move) {
         CROSSFADE_TRY(const auto attempt,
                       attempt_ddl(target, alter(aside, "VALIDATE CONSTRAINT"), Outcome::kKept));
         if (attempt.refusal) {
-          tell_refused(move, aside, *attempt.refusal);
-          return ok();
+          tell_refused(move, aside, *attempt.refusal,
+                       "it holds for what is written, and is NOT VALID for rows from before: mend "
+                       "them on the target, then VALIDATE it or run `crossfade finish`");
+          return note_cause(target, aside, attempt.refusal->native);
         }
       }
       return forget(target, aside);

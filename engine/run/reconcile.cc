@@ -56,10 +56,6 @@ bool is_settled(const Table& now, const TargetTable& entry, const Seen& seen, bo
       entry.table->rules != now.rules) {
     return false;
   }
-  // An older version put the rowid first.
-  if (entry.table->identity == Identity::kSurrogate && !entry.table->columns.back().synthetic) {
-    return false;
-  }
   if (!capture::triggers_intact(*entry.table, *captured, seen.triggers)) return false;
   if (!schema_moved) return true;
   // A VACUUM moves the schema version too, and renumbers rowids that are nobody's key.

@@ -92,8 +92,8 @@ static void from_json(const json& j, Column& c) {
   j.at("not_null").get_to(c.not_null);
   j.at("synthetic").get_to(c.synthetic);
   j.at("generated").get_to(c.generated);
-  c.generated_sql = j.value("generated_sql", "");
-  c.target_generated = optional_from<std::string>(j.value("target_generated", json()));
+  j.at("generated_sql").get_to(c.generated_sql);
+  c.target_generated = optional_from<std::string>(j.at("target_generated"));
   j.at("collation").get_to(c.collation);
   c.default_sql = optional_from<std::string>(j.at("default_sql"));
   c.target_default = optional_from<std::string>(j.at("target_default"));
@@ -223,16 +223,16 @@ static void from_json(const json& j, Table& t) {
   j.at("unique_keys").get_to(t.unique_keys);
   j.at("indexes").get_to(t.indexes);
   j.at("foreign_keys").get_to(t.foreign_keys);
-  t.checks = j.value("checks", std::vector<Check>());
-  t.searches = j.value("searches", std::vector<Search>());
-  t.sequence = j.value("sequence", "");
+  j.at("checks").get_to(t.checks);
+  j.at("searches").get_to(t.searches);
+  j.at("sequence").get_to(t.sequence);
   j.at("create_table_ddl").get_to(t.create_table_ddl);
   j.at("primary_key_ddl").get_to(t.primary_key_ddl);
   j.at("shape").get_to(t.shape);
-  t.rules = j.value("rules", "");
+  j.at("rules").get_to(t.rules);
   j.at("source_sql").get_to(t.source_sql);
   j.at("rows_estimate").get_to(t.rows_estimate);
-  t.adopted = j.value("adopted", false);
+  j.at("adopted").get_to(t.adopted);
 }
 
 namespace run {

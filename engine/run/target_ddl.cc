@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+
+#include "engine/core/limits.h"
 
 namespace crossfade::run {
 
@@ -26,6 +29,14 @@ std::string bounded(const std::string& sql, Deadline deadline) {
   // Half of what is left, as a statement that times out costs the connection; 0 would be: forever.
   const int64_t wait = std::max<int64_t>(1, deadline.remaining().count() / 2);
   return fmt::format("SET LOCAL lock_timeout = {}; {}", wait, sql);
+}
+
+PatientStatements::PatientStatements(postgres::Connection& target) : target_(target) {
+  target_.set_statement_timeout(std::chrono::hours(24));
+}
+
+PatientStatements::~PatientStatements() {
+  target_.set_statement_timeout(limits::kStatementTimeout);
 }
 
 Status change_target(Move& move, const std::function<Status()>& change) {

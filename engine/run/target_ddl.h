@@ -29,6 +29,19 @@ Result<Attempt> attempt_ddl(postgres::Connection& target, const std::string& sql
 // longer.
 [[nodiscard]] std::string bounded(const std::string& sql, Deadline deadline);
 
+// While it lives, statements on large tables take as long as they take; a stop request still ends
+// them. Not one inside another.
+class PatientStatements {
+ public:
+  explicit PatientStatements(postgres::Connection& target);
+  ~PatientStatements();
+  PatientStatements(const PatientStatements&) = delete;
+  PatientStatements& operator=(const PatientStatements&) = delete;
+
+ private:
+  postgres::Connection& target_;
+};
+
 // One transaction in which the lease holds: all of `change`, or on an error nothing.
 Status change_target(Move& move, const std::function<Status()>& change);
 

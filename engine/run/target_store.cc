@@ -439,8 +439,21 @@ Status make_table(postgres::Connection& connection, const std::string& target_sc
 Result<std::vector<schema::Finding>> TargetStore::create_tables(
     const std::vector<TargetTable>& created, const std::vector<TargetTable>& dropped,
     const std::string& target_schema, int64_t schema_version) {
-  std::vector<schema::Finding> refused;
   CROSSFADE_TRY(connection_.exec("BEGIN"));
+  auto refused = replace_tables(created, dropped, target_schema);
+  auto done = refused ? set_schema_version(schema_version) : fail(refused.error());
+  if (!done) {
+    connection_.rollback();
+    return fail(std::move(done).error());
+  }
+  CROSSFADE_TRY(connection_.commit());
+  return refused;
+}
+
+Result<std::vector<schema::Finding>> TargetStore::replace_tables(
+    const std::vector<TargetTable>& created, const std::vector<TargetTable>& dropped,
+    const std::string& target_schema) {
+  std::vector<schema::Finding> refused;
   const bool makes = std::any_of(created.begin(), created.end(),
                                  [](const TargetTable& entry) { return !entry.table->adopted; });
   // Not while what adopted tables have is read: names in the search path would come without their
@@ -458,21 +471,15 @@ Result<std::vector<schema::Finding>> TargetStore::create_tables(
   }
   for (const TargetTable& entry : created) {
     Table table = *entry.table;
-    auto made = table.adopted
-                    ? make_room(connection_, target_schema, table, ours.contains(table.name))
-                    : make_table(connection_, target_schema, &table, &refused);
-    if (!made) {
-      connection_.rollback();
-      return fail(std::move(made).error());
-    }
+    CROSSFADE_TRY(table.adopted
+                      ? make_room(connection_, target_schema, table, ours.contains(table.name))
+                      : make_table(connection_, target_schema, &table, &refused));
     CROSSFADE_TRY(auto findings, try_checks(connection_, &table));
     std::move(findings.begin(), findings.end(), std::back_inserter(refused));
     CROSSFADE_TRY(auto searches, add_searches(connection_, &table));
     std::move(searches.begin(), searches.end(), std::back_inserter(refused));
     CROSSFADE_TRY(insert_table(connection_, entry, table));
   }
-  CROSSFADE_TRY(set_schema_version(schema_version));
-  CROSSFADE_TRY(connection_.commit());
   return refused;
 }
 
@@ -582,7 +589,8 @@ Result<std::vector<std::string>> TargetStore::remove() {
   }
   CROSSFADE_TRY(connection_.exec("DROP SCHEMA crossfade CASCADE"));
   CROSSFADE_TRY(connection_.commit());
-  removed.emplace_back("schema crossfade (progress, tables, route, quarantine, conflicts)");
+  removed.emplace_back(
+      "schema crossfade (progress, tables, views, put_aside, route, quarantine, conflicts)");
   return removed;
 }
 

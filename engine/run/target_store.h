@@ -125,6 +125,10 @@ class TargetStore {
 
  private:
   explicit TargetStore(postgres::Connection connection) : connection_(std::move(connection)) {}
+  // Inside create_tables()'s transaction.
+  Result<std::vector<schema::Finding>> replace_tables(const std::vector<TargetTable>& created,
+                                                      const std::vector<TargetTable>& dropped,
+                                                      const std::string& target_schema);
   Status lock_lease(std::chrono::milliseconds patience, StopSource& stop);
 
   postgres::Connection connection_;

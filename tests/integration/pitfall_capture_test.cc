@@ -142,7 +142,7 @@ TEST_F(PitfallTest, TheWalStaysSmallUnderAStormOfWrites) {
       crossfade_command({"run", db_, "--target", url_, "--until", "verified"}));
   AppDb writer(db_);
   uint64_t wal_bytes_max = 0;
-  for (int i = 0; i < 600; ++i) {  // 600 times 50 kB, and both versions in the log
+  for (int i = 0; i < 1200; ++i) {  // 1200 times 50 kB, and both versions in the log
     ASSERT_EQ(
         writer.run(fmt::format("UPDATE heavy SET v=randomblob(50000) WHERE id={}", i % 300 + 1)),
         "");
@@ -150,8 +150,8 @@ TEST_F(PitfallTest, TheWalStaysSmallUnderAStormOfWrites) {
     const uint64_t bytes = std::filesystem::file_size(db_ + "-wal", none);
     if (!none) wal_bytes_max = std::max(wal_bytes_max, bytes);
   }
-  // 90 MB went through it. How soon it is begun anew depends on the machine; that it is, does not.
-  EXPECT_LT(wal_bytes_max, 45'000'000U);
+  // 180 MB went through it. How soon it is begun anew depends on the machine; that it is, does not.
+  EXPECT_LT(wal_bytes_max, 90'000'000U);
   EXPECT_EQ(engine_->wait(seconds(60)), 0) << engine_->err();
 }
 

@@ -100,6 +100,7 @@ TEST(FieldDecoderTest, WhatHasNoFormIsNoValue) {
                             "{1e39}", "[1]", "{", ""}) {
     EXPECT_EQ(decoded(field, reals), std::nullopt) << field;
   }
+  EXPECT_EQ(decoded("5f2c", formed(kText, SourceForm::kMasked)), std::nullopt) << "not a hash";
   const std::string id = "00112233-4455-6677-8899-aabbccddeeff";
   EXPECT_EQ(decoded(id, formed(kUuid, SourceForm::kUuidUpper)),
             text("00112233-4455-6677-8899-AABBCCDDEEFF"));

@@ -127,23 +127,6 @@ TEST_F(TableJsonTest, PlannedTablesComeBackWhole) {
   }
 }
 
-// A plan of before there were computed columns has none.
-TEST_F(TableJsonTest, APlanWithoutComputedColumnsIsRead) {
-  exec("CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER, g INTEGER AS (n + 1))");
-  const Table planned = table(plan(), "t").table;
-  ASSERT_TRUE(planned.columns[2].target_generated);
-  auto json = nlohmann::json::parse(table_to_json(planned));
-  json.erase("sequence");
-  for (nlohmann::json& column : json.at("columns")) {
-    column.erase("generated_sql");
-    column.erase("target_generated");
-  }
-  const auto read = table_from_json(json.dump());
-  ASSERT_TRUE(read) << describe(read.error());
-  EXPECT_TRUE(read.value().columns[2].generated);
-  EXPECT_FALSE(read.value().columns[2].target_generated);
-}
-
 // Promise: types with a form come back whole; a plan of before there were forms is read too.
 TEST_F(TableJsonTest, TypesComeBackWhole) {
   Table table;
