@@ -1,0 +1,90 @@
+// Applies PostgreSQL's transactions to SQLite, each exactly once in effect: the way back.
+//
+// Rows, what is set aside, and the position move in one SQLite transaction, synced to disk when
+// commit() returns. Its connection has triggers and foreign keys off (docs/decisions/0006): the
+// fence lets it pass, capture does not see it.
+// Rows are matched by key, and put in the order PostgreSQL did it; what SQLite refuses in that
+// order (values of a unique key that change places) is tried again at the end of PostgreSQL's
+// transaction, when it must fit. What does not fit then is set aside by key, never dropped: later
+// changes of that key are passed over until settle() is given the row as it is.
+// Threads: one at a time. Owns its connection.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/core/deadline.h"
+#include "engine/core/result.h"
+#include "engine/core/target_change.h"
+#include "engine/postgres/pg_lsn.h"
+#include "engine/sqlite/connection.h"
+
+namespace crossfade::apply {
+
+// What SQLite remembers of the way back; one row.
+struct ReverseState {
+  std::string slot;
+  bool live = false;         // the flip was seen: what comes is the application's
+  postgres::PgLsn applied;   // everything that was committed up to here is in SQLite
+  int64_t committed_us = 0;  // since 1970: when the newest transaction in it was committed there
+  std::string probe;         // the newest probe that came through
+};
+
+// A row that could not go back.
+struct SetAside {
+  std::string table;
+  Row key;
+  std::string column;  // empty: not of one column
+  std::string reason;
+};
+
+class SourceWriter {
+ public:
+  // Makes what it keeps in the file if it is absent.
+  static Result<SourceWriter> open(const std::string& path);
+  ~SourceWriter();
+  SourceWriter(SourceWriter&&) noexcept;
+  SourceWriter(const SourceWriter&) = delete;
+  SourceWriter& operator=(const SourceWriter&) = delete;
+  SourceWriter& operator=(SourceWriter&&) = delete;
+
+  [[nodiscard]] const ReverseState& state() const;
+
+  // Takes SQLite's write lock, waiting for it until the deadline (remedy kRetry then). A
+  // transaction of SQLite's holds one or more of PostgreSQL's, whole.
+  Status begin(Deadline deadline);
+  [[nodiscard]] bool in_transaction() const;
+  // Between begin() and commit(), in the order of the stream. An update or delete of a row that is
+  // not there, and an insert of one that is, mean that the two sides were not equal: an error that
+  // names the row; roll back.
+  Status apply(const TargetChange& change);
+  // PostgreSQL's transaction is complete: what was put off must fit now or is set aside.
+  Status end_transaction();
+  // Durable when OK.
+  Status commit(const ReverseState& state);
+  void rollback();
+
+  // The table's row of `key` on PostgreSQL is `row`, or there is none: done here, in a transaction
+  // of its own or the open one. OK and false: it still does not fit, and stays set aside with the
+  // reason of now.
+  Result<bool> settle(const Table& table, const Row& key, const std::optional<Row>& row);
+  [[nodiscard]] Result<std::vector<SetAside>> set_aside(int64_t rows_max);
+  [[nodiscard]] Result<int64_t> set_aside_count();
+
+  sqlite::Connection& connection();
+
+ private:
+  struct Impl;
+  explicit SourceWriter(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Nothing: no way back was ever made here.
+Result<std::optional<ReverseState>> read_reverse_state(sqlite::Connection& source);
+// Inside the caller's write transaction: takes away what is kept here. Returns the names.
+Result<std::vector<std::string>> remove_reverse_state(sqlite::Connection& source);
+
+}  // namespace crossfade::apply

@@ -1,0 +1,85 @@
+// PostgreSQL's changes to the moved tables, transaction by transaction, as what becomes of the
+// source's rows: pgoutput read through a slot (docs/decisions/0006).
+//
+// Threads: one at a time. Owns its replication connection. Any error ends the stream: open another,
+// from the position that SQLite holds.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/core/deadline.h"
+#include "engine/core/result.h"
+#include "engine/core/stop.h"
+#include "engine/core/strong.h"
+#include "engine/core/target_change.h"
+#include "engine/postgres/connection_params.h"
+#include "engine/postgres/pg_lsn.h"
+
+namespace crossfade::capture {
+
+struct TargetStreamOptions {
+  postgres::ConnectionParams params;
+  std::chrono::milliseconds connect_timeout{5'000};
+  StopSource* stop = nullptr;  // may be null
+  std::string slot;
+  std::string publication;
+  std::string target_schema;
+  std::vector<std::shared_ptr<const Table>> tables;
+  postgres::PgLsn applied;  // what SQLite has durably
+};
+
+// All changes since the last one of these were one transaction.
+struct TargetCommit {
+  postgres::PgLsn end;
+  int64_t committed_us = 0;  // since 1970
+};
+// crossfade.route was changed, within the transaction whose TargetCommit comes next.
+struct RouteChanged {
+  bool postgres_is_primary = false;
+  Epoch epoch;
+};
+// crossfade.probe was changed, likewise.
+struct ProbeSeen {
+  std::string nonce;
+};
+// A table is no longer what was planned. Until `fatal` ones are mended nothing of it can go back.
+struct TargetSchemaMoved {
+  std::shared_ptr<const Table> table;
+  std::string what;   // "column x was dropped", "column y is integer now, and was text"
+  bool fatal = true;  // false: a column was added, which the source has no place for
+};
+
+using TargetEvent =
+    std::variant<TargetChange, TargetCommit, RouteChanged, ProbeSeen, TargetSchemaMoved>;
+
+class TargetStream {
+ public:
+  static Result<TargetStream> open(TargetStreamOptions options);
+  ~TargetStream();
+  TargetStream(TargetStream&&) noexcept;
+  TargetStream(const TargetStream&) = delete;
+  TargetStream& operator=(const TargetStream&) = delete;
+  TargetStream& operator=(TargetStream&&) = delete;
+
+  // The next event, or nothing when none came by the deadline.
+  Result<std::optional<TargetEvent>> next(Deadline deadline);
+  // Everything up to `applied` is durable in SQLite: the server may forget it.
+  Status confirm(postgres::PgLsn applied);
+  // The end of the server's log, as it said last.
+  [[nodiscard]] postgres::PgLsn server_end() const;
+  // Everything below this has been given out by next(), at the end of a transaction.
+  [[nodiscard]] postgres::PgLsn received() const;
+
+ private:
+  struct Impl;
+  explicit TargetStream(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace crossfade::capture
