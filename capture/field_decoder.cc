@@ -87,7 +87,12 @@ std::optional<Value> text(std::string_view field, const ColumnType& type) {
   return Value(Text{std::move(out)});
 }
 
+// "8-4-4-4-12" digits.
 std::optional<Value> uuid(std::string_view field, const ColumnType& type) {
+  constexpr std::array<size_t, 4> kDashes{8, 13, 18, 23};
+  for (const size_t at : kDashes) {
+    if (at >= field.size() || field[at] != '-') return std::nullopt;
+  }
   std::string digits(field);
   std::erase(digits, '-');
   auto read = unhex(digits);

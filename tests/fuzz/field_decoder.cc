@@ -13,9 +13,9 @@ namespace {
 
 // Whose fields the server has checked: bytes that it would never send need not fit again.
 bool is_checked_by_server(const ColumnType& type) {
-  return type.base == TargetType::kText || type.base == TargetType::kJson ||
-         type.base == TargetType::kJsonb || type.base == TargetType::kVector ||
-         type.base == TargetType::kNumeric;
+  return !type.spelling.empty() || type.base == TargetType::kText ||
+         type.base == TargetType::kJson || type.base == TargetType::kJsonb ||
+         type.base == TargetType::kVector || type.base == TargetType::kNumeric;
 }
 
 }  // namespace

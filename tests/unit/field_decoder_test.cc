@@ -101,6 +101,10 @@ TEST(FieldDecoderTest, WhatHasNoFormIsNoValue) {
     EXPECT_EQ(decoded(field, reals), std::nullopt) << field;
   }
   EXPECT_EQ(decoded("5f2c", formed(kText, SourceForm::kMasked)), std::nullopt) << "not a hash";
+  for (const char* field :
+       {"-c7452555555555277777797122900852", "0011223344556677-8899-aabb-ccddeeff"}) {
+    EXPECT_EQ(decoded(field, formed(kUuid, SourceForm::kUuidLower)), std::nullopt) << field;
+  }
   const std::string id = "00112233-4455-6677-8899-aabbccddeeff";
   EXPECT_EQ(decoded(id, formed(kUuid, SourceForm::kUuidUpper)),
             text("00112233-4455-6677-8899-AABBCCDDEEFF"));
