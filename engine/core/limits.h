@@ -66,6 +66,8 @@ inline constexpr std::chrono::milliseconds kReconnectBase{50};
 inline constexpr std::chrono::milliseconds kReconnectCap{5'000};
 inline constexpr int kReconnectAttemptsMax = 60;
 inline constexpr std::chrono::milliseconds kMaxPauseDefault{5'000};
+// For locks on the target's tables; cut to half of its deadlock_timeout, which is 1 s by default.
+inline constexpr std::chrono::milliseconds kTargetLockWait{400};
 
 // PostgreSQL's own.
 inline constexpr size_t kPgIdentifierBytesMax = 63;

@@ -17,6 +17,7 @@
 #include "engine/run/reconcile.h"
 #include "engine/run/source_searches.h"
 #include "engine/run/target_checks.h"
+#include "engine/run/target_fence.h"
 #include "engine/run/target_views.h"
 #include "engine/sqlite/transaction.h"
 #include "verify/chunk.h"
@@ -324,6 +325,8 @@ class CutoverDriver {
     connection.ignore_stop(true);
     connection.set_statement_timeout(std::max(pause_end_.remaining(), kStatementPauseMin));
     auto flipped = move_.target.begin_flip(move_.token, report_.epoch, Primary::kPostgres);
+    if (flipped) flipped = lower_fence_on_target(connection);  // of an earlier rollback
+    if (!flipped) connection.rollback();
     connection.set_statement_timeout(limits::kStatementTimeout);
     fault_point("cutover.flip.before_commit");
     if (flipped && pause_end_.expired()) {

@@ -10,6 +10,7 @@
 #include "engine/run/live_tables.h"
 #include "engine/run/put_aside.h"
 #include "engine/run/target_checks.h"
+#include "engine/run/target_fence.h"
 
 namespace crossfade::run {
 
@@ -164,6 +165,14 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
 }
 
 Status Engine::validate_constraints(Move& move) {
+  CROSSFADE_TRY(const int64_t enabled,
+                retire_target_fence(move.target.connection(), limits::kTargetLockWait));
+  if (enabled > 0) {
+    log::warn(
+        fmt::format("{} triggers of the fence that was lowered are still called by writers: "
+                    "the tables are in use. The next start of crossfade disables them",
+                    enabled));
+  }
   CROSSFADE_TRY(validate_foreign_keys(move));
   CROSSFADE_TRY(validate_put_back(move));
   return validate_checks(move);

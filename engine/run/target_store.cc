@@ -16,6 +16,7 @@
 #include "engine/run/put_aside.h"
 #include "engine/run/table_json.h"
 #include "engine/run/target_checks.h"
+#include "engine/run/target_fence.h"
 #include "engine/run/target_searches.h"
 #include "engine/schema/table_ddl.h"
 
@@ -175,6 +176,8 @@ Result<TargetStore> TargetStore::open(postgres::ConnectOptions options) {
                              fmt::format("the database's encoding is {}", encoding.text(0, 0)),
                              "create the target database with ENCODING 'UTF8' TEMPLATE template0"));
   }
+  // The fence of a rollback is for everybody else.
+  CROSSFADE_TRY(store.connection_.exec(kBecomeWriter));
   store.replica_role_ =
       store.connection_.exec("SET session_replication_role = replica").has_value();
   return store;
@@ -469,6 +472,7 @@ Result<std::vector<schema::Finding>> TargetStore::replace_tables(
     CROSSFADE_TRY(const bool was_ours, drop_if_ours(connection_, target_schema, *entry.table));
     if (was_ours) ours.insert(entry.table->name);
   }
+  FencedTables fenced{target_schema, {}};
   for (const TargetTable& entry : created) {
     Table table = *entry.table;
     CROSSFADE_TRY(table.adopted
@@ -479,7 +483,9 @@ Result<std::vector<schema::Finding>> TargetStore::replace_tables(
     CROSSFADE_TRY(auto searches, add_searches(connection_, &table));
     std::move(searches.begin(), searches.end(), std::back_inserter(refused));
     CROSSFADE_TRY(insert_table(connection_, entry, table));
+    fenced.names.push_back(table.target_name);
   }
+  CROSSFADE_TRY(fence_new_tables(connection_, fenced));
   return refused;
 }
 
@@ -577,6 +583,7 @@ Result<std::vector<std::string>> TargetStore::remove() {
   std::vector<std::string> removed;
   CROSSFADE_TRY(const bool present, exists());
   if (!present) return removed;
+  CROSSFADE_TRY(removed, drop_target_fence(connection_, limits::kTargetLockWait));
   CROSSFADE_TRY(connection_.exec("BEGIN"));
   CROSSFADE_TRY(const auto aside,
                 connection_.exec("SELECT to_regclass('crossfade.put_aside') IS NOT NULL"));

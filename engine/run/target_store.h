@@ -62,7 +62,7 @@ struct Quarantined {
 
 class TargetStore {
  public:
-  // Connects; does not create or change anything.
+  // Connects, as one that the fence of a rollback lets pass; does not create or change anything.
   static Result<TargetStore> open(postgres::ConnectOptions options);
 
   // Whether the schema `crossfade` is there.
@@ -118,7 +118,8 @@ class TargetStore {
   // still while changes are applied. Set on this connection when it may.
   [[nodiscard]] bool replica_role() const { return replica_role_; }
 
-  // Removes the schema `crossfade`, once what was put aside is back. Returns what was removed.
+  // Removes the fence and the schema `crossfade`, once what was put aside is back. Returns what was
+  // removed.
   Result<std::vector<std::string>> remove();
 
   postgres::Connection& connection() { return connection_; }

@@ -36,9 +36,10 @@ State& started() {
   postgres::EmbeddedOptions options;
   options.folder = state()->dir.file("pg");
   // It need not survive a crash of the machine.
-  options.settings = {"fsync=off",           "synchronous_commit=off",  "full_page_writes=off",
-                      "max_connections=200", "shared_buffers=64MB",     "max_wal_senders=20",
-                      "wal_level=logical",   "max_replication_slots=20"};
+  options.settings = {
+      "fsync=off",           "synchronous_commit=off",   "full_page_writes=off",
+      "max_connections=200", "shared_buffers=64MB",      "max_wal_senders=20",
+      "wal_level=logical",   "max_replication_slots=20", "max_prepared_transactions=10"};
   // The server's user must get through the folder above; the cluster's own folder is private.
   const std::string open_up = state()->dir.path();
   if (::chmod(open_up.c_str(), 0711) != 0) ADD_FAILURE() << "chmod " << open_up;
