@@ -201,4 +201,48 @@ Status hand_over_sequences(Move& move, sqlite::Connection& source) {
   return ok();
 }
 
+namespace {
+
+// A number that was given out may be in a row that is gone, or on its way. 0: none was.
+Result<int64_t> given_out(postgres::Connection& target, const std::string& target_schema,
+                          const Table& table) {
+  const std::string relation = quote(target_schema, table.target_name);
+  const std::string& column = table.columns[table.key[0]].target_name;
+  CROSSFADE_TRY(const auto sequence, target.query(kSequenceOf, {postgres::text_param(relation),
+                                                                postgres::text_param(column)}));
+  if (sequence.is_null(0, 0)) return 0;
+  CROSSFADE_TRY(
+      const auto last,
+      target.exec(fmt::format("SELECT last_value FROM {} WHERE is_called", sequence.text(0, 0))));
+  return last.rows() == 1 ? last.integer(0, 0) : 0;
+}
+
+// SQLite takes whatever is no integer there for 0, and a table without a row for one of 0.
+constexpr const char* kRaiseSeq =
+    "UPDATE sqlite_sequence SET seq = CASE WHEN typeof(seq) = 'integer' AND seq > ?2 THEN seq ELSE "
+    "?2 END WHERE name = ?1";
+
+}  // namespace
+
+Status hand_back_sequences(postgres::Connection& target, const std::string& target_schema,
+                           const std::vector<TargetTable>& tables, sqlite::Connection& source) {
+  for (const TargetTable& entry : tables) {
+    const Table& table = *entry.table;
+    if (!table.autoincrement) continue;
+    CROSSFADE_TRY(const int64_t last, given_out(target, target_schema, table));
+    if (last <= 0) continue;
+    CROSSFADE_TRY(auto raise, sqlite::Statement::prepare(source, kRaiseSeq));
+    raise.bind_text(1, table.name);
+    raise.bind(2, last);
+    CROSSFADE_TRY(raise.run());
+    if (source.changes() > 0) continue;
+    CROSSFADE_TRY(auto insert, sqlite::Statement::prepare(
+                                   source, "INSERT INTO sqlite_sequence(name, seq) VALUES(?, ?)"));
+    insert.bind_text(1, table.name);
+    insert.bind(2, last);
+    CROSSFADE_TRY(insert.run());
+  }
+  return ok();
+}
+
 }  // namespace crossfade::run

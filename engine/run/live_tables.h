@@ -5,6 +5,9 @@
 // stand in two rows for a moment.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "engine/core/result.h"
 #include "engine/run/move.h"
 
@@ -26,5 +29,11 @@ Status validate_foreign_keys(Move& move);
 // Every identity column's sequence goes above the largest key on the source and above its
 // sqlite_sequence. `source` must see the final position.
 Status hand_over_sequences(Move& move, sqlite::Connection& source);
+
+// The way back, inside the caller's transaction on the source: sqlite_sequence of every
+// AUTOINCREMENT table is at least what the target's sequence has given out. Others number on from
+// their largest key.
+Status hand_back_sequences(postgres::Connection& target, const std::string& target_schema,
+                           const std::vector<TargetTable>& tables, sqlite::Connection& source);
 
 }  // namespace crossfade::run
