@@ -100,8 +100,9 @@ Result<std::optional<TaskResult>> ask_engine(const std::string& folder,
     return fail(control_error(folder, fmt::format("the engine runs but has not answered in {} s",
                                                   kStatusPatience.count())));
   }
-  // Of a cutover that was not answered the operator is to know; all else can be asked again.
-  if (answer->empty() && request.value("command", "") != "cutover") {
+  // Of a switch that was not answered the operator is to know; all else can be asked again.
+  const std::string command = request.value("command", "");
+  if (answer->empty() && command != "cutover" && command != "rollback") {
     return std::optional<TaskResult>();
   }
   const auto json = nlohmann::json::parse(*answer, nullptr, /*allow_exceptions=*/false);

@@ -11,8 +11,8 @@
 namespace crossfade::run {
 
 // Nothing when no engine runs (nobody listens). Waits as long as the engine works, for a status 10
-// s. Nothing, too, when it ended before it took the request; for a cutover, that is an error once
-// the request was sent.
+// s. Nothing, too, when it ended before it took the request; for a cutover or a rollback, that is
+// an error once the request was sent.
 Result<std::optional<TaskResult>> ask_engine(const std::string& folder,
                                              const nlohmann::json& request);
 

@@ -1,5 +1,6 @@
 #include "engine/run/control_server.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,8 +51,9 @@ T field(const nlohmann::json& request, const char* name, T otherwise) {
 }
 
 // What a client learns whose task the engine did not come to.
-TaskResult never_done(const StatusReport& status) {
-  if (status.primary == Primary::kPostgres) {
+TaskResult never_done(const StatusReport& status, TaskKind kind) {
+  const bool is_postgres = status.primary == Primary::kPostgres;
+  if (is_postgres && kind != TaskKind::kRollback) {
     CutoverReport report;
     report.primary = status.primary;
     report.epoch = status.epoch;
@@ -60,7 +62,8 @@ TaskResult never_done(const StatusReport& status) {
   Error error;
   error.code = ErrorCode::kInterrupted;
   error.op = "control.ask";
-  error.native = "the engine was stopped before it was done; SQLite is primary";
+  error.native = fmt::format("the engine was stopped before it was done; {} is primary",
+                             is_postgres ? "PostgreSQL" : "SQLite");
   error.hint = "run the same command again";
   return to_result(error);
 }
@@ -89,7 +92,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
 
   // The engine ends: a client that waits gets an answer, one that has not asked gets none.
   void hurry() {
-    if (waiting_) return answer(never_done(engine_.board().get()));
+    if (waiting_) return answer(never_done(engine_.board().get(), kind_));
     if (out_.empty()) end();
   }
 
@@ -113,7 +116,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     } else if (command == "stop") {
       stop_.request();
       answer({0, nlohmann::json::object(), "stopping\n"});
-    } else if (command == "verify" || command == "cutover" || command == "settle") {
+    } else if (command == "verify" || command == "cutover" || command == "rollback" ||
+               command == "settle") {
       post_task(command, request);
     } else {
       answer({2, {{"error", "unknown command"}}, "unknown command\n"});
@@ -122,16 +126,21 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
 
   void post_task(const std::string& command, const nlohmann::json& request) {
     Task task;
-    task.kind = command == "verify"   ? TaskKind::kVerify
-                : command == "settle" ? TaskKind::kSettle
-                                      : TaskKind::kCutover;
+    task.kind = command == "verify"     ? TaskKind::kVerify
+                : command == "settle"   ? TaskKind::kSettle
+                : command == "rollback" ? TaskKind::kRollback
+                                        : TaskKind::kCutover;
+    kind_ = task.kind;
     task.settle_at = Lsn{field(request, "lsn", int64_t{0})};
     task.cutover.dry_run = field(request, "dry_run", false);
     task.cutover.no_rollback = field(request, "no_rollback", false);
     task.cutover.max_pause = std::chrono::milliseconds(
         field(request, "max_pause_ms", static_cast<int64_t>(limits::kMaxPauseDefault.count())));
+    task.rollback.dry_run = task.cutover.dry_run;
+    task.rollback.max_pause = task.cutover.max_pause;
     waiting_ = true;
     if (task.kind == TaskKind::kCutover) task.cutover.withdrawn = gone_;
+    if (task.kind == TaskKind::kRollback) task.rollback.withdrawn = gone_;
     watch();
     // Called on the engine's thread, which must not touch the socket.
     task.done = [weak = weak_from_this()](const TaskResult& result) {
@@ -173,7 +182,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   Conversations& open_;
   std::array<char, 64> ignored_{};
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
-  bool waiting_ = false;  // for the engine to do its task
+  bool waiting_ = false;               // for the engine to do its task
+  TaskKind kind_ = TaskKind::kVerify;  // of that task
   std::string out_;
 };
 
@@ -276,6 +286,12 @@ nlohmann::json cutover_request(const CutoverOptions& options) {
   return {{"command", "cutover"},
           {"dry_run", options.dry_run},
           {"no_rollback", options.no_rollback},
+          {"max_pause_ms", options.max_pause.count()}};
+}
+
+nlohmann::json rollback_request(const RollbackOptions& options) {
+  return {{"command", "rollback"},
+          {"dry_run", options.dry_run},
           {"max_pause_ms", options.max_pause.count()}};
 }
 

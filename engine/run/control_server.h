@@ -2,7 +2,7 @@
 //
 // A Unix socket in the state folder, for its owner alone. One request per connection: a line of
 // JSON
-// {"command":"status"|"verify"|"cutover"|"stop", ...}, answered by one line
+// {"command":"status"|"verify"|"cutover"|"rollback"|"stop", ...}, answered by one line
 // {"exit_code":n,"document":{...},"text":"..."}.
 // SIGTERM and SIGINT request the stop, and are ignored from its end on: the process is ending, with
 // an exit code that says how its work went. Threads: its own, with one Asio loop.
@@ -31,7 +31,8 @@ class ControlServer {
   std::unique_ptr<Impl> impl_;
 };
 
-// The Task of a request, or nothing when it is none. Shared with the server's parsing.
+// The tasks as the server takes them.
 [[nodiscard]] nlohmann::json cutover_request(const CutoverOptions& options);
+[[nodiscard]] nlohmann::json rollback_request(const RollbackOptions& options);
 
 }  // namespace crossfade::run

@@ -345,6 +345,7 @@ Status Engine::session(bool until_idle, Next* next) {
     CROSSFADE_TRY(move.tables, target_->tables());
     return validate_constraints(move);  // an engine may have ended before it came to that
   }
+  if (answer_rollbacks() && until_idle && !current_task()) return ok();
   auto done = [&]() -> Status {
     // Of a cutover that did not come to its end; they would be in the way of tables.
     CROSSFADE_TRY(drop_views(move));

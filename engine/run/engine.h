@@ -19,12 +19,14 @@
 #include "engine/run/cutover.h"
 #include "engine/run/follow.h"
 #include "engine/run/move.h"
+#include "engine/run/rollback.h"
 
 namespace crossfade::run {
 
 enum class TaskKind : uint8_t {
   kVerify,
   kCutover,
+  kRollback,
   kSettle,  // done once the target has applied Task::settle_at
 };
 
@@ -38,6 +40,7 @@ struct TaskResult {
 struct Task {
   TaskKind kind = TaskKind::kVerify;
   CutoverOptions cutover;
+  RollbackOptions rollback;
   Lsn settle_at;
   std::function<void(const TaskResult&)> done;  // called once, on the engine's thread
 };
@@ -84,6 +87,8 @@ class Engine {
   void answer(const TaskResult& result);
   void answer_all(const Error& error);
   void answer_after_cutover(const Route& route);
+  // Those that come first. Returns whether there was one.
+  bool answer_rollbacks();
   std::optional<Task> current_task();
   void close_cluster();
 

@@ -63,11 +63,35 @@ void Engine::answer_after_cutover(const Route& route) {
       "PostgreSQL is primary and the file is not kept in step: the two differ by what was written "
       "since. They were equal at the cutover, or it would have stepped back";
   nothing_to_compare.hint = "audit.jsonl in the state folder has the cutover's verification";
+  Error no_way_back = nothing_to_compare;
+  no_way_back.op = "rollback";
+  no_way_back.native =
+      "there is no way back: the file was not kept in step since the cutover, and what was written "
+      "to PostgreSQL meanwhile would be lost";
+  no_way_back.hint =
+      "if that is to be given up, stop what writes to PostgreSQL, and `crossfade finish` opens the "
+      "file again as it was at the cutover";
   while (const auto task = current_task()) {
-    answer(task->kind == TaskKind::kVerify
-               ? to_result(nothing_to_compare)
-               : TaskResult{0, to_json(report), "PostgreSQL is primary already; nothing to do\n"});
+    answer(task->kind == TaskKind::kVerify     ? to_result(nothing_to_compare)
+           : task->kind == TaskKind::kRollback ? to_result(no_way_back)
+                                               : TaskResult{0, to_json(report),
+                                                            "PostgreSQL is primary already; "
+                                                            "nothing to do\n"});
   }
+}
+
+bool Engine::answer_rollbacks() {
+  bool answered = false;
+  for (auto task = current_task(); task && task->kind == TaskKind::kRollback;
+       task = current_task()) {
+    RollbackReport report;
+    report.primary = Primary::kSqlite;
+    report.epoch = board_.get().epoch;
+    report.dry_run = task->rollback.dry_run;
+    answer({0, to_json(report), "SQLite is primary; nothing to do\n"});
+    answered = true;
+  }
+  return answered;
 }
 
 void Engine::answer_all(const Error& error) {
@@ -76,6 +100,7 @@ void Engine::answer_all(const Error& error) {
 
 // Works on the first task: a verification round, and for a cutover what follows it.
 Status Engine::serve(Move& move, Follower& follower, bool* ended) {
+  if (answer_rollbacks()) return ok();
   const auto task = current_task();
   if (task && task->cutover.withdrawn && *task->cutover.withdrawn) {
     log::warn("whoever asked for a cutover is gone: it is not done");

@@ -87,9 +87,6 @@ TEST_F(CutoverTest, WithoutNoRollbackItSaysWhyNot) {
   EXPECT_EQ(done.code, 3);
   EXPECT_THAT(done.err, AllOf(HasSubstr("no way back"), HasSubstr("--no-rollback")));
   expect_sqlite_is_primary();
-  const Finished rollback = crossfade({"rollback", db_});
-  EXPECT_EQ(rollback.code, 3);
-  EXPECT_THAT(rollback.err, HasSubstr("no reverse replication"));
 }
 
 TEST_F(CutoverTest, BeforeAMoveHasBegunItSaysSo) {

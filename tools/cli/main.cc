@@ -34,6 +34,7 @@ struct Arguments {
   bool keep_fence = false;
   std::string ddl;
   run::CutoverOptions cutover;
+  run::RollbackOptions rollback;
   QuarantineArguments quarantined;
 };
 
@@ -93,6 +94,18 @@ CLI::App* add_quarantine(CLI::App* app, Arguments* a) {
   return verb;
 }
 
+CLI::App* add_rollback(CLI::App* app, Arguments* a) {
+  CLI::App* verb =
+      app->add_subcommand("rollback", "make SQLite the primary again; says when there is no way");
+  add_common(verb, a, true);
+  verb->add_flag("--dry-run", a->rollback.dry_run,
+                 "do all but the switch: writers wait for a moment, nothing changes");
+  verb->add_option("--max-pause", a->settings.max_pause_ms,
+                   "milliseconds writers may wait before it steps back (default: 5000)")
+      ->check(CLI::PositiveNumber);
+  return verb;
+}
+
 Status settle(Arguments* a) {
   if (a->quarantine) a->settings.quarantine = true;
   if (a->schema_from_target) a->settings.schema_from_target = true;
@@ -134,6 +147,7 @@ Status settle(Arguments* a) {
   }
   a->cutover.max_pause =
       std::chrono::milliseconds(s.max_pause_ms.value_or(limits::kMaxPauseDefault.count()));
+  a->rollback.max_pause = a->cutover.max_pause;
   // On a terminal the progress is drawn; lines of the log would run through it.
   const char* const default_level = ::isatty(STDERR_FILENO) != 0 ? "warn" : "info";
   CROSSFADE_TRY(const auto level, parse_log_level(s.log_level.value_or(default_level)));
@@ -166,8 +180,8 @@ Examples:
   crossfade cutover app.db --no-rollback --max-pause 2000
 
 Exit codes: 0 ok, 1 internal error, 2 usage, 3 blocked by findings, 4 verification found a
-difference, 5 source error, 6 target error, 7 another engine owns this source, 8 cutover stepped
-back (the old side is still primary, nothing lost), 9 stopped by a signal before the goal.
+difference, 5 source error, 6 target error, 7 another engine owns this source, 8 cutover or
+rollback stepped back (the old side is still primary, nothing lost), 9 stopped by a signal before the goal.
 Settings also come from CROSSFADE_* and DATABASE_URL in the environment and from crossfade.toml.)";
 
 struct VerbExamples {
@@ -243,8 +257,7 @@ int main_of(int argc, char** argv) {
                    "milliseconds writers may wait before it steps back (default: 5000)")
       ->check(CLI::PositiveNumber);
   CLI::App* quarantine_verb = add_quarantine(&app, &a);
-  CLI::App* rollback_verb = app.add_subcommand("rollback", "not in this version");
-  add_common(rollback_verb, &a, true);
+  CLI::App* rollback_verb = add_rollback(&app, &a);
   CLI::App* ddl_verb = app.add_subcommand(
       "ddl", "change the source's schema where capture is in the way (ALTER TABLE DROP COLUMN)");
   add_common(ddl_verb, &a, false);
@@ -270,7 +283,7 @@ int main_of(int argc, char** argv) {
   scrub_passwords(argc, argv);
   if (auto settled = settle(&a); !settled) return fail_usage(settled.error());
   const bool plans = inspect_verb->parsed() || run_verb->parsed() || verify_verb->parsed() ||
-                     cutover_verb->parsed() || quarantine_verb->parsed();
+                     cutover_verb->parsed() || rollback_verb->parsed() || quarantine_verb->parsed();
   if (plans) {
     const auto loaded = run::load_rules(a.settings.rules.value_or(""), &a.common.engine);
     if (!loaded) return fail_usage(loaded.error());
@@ -281,7 +294,7 @@ int main_of(int argc, char** argv) {
   if (verify_verb->parsed()) return verify(a.common);
   if (cutover_verb->parsed()) return cutover(a.common, a.cutover);
   if (quarantine_verb->parsed()) return quarantine(a.common, a.quarantined);
-  if (rollback_verb->parsed()) return rollback(a.common);
+  if (rollback_verb->parsed()) return rollback(a.common, a.rollback);
   if (ddl_verb->parsed()) return ddl(a.common, a.ddl);
   if (finish_verb->parsed()) return finish(a.common, a.keep_fence);
   return route(a.common, a.wait,

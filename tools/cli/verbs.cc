@@ -107,16 +107,11 @@ int cutover(const Common& common, const run::CutoverOptions& options) {
   return show(common, do_task(common, task, run::cutover_request(options)));
 }
 
-int rollback(const Common& common) {
-  Error error;
-  error.code = ErrorCode::kBlocked;
-  error.op = "rollback";
-  error.object = common.engine.database;
-  error.native =
-      "this version has no reverse replication: it cannot bring writes made on "
-      "PostgreSQL back to SQLite";
-  error.hint = "before a cutover nothing needs to be rolled back: SQLite is the primary";
-  return show(common, error);
+int rollback(const Common& common, const run::RollbackOptions& options) {
+  run::Task task;
+  task.kind = run::TaskKind::kRollback;
+  task.rollback = options;
+  return show(common, do_task(common, task, run::rollback_request(options)));
 }
 
 int ddl(const Common& common, const std::string& sql) {

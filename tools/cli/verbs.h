@@ -7,6 +7,7 @@
 
 #include "engine/run/cutover.h"
 #include "engine/run/move.h"
+#include "engine/run/rollback.h"
 
 namespace crossfade::cli {
 
@@ -19,7 +20,7 @@ int run_engine(const Common& common, bool until_verified);
 int status(const Common& common);
 int verify(const Common& common);
 int cutover(const Common& common, const run::CutoverOptions& options);
-int rollback(const Common& common);
+int rollback(const Common& common, const run::RollbackOptions& options);
 int ddl(const Common& common, const std::string& sql);
 int finish(const Common& common, bool keep_fence);
 int route(const Common& common, bool wait, std::chrono::milliseconds timeout);
