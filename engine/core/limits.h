@@ -69,6 +69,16 @@ inline constexpr std::chrono::milliseconds kMaxPauseDefault{5'000};
 // For locks on the target's tables; cut to half of its deadlock_timeout, which is 1 s by default.
 inline constexpr std::chrono::milliseconds kTargetLockWait{400};
 
+// The way back.
+// For a lock that nobody may be kept waiting behind; below deadlock_timeout's 1 s, so that no
+// application's transaction is the victim of a deadlock with it.
+inline constexpr std::chrono::milliseconds kPublishLockWait{500};
+// What the server is given to say that it gave up, beyond the time it was given.
+inline constexpr std::chrono::milliseconds kAnswerPatience{5'000};
+// How long a slot's last reader may take to go away.
+inline constexpr std::chrono::milliseconds kSlotReleaseWait{3'000};
+inline constexpr size_t kMisfitShownBytesMax = 200;
+
 // PostgreSQL's own.
 inline constexpr size_t kPgIdentifierBytesMax = 63;
 inline constexpr int kPgNumericPrecisionMax = 1000;  // declared

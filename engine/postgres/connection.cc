@@ -444,6 +444,10 @@ void Connection::set_statement_timeout(std::chrono::milliseconds timeout) {
   impl_->statement_timeout = timeout;
 }
 
+std::chrono::milliseconds Connection::statement_timeout() const {
+  return impl_->statement_timeout;
+}
+
 void Connection::ignore_stop(bool ignore) {
   impl_->stop_ignored = ignore;
 }

@@ -99,6 +99,7 @@ class Connection {
   [[nodiscard]] int server_version() const;  // 150018
   [[nodiscard]] const std::string& safe_name() const;
   void set_statement_timeout(std::chrono::milliseconds timeout);
+  [[nodiscard]] std::chrono::milliseconds statement_timeout() const;
   // A stop request no longer ends calls early: for the steps that must run to their end.
   void ignore_stop(bool ignore);
 

@@ -27,9 +27,7 @@ std::string start_sql(const StreamOptions& options, int server_version) {
       "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}",
       quote(options.slot), to_string(options.applied), quote_literal(quote(options.publication)));
   if (server_version >= kMessagesSince) sql += ", messages 'true'";
-  // What another stream applied here is not sent at all; before that, its transactions name their
-  // origin.
-  if (server_version >= kOriginSince) sql += ", origin 'none'";
+  if (options.skip_origins && server_version >= kOriginSince) sql += ", origin 'none'";
   return sql + ")";
 }
 

@@ -25,6 +25,9 @@ struct StreamOptions {
   StopSource* stop = nullptr;  // may be null
   std::string slot;            // there already, of the plugin pgoutput
   std::string publication;
+  // Leaves out what another stream applied there: from PostgreSQL 16 on. Before, such transactions
+  // name their origin.
+  bool skip_origins = false;
   // What was applied durably. The server begins after it, or after what was confirmed to it before,
   // whichever is later.
   PgLsn applied;
