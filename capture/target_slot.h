@@ -29,19 +29,31 @@ Result<std::vector<Obstacle>> find_obstacles(
     postgres::Connection& target, const std::string& target_schema,
     const std::vector<std::shared_ptr<const Table>>& tables);
 
-// Makes them anew, replacing what an earlier attempt left. The slot waits for transactions that are
-// open on the server, until the deadline. The connection must not be in a transaction.
+// Makes them anew, and crossfade.probe, replacing what an earlier attempt left. The slot waits for
+// transactions that are open on the server, until the deadline: then nothing was made, and the
+// error (kRetry) names the oldest of them. So it does when a lock on a table is not to be had, or
+// when somebody reads the slot that is there. The connection must not be in a transaction.
 Status make_slot(postgres::Connection& target, const std::string& source_id,
                  const std::string& target_schema,
                  const std::vector<std::shared_ptr<const Table>>& tables, Deadline deadline);
-// Takes them away, and gives tables back the replica identity they had. Idempotent; returns what
-// was removed.
+// Takes them away, and gives tables back the replica identity they had, unless somebody has changed
+// it since. Idempotent; returns what was removed. kRetry: the slot is still being read.
 Result<std::vector<std::string>> remove_slot(postgres::Connection& target,
                                              const std::string& source_id);
+
+// A table of which the stream says nothing any more, which it cannot know: it was dropped, made
+// anew or renamed, or taken out of the publication.
+struct Unpublished {
+  std::string target_name;
+  std::string what;
+};
+Result<std::vector<Unpublished>> find_unpublished(postgres::Connection& target,
+                                                  const std::string& target_schema);
 
 struct SlotHealth {
   bool present = false;
   bool lost = false;                   // the server has removed the log it would need
+  bool at_risk = false;                // beyond the limit: lost with the next checkpoint
   int64_t retained_bytes = 0;          // log kept on the server's disk for it
   std::optional<int64_t> limit_bytes;  // max_slot_wal_keep_size; nothing: none
 };

@@ -1,8 +1,19 @@
 // PostgreSQL's changes to the moved tables, transaction by transaction, as what becomes of the
 // source's rows: pgoutput read through a slot (docs/decisions/0006).
 //
+// Transactions come whole, in the order of their commits, once they are committed: streaming of
+// those in progress is not asked for. What is rolled back would have to be held here or taken back
+// in SQLite; the server's decoder holds it anyway, and puts it on its own disk beyond
+// logical_decoding_work_mem. No transaction is held in memory here, however large it is.
+//
+// Tables are known by the numbers that make_slot() found them by, so that one which was renamed is
+// noticed; one that was dropped sends nothing more (find_unpublished() in target_slot.h). What an
+// application's own subscription applies to the tables comes like any other change.
+//
 // Threads: one at a time. Owns its replication connection. Any error ends the stream: open another,
-// from the position that SQLite holds.
+// from the position that SQLite holds. Remedies: kReconnect and kRetry (another reader is active)
+// pass; kDecide says that the slot, the publication or wal_level is not what it was, or that a
+// table was moved and still written to.
 #pragma once
 
 #include <chrono>

@@ -7,16 +7,20 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <random>
 #include <set>
 
 #include "apply/row_writer.h"
 #include "capture/field_decoder.h"
+#include "capture/target_slot.h"
+#include "capture/target_stream.h"
 #include "engine/postgres/connection.h"
 #include "engine/sqlite/statement.h"
 #include "tests/support/cluster.h"
 #include "tests/support/connect.h"
 #include "tests/support/typed_values.h"
+#include "tests/support/wait.h"
 #include "tests/unit/verify_tables.h"
 #include "verify/canonical.h"
 #include "verify/chunk.h"
@@ -62,6 +66,7 @@ class TypeRoundTripTest : public ::testing::Test {
     if (!url_.empty()) testing::TestCluster::drop_database(url_);
   }
 
+  [[nodiscard]] const std::string& url() const { return url_; }
   postgres::Connection& target() { return target_.front(); }
   void exec(const std::string& sql) {
     const auto done = target().exec(sql);
@@ -256,6 +261,99 @@ TEST_F(TypeRoundTripTest, EveryKeyTypeIsFoundAndDeleted) {
     ASSERT_TRUE(deleted) << describe(deleted.error());
     EXPECT_EQ(deleted.value(), static_cast<int64_t>(keys.size()));
   }
+}
+
+class SlotRoundTripTest : public TypeRoundTripTest {
+ protected:
+  static constexpr const char* kSourceId = "0000000000007e57";
+
+  void TearDown() override {
+    // A reader that is still open when a check fails is ended with its test.
+    if (!url().empty() && !IsSkipped()) {
+      EXPECT_TRUE(
+          testing::wait_until([&] { return capture::remove_slot(target(), kSourceId).has_value(); },
+                              std::chrono::seconds(20)));
+    }
+    TypeRoundTripTest::TearDown();
+  }
+
+  // Makes table_ under a name of its own.
+  void make_numbered_table(const ColumnType& column_type, size_t number) {
+    make_table(column_type);
+    auto table = std::make_shared<Table>(*table_);
+    table->target_name = fmt::format("t{}", number);
+    table_ = table;
+    exec("ALTER TABLE public.t RENAME TO " + table_->target_name);
+  }
+
+  Result<capture::TargetStream> open(std::vector<std::shared_ptr<const Table>> tables) {
+    capture::TargetStreamOptions options;
+    CROSSFADE_TRY(options.params, postgres::ConnectionParams::parse(url()));
+    options.slot = capture::slot_name(kSourceId);
+    options.publication = capture::kPublication;
+    options.target_schema = "public";
+    options.tables = std::move(tables);
+    return capture::TargetStream::open(std::move(options));
+  }
+};
+
+// What apply writes comes back through publication, slot and stream as the very values, inserted
+// and updated; and the types of all columns are those of the plan.
+TEST_F(SlotRoundTripTest, WhatApplyWroteComesBackThroughTheStream) {
+  const uint64_t chosen = seed();
+  SCOPED_TRACE(fmt::format("CROSSFADE_SEED={}", chosen));
+  std::cout << "CROSSFADE_SEED=" << chosen << "\n";
+  testing::TypedValues random(chosen);
+  std::vector<std::shared_ptr<const Table>> tables;
+  for (const ColumnType& column_type : testing::all_column_types()) {
+    if (!has(column_type)) continue;
+    ASSERT_NO_FATAL_FAILURE(make_numbered_table(column_type, tables.size()));
+    tables.push_back(table_);
+  }
+  exec(
+      "CREATE SCHEMA crossfade; CREATE TABLE crossfade.route(one boolean PRIMARY KEY, \"primary\" "
+      "text, epoch bigint)");
+  const auto made = capture::make_slot(target(), kSourceId, "public", tables,
+                                       Deadline::after(std::chrono::seconds(30)));
+  ASSERT_TRUE(made) << describe(made.error());
+  std::map<std::string, std::vector<Value>> sent;
+  for (const auto& table : tables) {
+    table_ = table;
+    std::vector<Value> values;
+    for (int i = 0; i < kValuesPerType; ++i) values.push_back(random.next(type()));
+    ASSERT_NO_FATAL_FAILURE(send(values, &sent[table->target_name]));
+    exec(fmt::format("UPDATE public.{} SET v = v", table->target_name));
+  }
+  ASSERT_TRUE(capture::send_probe(target(), "all"));
+  auto stream = open(tables);
+  ASSERT_TRUE(stream) << describe(stream.error());
+  std::map<std::string, size_t> inserted;
+  size_t updated = 0;
+  while (true) {
+    const auto event = stream.value().next(Deadline::after(std::chrono::seconds(30)));
+    ASSERT_TRUE(event) << describe(event.error());
+    ASSERT_TRUE(event.value());
+    if (std::holds_alternative<capture::ProbeSeen>(*event.value())) break;
+    const auto* moved = std::get_if<capture::TargetSchemaMoved>(&*event.value());
+    ASSERT_EQ(moved, nullptr) << moved->table->target_name << ": " << moved->what;
+    const auto* change = std::get_if<TargetChange>(&*event.value());
+    if (change == nullptr) continue;
+    const std::string& name = change->table->target_name;
+    const auto& values = sent[name];
+    const ColumnType& column_type = change->table->columns[1].type;
+    ASSERT_FALSE(change->misfit) << name_of(column_type) << ": " << change->misfit->field;
+    const auto row = static_cast<size_t>(change->after[0]->integer());
+    ASSERT_LT(row, values.size());
+    EXPECT_EQ(change->after[1], as_stored(values[row], column_type))
+        << name_of(column_type) << ": " << to_literal(values[row]);
+    change->op == TargetOp::kInsert ? ++inserted[name] : ++updated;
+  }
+  size_t rows = 0;
+  for (const auto& [name, values] : sent) {
+    EXPECT_EQ(inserted[name], values.size());
+    rows += values.size();
+  }
+  EXPECT_EQ(updated, rows);
 }
 
 class RenderingTest : public TypeRoundTripTest {

@@ -55,11 +55,14 @@ static void add_declared(std::vector<ColumnType>* out) {
   out->push_back(spelled(kText, "public.mood"));
   out->back().labels = {"glad", "sad", "it's \"so\""};
   const std::string seconds = "%Y-%m-%d %H:%M:%S";
-  out->push_back(spelled(with_pattern(kTimestamp, seconds + ".%3f"), "timestamp(3)"));
+  out->push_back(
+      spelled(with_pattern(kTimestamp, seconds + ".%3f"), "timestamp(3) without time zone"));
   out->back().digits = 3;
-  out->push_back(spelled(with_pattern(kTimestamptz, seconds + "%tf+00:00"), "timestamptz(3)"));
+  out->push_back(
+      spelled(with_pattern(kTimestamptz, seconds + "%tf+00:00"), "timestamp(3) with time zone"));
   out->back().digits = 3;
-  out->push_back(spelled(with(kTimestamp, SourceForm::kEpochMillis), "timestamp(3)"));
+  out->push_back(
+      spelled(with(kTimestamp, SourceForm::kEpochMillis), "timestamp(3) without time zone"));
   out->back().digits = 3;
 }
 
