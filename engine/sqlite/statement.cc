@@ -27,9 +27,8 @@ Result<bool> Statement::step() {
   const int rc = sqlite3_step(statement_.get());
   if (rc == SQLITE_ROW) return true;
   if (rc == SQLITE_DONE) return false;
-  const char* sql = sqlite3_sql(statement_.get());
   Error error = make_error(rc, sqlite3_db_handle(statement_.get()), "source.step",
-                           std::string(sql == nullptr ? "" : sql).substr(0, 200));
+                           std::string(sql().substr(0, 200)));
   sqlite3_reset(statement_.get());
   return fail(std::move(error));
 }
@@ -76,6 +75,21 @@ void Statement::bind(int index, const Value& value) {
   CROSSFADE_ASSERT(rc == SQLITE_OK, "bind {} returned {}", index, rc);
 }
 
+Status Statement::bind_borrowed(int index, const Value& value) {
+  int rc = SQLITE_OK;
+  if (value.storage() == StorageClass::kText) {
+    rc = sqlite3_bind_text64(statement_.get(), index, value.text().data(), value.text().size(),
+                             SQLITE_STATIC, SQLITE_UTF8);
+  } else if (value.storage() == StorageClass::kBlob) {
+    rc = sqlite3_bind_blob64(statement_.get(), index, value.blob().data(), value.blob().size(),
+                             SQLITE_STATIC);
+  } else {
+    bind(index, value);
+  }
+  if (rc == SQLITE_OK) return ok();
+  return fail(make_error(rc, sqlite3_db_handle(statement_.get()), "source.bind", ""));
+}
+
 void Statement::bind(int index, int64_t value) {
   const int rc = sqlite3_bind_int64(statement_.get(), index, value);
   CROSSFADE_ASSERT(rc == SQLITE_OK, "bind {} returned {}", index, rc);
@@ -83,6 +97,11 @@ void Statement::bind(int index, int64_t value) {
 
 void Statement::bind_text(int index, std::string_view value) {
   bind(index, Value(Text{std::string(value)}));
+}
+
+std::string_view Statement::sql() const {
+  const char* sql = sqlite3_sql(statement_.get());
+  return sql == nullptr ? std::string_view() : std::string_view(sql);
 }
 
 int Statement::column_count() const {

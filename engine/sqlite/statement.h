@@ -34,6 +34,12 @@ class Statement {
   void bind(int index, const Value& value);
   void bind(int index, int64_t value);
   void bind_text(int index, std::string_view value);
+  // Bytes are borrowed: `value` stays as it is until clear(). An error: it is longer than SQLite
+  // takes (SQLITE_TOOBIG).
+  Status bind_borrowed(int index, const Value& value);
+
+  // As it was prepared.
+  [[nodiscard]] std::string_view sql() const;
 
   // Columns count from 0.
   [[nodiscard]] int column_count() const;
