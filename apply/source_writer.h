@@ -6,7 +6,12 @@
 // Rows are matched by key, and put in the order PostgreSQL did it; what SQLite refuses in that
 // order (values of a unique key that change places) is tried again at the end of PostgreSQL's
 // transaction, when it must fit. What does not fit then is set aside by key, never dropped: later
-// changes of that key are passed over until settle() is given the row as it is.
+// changes move its entry along, until one tells the whole row and it fits, or settle() is given the
+// row as it is. Until then SQLite keeps the old version of the row if its key is the same and
+// nothing needs its unique values; else it has no row there.
+// While two rows have one key within a transaction (a deferred primary key whose values change
+// places), a change that moves or deletes one is taken for that of the row that was there first;
+// after one that does neither, the key is set aside.
 // Threads: one at a time. Owns its connection.
 #pragma once
 
@@ -52,6 +57,11 @@ class SourceWriter {
   SourceWriter& operator=(SourceWriter&&) = delete;
 
   [[nodiscard]] const ReverseState& state() const;
+
+  // Whether this SQLite can write rows of the table at all. An error names the table, and what its
+  // schema uses that only the application's SQLite has (functions, collations); remedy kDecide. To
+  // be asked before the way back is needed: apply() fails with the same.
+  Status check(const Table& table);
 
   // Takes SQLite's write lock, waiting for it until the deadline (remedy kRetry then). A
   // transaction of SQLite's holds one or more of PostgreSQL's, whole.

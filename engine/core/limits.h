@@ -79,6 +79,15 @@ inline constexpr std::chrono::milliseconds kAnswerPatience{5'000};
 inline constexpr std::chrono::milliseconds kSlotReleaseWait{3'000};
 inline constexpr size_t kMisfitShownBytesMax = 200;
 
+// The way back.
+inline constexpr size_t kPutOffBytesMax = 8 * kMiB;   // rows that wait for the transaction's end
+inline constexpr size_t kUpdateStatementsMax = 16;    // prepared per table, by the columns they set
+inline constexpr size_t kMisfitReasonBytesMax = 500;  // of what is written down about a row
+inline constexpr std::chrono::milliseconds kWriteLockPauseBase{1};  // between two tries for the
+inline constexpr std::chrono::milliseconds kWriteLockPauseCap{20};  // source's write lock
+// For readers of a file that is not in WAL mode, when committing: new ones wait meanwhile.
+inline constexpr std::chrono::milliseconds kReverseLockWait{1'000};
+
 // PostgreSQL's own.
 inline constexpr size_t kPgIdentifierBytesMax = 63;
 inline constexpr int kPgNumericPrecisionMax = 1000;  // declared

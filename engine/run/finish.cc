@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "apply/source_writer.h"
 #include "capture/change_log.h"
 #include "engine/core/limits.h"
 #include "engine/run/reachable_target.h"
@@ -114,6 +115,8 @@ class Finisher {
     CROSSFADE_TRY(auto transaction,
                   sqlite::Transaction::begin(connection, sqlite::Begin::kImmediate));
     CROSSFADE_TRY(report_.source, capture::uninstall(connection));
+    CROSSFADE_TRY(const auto kept, apply::remove_reverse_state(connection));
+    report_.source.insert(report_.source.end(), kept.begin(), kept.end());
     if (!tables.empty()) {
       CROSSFADE_TRY(capture::raise_fence(connection, tables, captured));
     }

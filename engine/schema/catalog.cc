@@ -23,15 +23,17 @@ bool is_internal(const std::string& name) {
   return same_name(name.substr(0, 7), "sqlite_") || is_ours(name);
 }
 
-bool is_change_log(const std::string& name) {
-  return name == "_crossfade_log" || name == "_crossfade_shapes" || name == "_crossfade_control";
+bool is_kept_by_us(const std::string& name) {
+  return name == "_crossfade_log" || name == "_crossfade_shapes" || name == "_crossfade_control" ||
+         name == "_crossfade_reverse" || name == "_crossfade_misfits";
 }
 
 struct Objects {
   std::map<std::string, std::string> table_sql;
 };
 
-// The change log's tables are made together; without its control table, they are somebody's own.
+// The change log's tables are made together, and those of the way back beside them; without the
+// control table, they are somebody's own.
 std::vector<std::string> find_reserved(const Objects& objects,
                                        const std::vector<std::string>& named) {
   const auto control = objects.table_sql.find("_crossfade_control");
@@ -39,7 +41,7 @@ std::vector<std::string> find_reserved(const Objects& objects,
                          control->second.find("source_id TEXT NOT NULL") != std::string::npos;
   std::vector<std::string> out;
   for (const std::string& name : named) {
-    if (!capturing || !is_change_log(name)) out.push_back(name);
+    if (!capturing || !is_kept_by_us(name)) out.push_back(name);
   }
   return out;
 }

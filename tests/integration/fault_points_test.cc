@@ -44,7 +44,13 @@ const std::vector<std::string>& points() {
   return kPoints;
 }
 
-// A point that is added to the code is added to the list above.
+// The writer of the way back dies in source_writer_crash_test.cc.
+const std::set<std::string>& points_of_the_way_back() {
+  static const std::set<std::string> kPoints = {"reverse.commit.before", "reverse.commit.after"};
+  return kPoints;
+}
+
+// A point that is added to the code is added to one of the lists above.
 TEST(FaultPointsTest, TheListIsComplete) {
   std::set<std::string> found;
   const std::regex call("fault_point\\(\"([^\"]+)\"\\)");
@@ -58,7 +64,9 @@ TEST(FaultPointsTest, TheListIsComplete) {
       }
     }
   }
-  EXPECT_EQ(found, std::set<std::string>(points().begin(), points().end()));
+  std::set<std::string> listed = points_of_the_way_back();
+  listed.insert(points().begin(), points().end());
+  EXPECT_EQ(found, listed);
 }
 
 class FaultPointTest : public MoveTest, public ::testing::WithParamInterface<std::string> {
