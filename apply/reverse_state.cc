@@ -81,6 +81,15 @@ Result<std::optional<ReverseState>> read_reverse_state(sqlite::Connection& sourc
   return state;
 }
 
+Status clear_reverse_state(sqlite::Connection& source) {
+  for (const char* name : {kReverseTable, kMisfitsTable}) {
+    CROSSFADE_TRY(const bool present, has_table(source, name));
+    if (!present) continue;
+    CROSSFADE_TRY(source.exec(fmt::format("DELETE FROM {}", name)));
+  }
+  return ok();
+}
+
 Result<std::vector<std::string>> remove_reverse_state(sqlite::Connection& source) {
   std::vector<std::string> removed;
   for (const char* name : {kReverseTable, kMisfitsTable}) {

@@ -85,7 +85,10 @@ std::string copy_sql(const std::string& target_schema, const Table& table) {
                      quote(target_schema, table.target_name), column_list(table));
 }
 
-std::string delete_sql(const std::string& target_schema, const Table& table) {
+namespace {
+
+// " AS t ... WHERE ...": the rows of the keys that the parameters hold.
+std::string of_keys(const Table& table, const char* join) {
   std::string arrays;
   std::string names;
   std::string where;
@@ -96,8 +99,20 @@ std::string delete_sql(const std::string& target_schema, const Table& table) {
     where += fmt::format("{}t.{}=k.k{}{}", i == 0 ? "" : " AND ", quote(column.target_name), i,
                          key_collation(column.type));
   }
-  return fmt::format("DELETE FROM {} AS t USING unnest({}) AS k({}) WHERE {}",
-                     quote(target_schema, table.target_name), arrays, names, where);
+  return fmt::format(" AS t{} unnest({}) AS k({}) WHERE {}", join, arrays, names, where);
+}
+
+}  // namespace
+
+std::string delete_sql(const std::string& target_schema, const Table& table) {
+  return fmt::format("DELETE FROM {}{}", quote(target_schema, table.target_name),
+                     of_keys(table, " USING"));
+}
+
+std::string select_sql(const std::string& target_schema, const Table& table,
+                       const std::string& columns) {
+  return fmt::format("SELECT {} FROM {}{}", columns, quote(target_schema, table.target_name),
+                     of_keys(table, ","));
 }
 
 std::string row_source_sql(const Table& table) {

@@ -38,6 +38,9 @@ class ArrayParams {
 [[nodiscard]] std::string copy_sql(const std::string& target_schema, const Table& table);
 // DELETE FROM t USING unnest(keys); parameters are the key columns' arrays.
 [[nodiscard]] std::string delete_sql(const std::string& target_schema, const Table& table);
+// The same rows' columns, which are of the alias t.
+[[nodiscard]] std::string select_sql(const std::string& target_schema, const Table& table,
+                                     const std::string& columns);
 // What ArrayParams carries as rows, in parentheses: the columns that are written, under their
 // names.
 [[nodiscard]] std::string row_source_sql(const Table& table);

@@ -94,6 +94,9 @@ class SourceWriter {
 
 // Nothing: no way back was ever made here.
 Result<std::optional<ReverseState>> read_reverse_state(sqlite::Connection& source);
+// Inside the caller's write transaction: there is no way back any more. The tables stay, since the
+// schema is best left alone while a move is on.
+Status clear_reverse_state(sqlite::Connection& source);
 // Inside the caller's write transaction: takes away what is kept here. Returns the names.
 Result<std::vector<std::string>> remove_reverse_state(sqlite::Connection& source);
 

@@ -100,11 +100,13 @@ struct TargetStream::Impl {
   std::unordered_map<Oid, Relation> relations;
   std::deque<TargetEvent> events;  // of the message that was taken last
   bool in_transaction = false;
+  pgoutput::Xid xid = 0;
   bool has_events = false;  // the transaction
   PgLsn received;
 };
 
 void TargetStream::Impl::give(TargetEvent event) {
+  if (!has_events) events.emplace_back(TargetBegin{xid});
   has_events = true;
   events.push_back(std::move(event));
 }
@@ -117,6 +119,7 @@ Status TargetStream::Impl::take(std::string_view message) {
         if constexpr (std::is_same_v<Content, pgoutput::Begin>) {
           in_transaction = true;
           has_events = false;
+          xid = content.xid;
         } else if constexpr (std::is_same_v<Content, pgoutput::Commit>) {
           take(content);
         } else if constexpr (std::is_same_v<Content, pgoutput::StreamStart> ||
@@ -281,7 +284,8 @@ Result<std::optional<TargetEvent>> TargetStream::next(Deadline deadline) {
     if (!it.in_transaction) it.received = std::max(it.received, it.stream.received());
     if (!message.value()) return std::nullopt;
     CROSSFADE_TRY(it.take(message.value()->bytes));
-    if (it.events.empty() && deadline.expired()) return std::nullopt;
+    // A transaction's first message is no event, and what follows it is on its way.
+    if (it.events.empty() && !it.in_transaction && deadline.expired()) return std::nullopt;
   }
   TargetEvent event = std::move(it.events.front());
   it.events.pop_front();

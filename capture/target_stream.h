@@ -45,7 +45,11 @@ struct TargetStreamOptions {
   postgres::PgLsn applied;  // what SQLite has durably
 };
 
-// All changes since the last one of these were one transaction.
+// A transaction begins that has events; nothing of it was given out yet.
+struct TargetBegin {
+  uint32_t xid = 0;
+};
+// It is complete.
 struct TargetCommit {
   postgres::PgLsn end;
   int64_t committed_us = 0;  // since 1970
@@ -66,8 +70,8 @@ struct TargetSchemaMoved {
   bool fatal = true;  // false: a column was added, which the source has no place for
 };
 
-using TargetEvent =
-    std::variant<TargetChange, TargetCommit, RouteChanged, ProbeSeen, TargetSchemaMoved>;
+using TargetEvent = std::variant<TargetChange, TargetBegin, TargetCommit, RouteChanged, ProbeSeen,
+                                 TargetSchemaMoved>;
 
 class TargetStream {
  public:

@@ -54,6 +54,17 @@ inline constexpr int64_t kApplyTransactionChangesMax =
     2'000'000;                                  // then commit, though not at a watermark
 inline constexpr size_t kPipelineRowsMax = 64;  // smaller batches go as one pipelined round trip
 
+// The way back.
+inline constexpr int64_t kReverseBatchChangesMax = 10'000;  // then SQLite commits
+// How old SQLite's position may get while nothing comes: the server keeps its log from there on.
+inline constexpr std::chrono::milliseconds kReversePositionInterval{10'000};
+inline constexpr std::chrono::milliseconds kReverseAlignMax{30'000};  // to one state on both sides
+inline constexpr std::chrono::milliseconds kReverseSliceMax{250};     // the stream is held so long
+inline constexpr int64_t kReverseSettleMax = 10'000;                  // rows looked at again
+inline constexpr std::chrono::milliseconds kSlotMakeMax{30'000};      // waits for open transactions
+inline constexpr std::chrono::milliseconds kSlotReleaseMax{5'000};    // by a reader that has ended
+inline constexpr std::chrono::milliseconds kSlotCheckInterval{5'000};
+
 // Waiting.
 inline constexpr std::chrono::milliseconds kConnectTimeout{5'000};
 inline constexpr std::chrono::milliseconds kStatementTimeout{60'000};

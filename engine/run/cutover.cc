@@ -15,6 +15,7 @@
 #include "engine/run/live_tables.h"
 #include "engine/run/put_aside.h"
 #include "engine/run/reconcile.h"
+#include "engine/run/resolve_flip.h"
 #include "engine/run/source_searches.h"
 #include "engine/run/target_checks.h"
 #include "engine/run/target_fence.h"
@@ -152,12 +153,6 @@ class CutoverDriver {
   }
 
   Status check_gate() {
-    if (!options_.no_rollback && !options_.dry_run) {
-      return fail(
-          stepped_back("there is no way back after this cutover yet: what is written to "
-                       "PostgreSQL afterwards would not reach SQLite again",
-                       "if that is understood, say so with --no-rollback"));
-    }
     if (move_.target.connection().safe_name().size() > kRouteUrlBytesMax) {
       return fail(stepped_back(
           fmt::format("the target's address is longer than the {} bytes of the route file",
@@ -353,25 +348,14 @@ class CutoverDriver {
     return event(std::move(flipped));
   }
 
-  // The lease is asked for before the row is read: only when the old session is gone is its
-  // transaction decided.
   CutoverEvent ask_route() {
-    (void)move_.revive_target();  // it is seen below whether it answers
-    postgres::ConnectOptions connect;
-    connect.params = move_.params;
-    connect.connect_timeout = limits::kConnectTimeout;
-    auto store = TargetStore::open(std::move(connect));
-    if (store) {
-      if (auto lease = store.value().resume_lease(move_.token, move_.stop); lease) {
-        const auto route = store.value().route();
-        if (route) {
-          const bool flipped = route.value().primary == Primary::kPostgres;
-          if (flipped) note_flipped();
-          move_.target = std::move(store).value();
-          if (!flipped) failure_ = stepped_back("the target did not flip", "run the command again");
-          return flipped ? CutoverEvent::kFlipped : CutoverEvent::kNotFlipped;
-        }
+    if (const auto flipped = resolve_flip(move_, Primary::kPostgres)) {
+      if (flipped.value()) {
+        note_flipped();
+        return CutoverEvent::kFlipped;
       }
+      failure_ = stepped_back("the target did not flip", "run the command again");
+      return CutoverEvent::kNotFlipped;
     }
     failure_ = stepped_back("whether the target flipped is not known",
                             "when the target can be reached again, run any crossfade command: it "

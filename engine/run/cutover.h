@@ -16,7 +16,7 @@ namespace crossfade::run {
 
 struct CutoverOptions {
   bool dry_run = false;
-  bool no_rollback = false;
+  bool no_rollback = false;  // no way back is made
   std::chrono::milliseconds max_pause = limits::kMaxPauseDefault;
   // Whoever asked is gone: it steps back unless the source is fenced already. Null: cannot happen.
   std::shared_ptr<const std::atomic<bool>> withdrawn;

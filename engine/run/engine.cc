@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "apply/reverse_state.h"
+#include "apply/source_writer.h"
 #include "capture/change_log.h"
 #include "engine/core/backoff.h"
 #include "engine/core/limits.h"
@@ -14,8 +16,10 @@
 #include "engine/run/misfit_policy.h"
 #include "engine/run/put_aside.h"
 #include "engine/run/reconcile.h"
+#include "engine/run/source_opening.h"
 #include "engine/run/target_checks.h"
 #include "engine/run/target_views.h"
+#include "engine/run/way_back.h"
 
 namespace crossfade::run {
 namespace {
@@ -229,6 +233,8 @@ Status Engine::take_lease_and_recover() {
     CROSSFADE_TRY(source_->prefer_wal());
   }
   CROSSFADE_TRY(const auto known, capture::ensure_identity(source_->connection()));
+  // Now, because a table that is made later is a change of the schema that tables are compared for.
+  CROSSFADE_TRY(apply::make_reverse_tables(source_->connection()));
   CROSSFADE_TRY(target_->ensure(known.source_id, options_));
   CROSSFADE_TRY(token_, target_->take_lease(fmt::format("pid {}", ::getpid()), stop_));
   audit_->record(
@@ -246,12 +252,18 @@ Status Engine::recover_route(Move& move, const Route& route) {
   if (route.primary == Primary::kPostgres) {
     copy.url = params_->safe();
     cut_over_ = true;
-    move.set_phase("finished");
-  } else if (fenced) {
-    CROSSFADE_TRY(capture::lower_fence(move.source.connection()));
-    log::warn(
-        "an earlier cutover ended between fence and flip; it is taken back, SQLite is primary");
-    audit_->record("cutover_stepped_back", {{"epoch", route.epoch.value}});
+  } else {
+    // Of a cutover that did not come to its flip, or of a rollback that has flipped.
+    CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(move.source.connection()));
+    if (fenced) {
+      CROSSFADE_TRY(open_source(move, std::nullopt));
+      log::warn("SQLite was still closed, and is the primary: it takes writes again");
+      audit_->record("source_opened", {{"epoch", route.epoch.value}});
+    }
+    if (way_back) {
+      CROSSFADE_TRY(const std::string id, source_id());
+      CROSSFADE_TRY(remove_way_back(move, id));
+    }
   }
   board_.update([&](StatusReport& r) {
     r.primary = route.primary;
@@ -341,8 +353,11 @@ Status Engine::session(bool until_idle, Next* next) {
   CROSSFADE_TRY(const auto route, target_->route());
   CROSSFADE_TRY(recover_route(move, route));
   if (cut_over_) {
-    answer_after_cutover(route);
     CROSSFADE_TRY(move.tables, target_->tables());
+    CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source_->connection()));
+    if (way_back) return reverse(move, until_idle, next);
+    move.set_phase("finished");
+    answer_after_cutover(route);
     return validate_constraints(move);  // an engine may have ended before it came to that
   }
   if (answer_rollbacks() && until_idle && !current_task()) return ok();
@@ -350,6 +365,7 @@ Status Engine::session(bool until_idle, Next* next) {
     // Of a cutover that did not come to its end; they would be in the way of tables.
     CROSSFADE_TRY(drop_views(move));
     CROSSFADE_TRY(put_unvalidated_aside(move));
+    CROSSFADE_TRY(drop_foreign_keys(move));
     CROSSFADE_TRY(reconcile(move));
     CROSSFADE_TRY(const auto end, copy_tables(move));
     if (end == CopyEnd::kStopped) return ok();
@@ -399,6 +415,8 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
     CROSSFADE_TRY(on_caught_up(move, follower, applier));
     bool ended = false;
     CROSSFADE_TRY(serve(move, follower, &ended));
+    // With a way back the next session keeps SQLite in step.
+    if (ended && way_back_made_) *next = Next::kAgain;
     if (ended || (until_idle && !current_task())) break;
   }
   // It may not be there any more, and what matters is committed.

@@ -45,6 +45,8 @@ struct Task {
   std::function<void(const TaskResult&)> done;  // called once, on the engine's thread
 };
 
+class ReverseFollower;
+
 class Engine {
  public:
   Engine(EngineOptions options, StopSource& stop);
@@ -81,6 +83,14 @@ class Engine {
   static Status validate_constraints(Move& move);
   Status serve(Move& move, Follower& follower, bool* ended);
   Status serve_cutover(Move& move, Follower& follower, const VerifyReport& report, bool* ended);
+  Status make_way_back_for(Move& move, const CutoverOptions& options);
+  // While PostgreSQL is the primary and SQLite is kept in step.
+  Status reverse(Move& move, bool until_idle, Next* next);
+  Status watch_slot(Move& move, ReverseFollower& follower);
+  Status serve_reversed(Move& move, ReverseFollower& follower, bool* ended);
+  Status serve_rollback(Move& move, ReverseFollower& follower, const VerifyReport& report,
+                        bool* ended);
+  Result<std::string> source_id();
   Status on_caught_up(Move& move, Follower& follower, apply::Applier& applier);
   Status finish_verify(const VerifyReport& report);
   Status remember_digest(Move& move, Lsn applied);
@@ -110,6 +120,8 @@ class Engine {
   Deadline::Clock::time_point next_digest_{};
   std::string remembered_digest_;
   bool cut_over_ = false;
+  bool way_back_made_ = false;  // by this engine's cutover
+  bool slot_warned_ = false;
   bool route_known_ = false;  // the row on the target was read
   std::mutex mutex_;
   std::deque<Task> tasks_;  // guarded by mutex_; the first is the one worked on

@@ -11,6 +11,7 @@
 #include "engine/run/put_aside.h"
 #include "engine/run/target_checks.h"
 #include "engine/run/target_fence.h"
+#include "engine/run/way_back.h"
 
 namespace crossfade::run {
 
@@ -147,6 +148,14 @@ Status Engine::finish_verify(const VerifyReport& report) {
 Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport& report,
                              bool* ended) {
   const auto task = current_task();
+  // The way back is made on the connection that rows are applied on.
+  if (move.target.connection().in_transaction()) return ok();
+  if (auto made = make_way_back_for(move, task->cutover); !made) {
+    if (made.error().remedy == Remedy::kReconnect) return made;
+    audit_->record("cutover_stepped_back", {{"cause", made.error().native}});
+    answer(to_result(made.error()));
+    return ok();
+  }
   if (!task->cutover.dry_run) {
     audit_->record("cutover_begun", {{"max_pause_ms", task->cutover.max_pause.count()}});
     move.set_phase("cutting_over");
@@ -158,7 +167,10 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
                    {{"cause", done.error().native}});
     if (!task->cutover.dry_run && !in_doubt) move.set_phase("following");
     answer(to_result(done.error()));
-    return ok();
+    if (!way_back_made_ || in_doubt) return ok();
+    way_back_made_ = false;
+    CROSSFADE_TRY(const std::string id, source_id());
+    return remove_way_back(move, id);
   }
   const CutoverReport& cut = done.value();
   audit_->record(cut.dry_run ? "cutover_rehearsed" : "cut_over", to_json(cut));
@@ -180,13 +192,24 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
       r.primary = cut.primary;
       r.epoch = cut.epoch;
     });
-    move.set_phase("finished");
+    if (!way_back_made_) move.set_phase("finished");
   }
   // First of all, because what follows can fail without changing what was done.
   answer({0, to_json(cut), text});
-  if (cut.dry_run) return ok();
+  if (cut.dry_run || way_back_made_) return ok();
   CROSSFADE_TRY(move.target.set_phase("finished"));
   return validate_constraints(move);
+}
+
+Status Engine::make_way_back_for(Move& move, const CutoverOptions& options) {
+  way_back_made_ = false;
+  if (options.no_rollback) return ok();
+  CROSSFADE_TRY(check_way_back(move));
+  if (options.dry_run) return ok();
+  CROSSFADE_TRY(const std::string id, source_id());
+  CROSSFADE_TRY(make_way_back(move, id, Deadline::after(limits::kSlotMakeMax)));
+  way_back_made_ = true;
+  return ok();
 }
 
 Status Engine::validate_constraints(Move& move) {

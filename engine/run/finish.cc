@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "apply/source_writer.h"
 #include "capture/change_log.h"
+#include "capture/target_slot.h"
 #include "engine/core/limits.h"
 #include "engine/run/reachable_target.h"
 #include "engine/schema/catalog.h"
@@ -45,7 +47,11 @@ class Finisher {
       if (row_says_so && had_folder) {
         CROSSFADE_TRY(keep_route(state, route));
       }
-      CROSSFADE_TRY(report_.target, target_->remove());
+      CROSSFADE_TRY(const auto progress, target_->progress());
+      CROSSFADE_TRY(report_.target,
+                    capture::remove_slot(target_->connection(), progress.source_id));
+      CROSSFADE_TRY(auto removed, target_->remove());
+      std::move(removed.begin(), removed.end(), std::back_inserter(report_.target));
     }
     const bool is_primary = present ? row_says_so : noted;
     CROSSFADE_TRY(clean_source(source, is_primary));

@@ -118,6 +118,22 @@ Status add_foreign_keys(Move& move) {
   return ok();
 }
 
+Status drop_foreign_keys(Move& move) {
+  if (move.target.replica_role()) return ok();
+  CROSSFADE_TRY(const auto tables, move.target.tables());
+  for (const TargetTable& entry : tables) {
+    const std::string relation = quote(move.options.target_schema, entry.table->target_name);
+    for (const ForeignKey& key : entry.table->foreign_keys) {
+      if (!key.target_ddl) continue;
+      CROSSFADE_TRY(const bool there, constraint_exists(move, *entry.table, key.target_constraint));
+      if (!there) continue;
+      CROSSFADE_TRY(move.target.connection().exec(fmt::format(
+          "ALTER TABLE {} DROP CONSTRAINT {}", relation, quote(key.target_constraint))));
+    }
+  }
+  return ok();
+}
+
 Status validate_foreign_keys(Move& move) {
   postgres::Connection& target = move.target.connection();
   const PatientStatements patient(target);

@@ -24,6 +24,9 @@ Result<int> make_live(Move& move, Lsn applied);
 // what is applied, so none is valid before validate_foreign_keys(), once PostgreSQL is the primary.
 // One that rows break stays NOT VALID, with a finding.
 Status add_foreign_keys(Move& move);
+// Takes them away where they could not be kept quiet: after a rollback, or a cutover that stepped
+// back.
+Status drop_foreign_keys(Move& move);
 Status validate_foreign_keys(Move& move);
 
 // Every identity column's sequence goes above the largest key on the source and above its

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "engine/core/limits.h"
 #include "engine/core/strong.h"
@@ -29,8 +30,11 @@ struct RollbackReport {
   postgres::PgLsn drained_lsn;  // SQLite has everything up to here
   bool dry_run = false;
   std::string route_file_error;  // why clients that follow the file were not told; else empty
+  // Full-text tables with text of their own, which lack what was written to PostgreSQL.
+  std::vector<std::string> stale_searches;
 };
 
 [[nodiscard]] nlohmann::json to_json(const RollbackReport& report);
+[[nodiscard]] std::string to_text(const RollbackReport& report);
 
 }  // namespace crossfade::run

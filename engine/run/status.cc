@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apply/source_writer.h"
 #include "capture/change_log.h"
 #include "engine/core/limits.h"
 #include "engine/run/target_store.h"
@@ -16,6 +17,13 @@ nlohmann::json to_json(const StatusReport& r) {
   for (const TableProgress& t : r.tables) {
     tables.push_back(
         {{"name", t.name}, {"rows_copied", t.rows_copied}, {"rows_total", t.rows_total}});
+  }
+  nlohmann::json reverse;
+  if (!r.reverse_applied.empty()) {
+    reverse = {{"applied", r.reverse_applied},
+               {"retained_bytes",
+                r.reverse_retained < 0 ? nlohmann::json() : nlohmann::json(r.reverse_retained)},
+               {"set_aside", r.reverse_set_aside}};
   }
   return {{"phase", r.phase},
           {"primary", to_string(r.primary)},
@@ -33,6 +41,7 @@ nlohmann::json to_json(const StatusReport& r) {
           {"rows_compared", r.rows_compared},
           {"quarantined", r.quarantined},
           {"conflicts", r.conflicts},
+          {"reverse", reverse},
           {"running", r.running},
           {"target", r.target},
           {"trouble", r.trouble},
@@ -50,6 +59,14 @@ std::string to_text(const StatusReport& r) {
   out += fmt::format("lag        {} changes, {} ms\n", r.lag_changes, r.lag_ms);
   out +=
       fmt::format("attention  {} rows in quarantine, {} conflicts\n", r.quarantined, r.conflicts);
+  if (!r.reverse_applied.empty()) {
+    out += fmt::format(
+        "way back   SQLite has PostgreSQL's log up to {}{}{}\n", r.reverse_applied,
+        r.reverse_retained < 0
+            ? ""
+            : fmt::format("; the server keeps {} bytes for it", r.reverse_retained),
+        r.reverse_set_aside == 0 ? "" : fmt::format("; {} rows do not fit", r.reverse_set_aside));
+  }
   return out;
 }
 
@@ -63,6 +80,8 @@ Result<StatusReport> read_status(const std::string& database, const std::string&
   CROSSFADE_TRY(auto source, sqlite::Connection::open({database, sqlite::Access::kReadOnly,
                                                        limits::kSourceBusyTimeout}));
   CROSSFADE_TRY(out.captured_lsn, capture::newest_lsn(source));
+  CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source));
+  if (way_back) out.reverse_applied = postgres::to_string(way_back->applied);
   if (target.empty()) return out;
   CROSSFADE_TRY(auto params, postgres::ConnectionParams::parse(target));
   out.target = params.safe();

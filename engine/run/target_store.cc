@@ -510,15 +510,20 @@ Result<Route> TargetStore::route() {
 }
 
 Status TargetStore::begin_flip(LeaseToken token, Epoch expected, Primary primary) {
-  CROSSFADE_TRY(
-      connection_.exec(fmt::format("BEGIN; SELECT crossfade.check_lease({})", token.value)));
+  CROSSFADE_TRY(connection_.exec("BEGIN"));
+  auto flipped = flip_route(token, expected, primary);
+  if (!flipped) connection_.rollback();
+  return flipped;
+}
+
+Status TargetStore::flip_route(LeaseToken token, Epoch expected, Primary primary) {
+  CROSSFADE_TRY(connection_.exec(fmt::format("SELECT crossfade.check_lease({})", token.value)));
   CROSSFADE_TRY(const auto flipped, connection_.exec(fmt::format(
                                         "UPDATE crossfade.route SET \"primary\"='{}',epoch=epoch+1,"
                                         "changed_at=clock_timestamp() WHERE epoch={}",
                                         to_string(primary), expected.value)));
   if (flipped.affected() != 1) {
-    connection_.rollback();
-    return fail(target_error("cutover.flip", connection_.safe_name(),
+    return fail(target_error("route.flip", connection_.safe_name(),
                              fmt::format("the route is no longer at epoch {}", expected.value),
                              "look at `crossfade route`; somebody else changed it"));
   }

@@ -103,6 +103,8 @@ class TargetStore {
   // Changes primary and epoch if the lease is still ours and the epoch is the expected one, in a
   // transaction that it leaves open: the caller's COMMIT is the point of no return.
   Status begin_flip(LeaseToken token, Epoch expected, Primary primary);
+  // The same inside the caller's transaction.
+  Status flip_route(LeaseToken token, Epoch expected, Primary primary);
 
   Result<int64_t> quarantined();
   Result<std::vector<Quarantined>> quarantine_list(int64_t rows_max);

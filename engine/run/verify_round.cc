@@ -108,16 +108,28 @@ void VerifyRound::add(const Table& table, bool last, const verify::ChunkVerdict&
 
 void DirtyKeys::note(const ChangeBatch& batch) {
   for (const Change& change : batch.changes) {
-    if (!change.before.empty()) note(change.table, change.before);
-    if (!change.after.empty()) note(change.table, change.after);
+    const Table& table = *change.table;
+    if (!change.before.empty()) note_key(change.table, apply::key_of(table, change.before));
+    if (!change.after.empty()) note_key(change.table, apply::key_of(table, change.after));
   }
 }
 
-void DirtyKeys::note(const std::shared_ptr<const Table>& table, const Row& row) {
+// Of a truncated table no row is left on either side.
+void DirtyKeys::note(const TargetChange& change) {
+  if (!change.key.empty()) note_key(change.table, change.key);
+  if (change.after.empty()) return;
+  Row key;
+  for (size_t i = 0; i < change.table->key.size(); ++i) {
+    const auto& value = change.after[change.table->key[i]];
+    key.push_back(value || change.key.empty() ? value.value_or(Value()) : change.key[i]);
+  }
+  note_key(change.table, std::move(key));
+}
+
+void DirtyKeys::note_key(const std::shared_ptr<const Table>& table, Row key) {
   if (overflowed_) return;
   Entry& entry = tables_[table.get()];
   entry.table = table;
-  Row key = apply::key_of(*table, row);
   std::string identity = apply::identity_of(key);
   if (!entry.keys.try_emplace(std::move(identity), std::move(key)).second) return;
   if (++size_ > kHeldKeysMax) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/core/change.h"
+#include "engine/core/target_change.h"
 #include "engine/run/target_store.h"
 #include "verify/chunk.h"
 
@@ -52,6 +53,7 @@ class VerifyRound {
 class DirtyKeys {
  public:
   void note(const ChangeBatch& batch);
+  void note(const TargetChange& change);
   void clear();
   [[nodiscard]] size_t size() const { return size_; }
   // More keys than may be held: only a new round can tell.
@@ -64,7 +66,7 @@ class DirtyKeys {
   std::vector<OfTable> take();
 
  private:
-  void note(const std::shared_ptr<const Table>& table, const Row& row);
+  void note_key(const std::shared_ptr<const Table>& table, Row key);
   struct Entry {
     std::shared_ptr<const Table> table;
     std::unordered_map<std::string, Row> keys;

@@ -80,13 +80,27 @@ TEST_F(CutoverTest, AfterwardsTheFileCanBeReadAndNotWritten) {
   EXPECT_EQ(compare_databases(db_, url_), "");
 }
 
-TEST_F(CutoverTest, WithoutNoRollbackItSaysWhyNot) {
+TEST_F(CutoverTest, WhereThereCanBeNoWayBackItSaysWhyNot) {
   make_shop();
+  const std::string role = fmt::format("plain_{}", getpid());
+  target_exec(
+      fmt::format("CREATE ROLE {0} LOGIN; GRANT ALL ON DATABASE \"{1}\" TO {0}; GRANT ALL "
+                  "ON SCHEMA public TO {0}",
+                  role, target_value("SELECT current_database()")));
+  const std::string admin = url_;
+  const size_t user = url_.find("://") + 3;
+  url_.replace(user, url_.find('@', user) - user, role);
   ASSERT_EQ(run_until_verified().code, 0);
-  const Finished done = cut_over({});
-  EXPECT_EQ(done.code, 3);
-  EXPECT_THAT(done.err, AllOf(HasSubstr("no way back"), HasSubstr("--no-rollback")));
+  for (const std::vector<std::string>& flags : {std::vector<std::string>{}, {"--dry-run"}}) {
+    const Finished done = cut_over(flags);
+    EXPECT_EQ(done.code, 3) << done.out;
+    EXPECT_THAT(done.err, AllOf(HasSubstr("no way back"), HasSubstr("REPLICATION"),
+                                HasSubstr("--no-rollback")));
+  }
   expect_sqlite_is_primary();
+  EXPECT_EQ(cut_over().code, 0);
+  url_ = admin;
+  target_exec(fmt::format("DROP OWNED BY {0}; DROP ROLE {0}", role));
 }
 
 TEST_F(CutoverTest, BeforeAMoveHasBegunItSaysSo) {

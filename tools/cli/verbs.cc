@@ -40,7 +40,7 @@ int run_engine(const Common& common, bool until_verified) {
   run::TaskResult result;
   const run::StatusReport report = local.engine().board().get();
   result.document = run::to_json(report);
-  if (report.primary == run::Primary::kPostgres) {
+  if (report.primary == run::Primary::kPostgres && report.phase != "reversed") {
     result.text = "PostgreSQL is primary; there is nothing to follow\n";
   } else if (verified) {
     if (verified->document.contains("error")) return show(common, *verified);
@@ -52,6 +52,11 @@ int run_engine(const Common& common, bool until_verified) {
       result.text += fmt::format("copied {} rows at {} rows/minute\n", report.rows_copied,
                                  report.rows_per_s * 60);
     }
+  } else if (report.primary == run::Primary::kPostgres) {
+    result.text = fmt::format(
+        "stopped; PostgreSQL is primary, and SQLite has its log up to {}. The same command goes on "
+        "keeping it in step\n",
+        report.reverse_applied);
   } else {
     result.text = fmt::format("stopped at position {}; the same command goes on from there\n",
                               report.applied_lsn.value);
@@ -90,17 +95,6 @@ int verify(const Common& common) {
 }
 
 int cutover(const Common& common, const run::CutoverOptions& options) {
-  if (!options.no_rollback && !options.dry_run) {
-    Error error;
-    error.code = ErrorCode::kBlocked;
-    error.op = "cutover";
-    error.object = common.engine.database;
-    error.native =
-        "there is no way back after this cutover yet: what is written to PostgreSQL "
-        "afterwards would not reach SQLite again";
-    error.hint = "if that is understood, say so with --no-rollback; --dry-run rehearses it";
-    return show(common, error);
-  }
   run::Task task;
   task.kind = run::TaskKind::kCutover;
   task.cutover = options;

@@ -1,0 +1,120 @@
+// The comparing half of ReverseFollower.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "engine/core/limits.h"
+#include "engine/run/reverse_follower.h"
+#include "engine/run/target_row.h"
+#include "engine/sqlite/transaction.h"
+#include "verify/chunk.h"
+
+namespace crossfade::run {
+
+void ReverseFollower::start_round() {
+  std::vector<std::shared_ptr<const Table>> tables;
+  for (const TargetTable& t : move_.tables) tables.push_back(t.table);
+  round_.emplace(tables);
+  round_table_ = 0;
+  round_after_.clear();
+  touched_.clear();
+  tracking_ = true;
+}
+
+std::optional<VerifyReport> ReverseFollower::take_report() {
+  if (!round_ || !round_->done()) return std::nullopt;
+  VerifyReport report = round_->report();
+  round_.reset();
+  return report;
+}
+
+Status ReverseFollower::compare_slice() {
+  CROSSFADE_TRY(align(Deadline::after(limits::kReverseAlignMax)));
+  auto done = [&]() -> Status {
+    CROSSFADE_TRY(settle());
+    return compare_chunks(Deadline::after(limits::kReverseSliceMax));
+  }();
+  let_go();
+  return done;
+}
+
+Status ReverseFollower::compare_chunks(Deadline deadline) {
+  while (round_running() && !deadline.expired() && !move_.stop.requested()) {
+    const std::shared_ptr<const Table>& table = move_.tables[round_table_].table;
+    CROSSFADE_TRY(auto reading,
+                  sqlite::Transaction::begin(move_.source.connection(), sqlite::Begin::kDeferred));
+    CROSSFADE_TRY(auto chunk,
+                  verify::read_source_chunk(move_.source.connection(), table, round_after_,
+                                            limits::kVerifyChunkRows, deadline, move_.utf8));
+    reading.rollback();
+    CROSSFADE_TRY(const auto verdict, verify::compare_chunk(move_.target.connection(),
+                                                            move_.options.target_schema, chunk));
+    round_->add(*table, chunk.last, verdict, move_.board.get().applied_lsn);
+    round_after_ = chunk.through;
+    if (chunk.last) {
+      ++round_table_;
+      round_after_.clear();
+    }
+    move_.board.update(
+        [&](StatusReport& r) { r.rows_compared = round_->done() ? 0 : round_->report().rows; });
+  }
+  return ok();
+}
+
+Result<bool> ReverseFollower::settle_one(const apply::SetAside& aside) {
+  const auto table = table_named(aside.table);
+  if (!table) return false;
+  CROSSFADE_TRY(const auto row, read_target_row(move_.target.connection(),
+                                                move_.options.target_schema, *table, aside.key));
+  if (row && !row->misfit.empty()) return false;
+  std::optional<Row> values;
+  if (row) values = row->values;
+  return writer_.settle(*table, aside.key, values);
+}
+
+Result<std::vector<apply::SetAside>> ReverseFollower::settle() {
+  CROSSFADE_TRY(auto waiting, writer_.set_aside(limits::kReverseSettleMax));
+  std::vector<apply::SetAside> left;
+  for (apply::SetAside& aside : waiting) {
+    CROSSFADE_TRY(const bool settled, settle_one(aside));
+    if (!settled) left.push_back(std::move(aside));
+  }
+  if (!waiting.empty()) {
+    const auto count = static_cast<int64_t>(left.size());
+    move_.board.update([&](StatusReport& r) { r.reverse_set_aside = count; });
+  }
+  return left;
+}
+
+Result<verify::ChunkVerdict> ReverseFollower::compare_touched_beside(Deadline deadline) {
+  CROSSFADE_TRY(align(deadline));
+  auto verdict = compare_touched(deadline);
+  let_go();
+  return verdict;
+}
+
+Result<verify::ChunkVerdict> ReverseFollower::compare_touched(Deadline deadline) {
+  verify::ChunkVerdict out;
+  for (DirtyKeys::OfTable& of_table : touched_.take()) {
+    if (deadline.expired()) {
+      Error error;
+      error.code = ErrorCode::kSteppedBack;
+      error.remedy = Remedy::kStepBack;
+      error.op = "rollback";
+      error.native = "comparing the last changes took longer than allowed";
+      error.hint = "raise --max-pause";
+      return fail(std::move(error));
+    }
+    CROSSFADE_TRY(auto reading,
+                  sqlite::Transaction::begin(move_.source.connection(), sqlite::Begin::kDeferred));
+    CROSSFADE_TRY(auto keys, verify::read_source_keys(move_.source.connection(), of_table.table,
+                                                      std::move(of_table.keys)));
+    reading.rollback();
+    CROSSFADE_TRY(const auto verdict, verify::compare_keys(move_.target.connection(),
+                                                           move_.options.target_schema, keys));
+    out.merge(verdict);
+  }
+  return out;
+}
+
+}  // namespace crossfade::run

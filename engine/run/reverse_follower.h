@@ -1,0 +1,119 @@
+// Keeps SQLite in step with PostgreSQL after a cutover: takes the stream's transactions into
+// SQLite, and compares the two sides while both move.
+//
+// A comparison needs both at one state: a snapshot is taken on PostgreSQL, and the stream is held
+// before the first transaction that the snapshot does not see. SQLite then is what the snapshot
+// shows, for as long as the stream is held. A probe, written after the snapshot, makes sure that
+// such a transaction comes.
+// Threads: the engine's. Borrows the move. Any error ends it: open another, which goes on from what
+// SQLite holds.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "apply/source_writer.h"
+#include "capture/target_slot.h"
+#include "capture/target_stream.h"
+#include "engine/run/move.h"
+#include "engine/run/target_snapshot.h"
+#include "engine/run/verify_round.h"
+
+namespace crossfade::run {
+
+class ReverseFollower {
+ public:
+  // Refuses when the slot is gone, or when SQLite or the server is older than what the other says.
+  static Result<std::unique_ptr<ReverseFollower>> open(Move& move, const std::string& source_id);
+  ReverseFollower(const ReverseFollower&) = delete;
+  ReverseFollower& operator=(const ReverseFollower&) = delete;
+
+  // Takes what comes until the deadline, or until a batch is durable in SQLite. False: nothing
+  // came.
+  Result<bool> pump(Deadline deadline);
+
+  // Writes a probe on a connection of its own, and pumps until SQLite has it: all that was
+  // committed before is in SQLite then. kSteppedBack when the deadline passes.
+  Status drain(Deadline deadline);
+
+  // A comparison of all tables from here on; keys are noted as touched from this moment.
+  void start_round();
+  [[nodiscard]] bool round_running() const { return round_ && !round_->done(); }
+  // Holds the stream, compares as many chunks as a slice of time allows, settles rows that were set
+  // aside if they fit by now, and lets go.
+  Status compare_slice();
+  std::optional<VerifyReport> take_report();
+
+  // With PostgreSQL's tables locked and drained: the rows set aside, as they are now. Returns those
+  // that still do not fit.
+  Result<std::vector<apply::SetAside>> settle();
+  // Likewise: the keys that were touched since the round began.
+  Result<verify::ChunkVerdict> compare_touched(Deadline deadline);
+
+  // The same beside the stream, held at one state for it.
+  Result<verify::ChunkVerdict> compare_touched_beside(Deadline deadline);
+  // The slot has no reader any more.
+  void stop_streaming() { stream_.reset(); }
+
+  // Tables whose columns are not those that SQLite has a place for, in words.
+  [[nodiscard]] const std::set<std::string>& no_place_for() const { return no_place_for_; }
+  [[nodiscard]] apply::SourceWriter& writer() { return writer_; }
+  [[nodiscard]] postgres::PgLsn applied() const { return writer_.state().applied; }
+  [[nodiscard]] size_t touched() const { return touched_.size(); }
+  [[nodiscard]] bool too_many_touched() const { return touched_.overflowed(); }
+  Result<capture::SlotHealth> slot_health();
+
+ private:
+  ReverseFollower(Move& move, std::string source_id, capture::TargetStream stream,
+                  apply::SourceWriter writer, postgres::Connection side);
+
+  Status take(capture::TargetEvent& event);
+  Status take(const capture::TargetBegin& begin);
+  Status take(const TargetChange& change);
+  Status take(const capture::TargetCommit& commit);
+  Status take(const capture::RouteChanged& route);
+  Status take(const capture::ProbeSeen& probe);
+  Status take(const capture::TargetSchemaMoved& moved);
+  Status open_batch();
+  Status close_batch();
+  Status advance_idle_position();
+  void show_lag(bool idle);
+  Result<std::string> send_probe();
+  // Until SQLite is at the state of a snapshot that the target's connection holds.
+  Status align(Deadline deadline);
+  void let_go();
+  Status compare_chunks(Deadline deadline);
+  Result<bool> settle_one(const apply::SetAside& aside);
+  [[nodiscard]] std::shared_ptr<const Table> table_named(const std::string& name) const;
+
+  Move& move_;
+  const std::string source_id_;
+  std::optional<capture::TargetStream> stream_;  // nothing: stopped
+  apply::SourceWriter writer_;
+  postgres::Connection side_;  // for what must not be in the target connection's transaction
+
+  apply::ReverseState next_;     // what the open batch comes to
+  bool in_transaction_ = false;  // of PostgreSQL's, part of which was taken
+  bool flip_seen_ = false;       // in it
+  int64_t schema_version_ = 0;   // of SQLite, under which rows are written
+  int64_t batch_changes_ = 0;
+  bool must_commit_ = false;  // somebody waits for what the batch holds
+  Deadline::Clock::time_point next_position_{};
+
+  std::optional<TargetSnapshot> align_to_;
+  bool held_ = false;
+
+  std::optional<VerifyRound> round_;
+  size_t round_table_ = 0;
+  Row round_after_;
+  bool tracking_ = false;
+  DirtyKeys touched_;
+  std::set<std::string> no_place_for_;
+};
+
+}  // namespace crossfade::run

@@ -1,0 +1,390 @@
+#include "engine/run/rollback_driver.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "capture/change_log.h"
+#include "engine/core/backoff.h"
+#include "engine/observe/fault.h"
+#include "engine/observe/log.h"
+#include "engine/run/live_tables.h"
+#include "engine/run/resolve_flip.h"
+#include "engine/run/rollback_machine.h"
+#include "engine/run/source_opening.h"
+#include "engine/run/target_fence.h"
+#include "engine/run/way_back.h"
+#include "engine/sqlite/transaction.h"
+
+namespace crossfade::run {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::chrono::seconds kGateMax{60};
+constexpr size_t kNearKeys = 2'000;
+constexpr milliseconds kStatementMin{250};
+constexpr int kPublishTriesMax = 5;
+
+Error not_rolled_back(std::string native, std::string hint) {
+  Error error;
+  error.code = ErrorCode::kSteppedBack;
+  error.remedy = Remedy::kStepBack;
+  error.op = "rollback";
+  error.native = std::move(native);
+  error.hint = std::move(hint);
+  return error;
+}
+
+class RollbackDriver {
+ public:
+  RollbackDriver(Move& move, ReverseFollower& follower, std::string source_id,
+                 const VerifyReport& verified, const RollbackOptions& options)
+      : move_(move),
+        follower_(follower),
+        source_id_(std::move(source_id)),
+        verified_(verified),
+        options_(options),
+        machine_(options.dry_run),
+        gate_end_(Deadline::after(kGateMax)),
+        pause_end_(gate_end_) {
+    tables_.schema = move.options.target_schema;
+    for (const TargetTable& t : move.tables) tables_.names.push_back(t.table->target_name);
+  }
+
+  Result<RollbackReport> run() {
+    report_.dry_run = options_.dry_run;
+    report_.verified_rows = verified_.rows;
+    while (!machine_.ended()) {
+      const RollbackEvent event = perform(machine_.action());
+      if (in_doubt(event)) return fail(*failure_);
+      machine_.on(event);
+    }
+    if (machine_.state() == RollbackState::kSteppedBack && (failure_ || !options_.dry_run)) {
+      return fail(failure_.value_or(not_rolled_back("gave up", "run the command again")));
+    }
+    return report_;
+  }
+
+ private:
+  // Of steps that go on until they succeed, when the engine is told to end.
+  [[nodiscard]] bool in_doubt(RollbackEvent event) const {
+    const bool must_succeed =
+        machine_.state() == RollbackState::kResolve || machine_.state() == RollbackState::kOpen;
+    return must_succeed && event == RollbackEvent::kFailed && move_.stop.requested();
+  }
+
+  RollbackEvent perform(RollbackAction action) {
+    switch (action) {
+      case RollbackAction::kCheckGate:
+        return event(check_gate());
+      case RollbackAction::kTakeLocks:
+        return take_locks();
+      case RollbackAction::kDrain:
+        return event(drain());
+      case RollbackAction::kSettle:
+        return event(settle());
+      case RollbackAction::kCompare:
+        return event(compare());
+      case RollbackAction::kPrepare:
+        return event(prepare());
+      case RollbackAction::kFlip:
+        return flip();
+      case RollbackAction::kAskRoute:
+        return ask_route();
+      case RollbackAction::kOpenSource:
+        return open();
+      case RollbackAction::kPublish:
+        return event(publish());
+      case RollbackAction::kCleanUp:
+        return event(clean_up());
+      case RollbackAction::kStepBack:
+        return event(step_back());
+      case RollbackAction::kFinish:
+        break;
+    }
+    return RollbackEvent::kOk;
+  }
+
+  RollbackEvent event(Status status) {
+    if (status) return RollbackEvent::kOk;
+    note_failure(std::move(status).error());
+    return RollbackEvent::kFailed;
+  }
+
+  // The first is the reason; what fails afterwards is said beside it.
+  void note_failure(Error error) {
+    if (failure_ || machine_.flipped()) {
+      log::error(describe(error));
+      return;
+    }
+    const std::string cause = error.native.empty() ? error.op : error.native;
+    failure_ = error.code == ErrorCode::kSteppedBack
+                   ? std::move(error)
+                   : not_rolled_back(fmt::format("{}: {}", error.op, cause), error.hint);
+  }
+
+  [[nodiscard]] Status wanted() const {
+    if (move_.stop.requested()) return fail(not_rolled_back("stopped on request", ""));
+    if (options_.withdrawn && *options_.withdrawn) {
+      return fail(not_rolled_back("whoever asked for the rollback is gone", "ask again"));
+    }
+    return ok();
+  }
+
+  Status check_gate() {
+    CROSSFADE_TRY(nothing_left_behind());
+    if (!verified_.equal() || follower_.too_many_touched()) {
+      return fail(not_rolled_back("the two sides are not known to be equal",
+                                  "`crossfade verify` shows what differs"));
+    }
+    CROSSFADE_TRY(come_near());
+    while (follower_.touched() > kNearKeys) {
+      CROSSFADE_TRY(wanted());
+      CROSSFADE_TRY(const auto verdict, follower_.compare_touched_beside(gate_end_));
+      CROSSFADE_TRY(check_equal(verdict));
+    }
+    return wanted();
+  }
+
+  // Behind the locks the stream is drained once more: what that takes is a part of the pause.
+  Status come_near() {
+    const milliseconds near = options_.max_pause / 4;
+    while (true) {
+      CROSSFADE_TRY(wanted());
+      const auto began = Deadline::Clock::now();
+      CROSSFADE_TRY(follower_.drain(gate_end_));
+      if (Deadline::Clock::now() - began <= near) return ok();
+    }
+  }
+
+  // What SQLite has no place for, or what does not come to it.
+  Status nothing_left_behind() {
+    std::string what;
+    for (const std::string& said : follower_.no_place_for()) what += "\n    " + said;
+    CROSSFADE_TRY(const auto unpublished,
+                  capture::find_unpublished(move_.target.connection(), tables_.schema));
+    for (const capture::Unpublished& table : unpublished) {
+      what += fmt::format("\n    {}: {}", table.target_name, table.what);
+    }
+    if (!what.empty()) {
+      return fail(not_rolled_back("what was changed on PostgreSQL has no place in SQLite:" + what,
+                                  "take it back there, or stay on PostgreSQL"));
+    }
+    CROSSFADE_TRY(const auto aside, follower_.writer().set_aside(kShownMax));
+    return check_aside(aside);
+  }
+
+  static Status check_aside(const std::vector<apply::SetAside>& aside) {
+    if (aside.empty()) return ok();
+    std::string what;
+    for (const apply::SetAside& row : aside) {
+      std::string key;
+      for (const Value& value : row.key) key += (key.empty() ? "" : ", ") + to_literal(value);
+      what += fmt::format("\n    {} ({}): {}{}{}", row.table, key, row.column,
+                          row.column.empty() ? "" : ": ", row.reason);
+    }
+    return fail(not_rolled_back("rows do not fit into SQLite:" + what,
+                                "mend them on PostgreSQL, and run the command again"));
+  }
+
+  RollbackEvent take_locks() {
+    if (auto still = wanted(); !still) return event(std::move(still));
+    postgres::Connection& target = move_.target.connection();
+    const auto began = Deadline::Clock::now();
+    auto locked = lock_tables(target, tables_, limits::kTargetLockWait);
+    if (!locked) return event(fail(std::move(locked).error()));
+    if (locked.value()) {
+      pause_began_ = began;
+      pause_end_ = Deadline::after(options_.max_pause);
+      target.set_statement_timeout(std::max(options_.max_pause, kStatementMin));
+      fault_point("rollback.locked");
+      return RollbackEvent::kOk;
+    }
+    if (gate_end_.expired()) {
+      const auto blockers = who_blocks(target, tables_);
+      note_failure(not_rolled_back(
+          "somebody holds locks on the tables on PostgreSQL" +
+              (blockers ? ":\n" + describe_blockers(blockers.value()) : std::string()),
+          "run it again when they are done"));
+      return RollbackEvent::kTimedOut;
+    }
+    (void)lock_pause_.next();
+    move_.stop.wait_until(Deadline::after(lock_pause_.pause()));
+    return RollbackEvent::kBusy;
+  }
+
+  Status drain() { return follower_.drain(pause_end_); }
+
+  Status settle() {
+    CROSSFADE_TRY(const auto left, follower_.settle());
+    return check_aside(left);
+  }
+
+  Status compare() {
+    CROSSFADE_TRY(const auto verdict, follower_.compare_touched(pause_end_));
+    CROSSFADE_TRY(check_equal(verdict));
+    report_.drained_lsn = follower_.applied();
+    fault_point("rollback.compared");
+    return ok();
+  }
+
+  static Status check_equal(const verify::ChunkVerdict& verdict) {
+    if (verdict.equal()) return ok();
+    std::string keys;
+    for (const verify::Difference& d : verdict.samples) keys += " " + d.key;
+    return fail(
+        not_rolled_back(fmt::format("rows differ:{}", keys), "`crossfade verify` shows more"));
+  }
+
+  Status prepare() {
+    postgres::Connection& target = move_.target.connection();
+    CROSSFADE_TRY(const auto route, move_.target.route());
+    report_.epoch = route.epoch;
+    if (route.primary != Primary::kPostgres) {
+      return fail(not_rolled_back("the route says that PostgreSQL is not the primary", ""));
+    }
+    CROSSFADE_TRY(prepare_source(target));
+    const FenceNotice notice{move_.source.path(), route.epoch.next()};
+    CROSSFADE_TRY(raise_fence_on_target(target, tables_, notice));
+    CROSSFADE_TRY(move_.target.flip_route(move_.token, route.epoch, Primary::kSqlite));
+    if (pause_end_.expired()) {
+      return fail(not_rolled_back("the preparations took longer than allowed",
+                                  "raise --max-pause, or run it when there is less traffic"));
+    }
+    if (options_.dry_run) note_pause();
+    return wanted();
+  }
+
+  Status prepare_source(postgres::Connection& target) {
+    sqlite::Connection& source = move_.source.connection();
+    CROSSFADE_TRY(auto writing, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+    CROSSFADE_TRY(hand_back_sequences(target, tables_.schema, move_.tables, source));
+    if (options_.dry_run) return ok();
+    CROSSFADE_TRY(writing.commit());
+    CROSSFADE_TRY(report_.stale_searches, refresh_searches(move_));
+    return ok();
+  }
+
+  RollbackEvent flip() {
+    postgres::Connection& target = move_.target.connection();
+    target.ignore_stop(true);
+    fault_point("rollback.flip.before_commit");
+    auto flipped = target.commit();
+    target.ignore_stop(false);
+    fault_point("rollback.flip.after_commit");
+    if (flipped) {
+      note_flipped();
+      return RollbackEvent::kOk;
+    }
+    if (flipped.error().remedy == Remedy::kResolveInDoubt) {
+      log::warn(
+          "the connection went during the flip: asking the target what became of it. Until that is "
+          "known SQLite stays closed");
+      return RollbackEvent::kInDoubt;
+    }
+    return event(std::move(flipped));
+  }
+
+  RollbackEvent ask_route() {
+    const auto flipped = resolve_flip(move_, Primary::kSqlite);
+    if (flipped) {
+      failure_.reset();
+      if (flipped.value()) {
+        note_flipped();
+        return RollbackEvent::kFlipped;
+      }
+      failure_ = not_rolled_back("the target did not flip", "run the command again");
+      return RollbackEvent::kNotFlipped;
+    }
+    failure_ = not_rolled_back("whether the target flipped is not known",
+                               "when the target can be reached again, run any crossfade command: "
+                               "it completes the rollback or leaves PostgreSQL the primary");
+    failure_->code = ErrorCode::kInterrupted;
+    move_.stop.wait_until(Deadline::after(std::chrono::seconds(1)));
+    return RollbackEvent::kFailed;
+  }
+
+  void note_flipped() {
+    report_.primary = Primary::kSqlite;
+    report_.epoch = report_.epoch.next();
+  }
+
+  void note_pause() {
+    report_.write_pause = std::chrono::duration_cast<std::chrono::microseconds>(
+        Deadline::Clock::now() - pause_began_);
+  }
+
+  // PostgreSQL is closed: until this succeeds nobody can write.
+  RollbackEvent open() {
+    auto opened = open_source(move_, move_.schema_version);
+    if (opened) {
+      note_pause();
+      fault_point("rollback.opened");
+      return RollbackEvent::kOk;
+    }
+    failure_ = opened.error();
+    failure_->code = ErrorCode::kInterrupted;
+    log::error(describe(*failure_));
+    move_.stop.wait_until(Deadline::after(milliseconds(100)));
+    return RollbackEvent::kFailed;
+  }
+
+  Status publish() {
+    failure_.reset();
+    const Route route{report_.primary, report_.epoch, ""};
+    auto written = write_route_file(move_.state.route(), route);
+    for (int i = 1; !written && i < kPublishTriesMax; ++i) {
+      move_.stop.wait_until(Deadline::after(milliseconds(100)));
+      written = write_route_file(move_.state.route(), route);
+    }
+    if (!written) report_.route_file_error = describe(written.error());
+    return written;
+  }
+
+  Status clean_up() {
+    follower_.stop_streaming();
+    const Deadline deadline = Deadline::after(limits::kSlotReleaseMax);
+    auto removed = remove_way_back(move_, source_id_);
+    while (!removed && removed.error().remedy == Remedy::kRetry && !deadline.expired()) {
+      move_.stop.wait_until(Deadline::after(milliseconds(20)));
+      removed = remove_way_back(move_, source_id_);
+    }
+    return removed;
+  }
+
+  Status step_back() {
+    postgres::Connection& target = move_.target.connection();
+    target.rollback();
+    target.set_statement_timeout(limits::kStatementTimeout);
+    return ok();
+  }
+
+  static constexpr int64_t kShownMax = 20;
+
+  Move& move_;
+  ReverseFollower& follower_;
+  const std::string source_id_;
+  const VerifyReport& verified_;
+  const RollbackOptions options_;
+  RollbackMachine machine_;
+  FencedTables tables_;
+  RollbackReport report_;
+  std::optional<Error> failure_;
+  Deadline gate_end_;
+  Deadline::Clock::time_point pause_began_;
+  Deadline pause_end_;
+  Backoff lock_pause_{limits::kReconnectBase, milliseconds(1'000), limits::kReconnectAttemptsMax};
+};
+
+}  // namespace
+
+Result<RollbackReport> roll_back(Move& move, ReverseFollower& follower,
+                                 const std::string& source_id, const VerifyReport& verified,
+                                 const RollbackOptions& options) {
+  return RollbackDriver(move, follower, source_id, verified, options).run();
+}
+
+}  // namespace crossfade::run

@@ -1,0 +1,23 @@
+// SQLite takes the application's writes again: its fence comes down, and what stood still while
+// PostgreSQL was the primary is brought up to date.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/core/result.h"
+#include "engine/run/move.h"
+
+namespace crossfade::run {
+
+// Rebuilds full-text indexes of external content, which triggers keep in step otherwise. Returns
+// the full-text tables with text of their own: they lack what was written to PostgreSQL.
+Result<std::vector<std::string>> refresh_searches(Move& move);
+
+// Takes the fence down. `schema_version`: as it was while the fence was up; when it still is, the
+// target is told the new one, so that nothing is taken for changed that only lost its fence.
+Status open_source(Move& move, std::optional<int64_t> schema_version);
+
+}  // namespace crossfade::run

@@ -1,0 +1,314 @@
+// Promise: after a cutover SQLite is kept in step, and the rollback loses no acknowledged write,
+// lets nobody write on both sides, and steps back whole when it cannot be done; any number of
+// times.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+
+#include "tests/support/connect.h"
+#include "tests/support/move_test.h"
+#include "tests/support/oracle.h"
+#include "tests/support/postgres_writers.h"
+#include "tests/support/wait.h"
+
+namespace crossfade::testing {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr const char* kMoved = "no such function: crossfade_moved_to_postgresql";
+
+class RollbackTest : public MoveTest {
+ protected:
+  void TearDown() override {
+    engine_.reset();
+    // A slot would keep the database from being dropped.
+    if (!url_.empty() && std::filesystem::exists(db_)) {
+      (void)crossfade({"finish", db_, "--target", url_});
+    }
+    MoveTest::TearDown();
+  }
+  [[nodiscard]] Finished cut_over() const { return crossfade({"cutover", db_, "--json"}); }
+  [[nodiscard]] Finished roll_back(std::vector<std::string> more = {}) const {
+    std::vector<std::string> arguments = {"rollback", db_, "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return crossfade(std::move(arguments));
+  }
+  // A shop that was cut over to PostgreSQL, with an engine that keeps SQLite in step.
+  void reversed() {
+    make_shop();
+    follow();
+    const Finished done = cut_over();
+    ASSERT_EQ(done.code, 0) << done.out << done.err << engine_->err();
+    ASSERT_TRUE(await_phase("reversed")) << engine_->err();
+  }
+  // Waits until SQLite has what PostgreSQL has.
+  void expect_in_step() { expect_becomes_equal(); }
+  void expect_rolled_back(const Finished& done) {
+    ASSERT_EQ(done.code, 0) << done.out << done.err << (engine_ ? engine_->err() : "");
+    EXPECT_EQ(json::parse(done.out).at("primary"), "sqlite");
+    EXPECT_EQ(target_value("SELECT \"primary\" FROM crossfade.route"), "sqlite");
+    EXPECT_EQ(compare_databases(db_, url_), "");
+  }
+  [[nodiscard]] std::string refusal_by_postgres() const {
+    auto connection = connect_or_die(url_);
+    const auto done = connection.exec("INSERT INTO public.setting VALUES('late','\"x\"')");
+    return done ? "" : done.error().sqlstate;
+  }
+  [[nodiscard]] std::string slots() const {
+    return target_value(
+        "SELECT count(*) FROM pg_replication_slots WHERE database=current_database()");
+  }
+};
+
+TEST_F(RollbackTest, ThereAndBackAndThereAgain) {
+  reversed();
+  for (int round = 1; round <= 2; ++round) {
+    SCOPED_TRACE(round);
+    const int base = round * 1000;
+    for (const std::string& sql : {
+             fmt::format("INSERT INTO public.customer(name) VALUES('new {0}'),('second {0}')",
+                         base),
+             fmt::format("INSERT INTO public.purchase SELECT {0}+n, 1, n, n/7.0 FROM "
+                         "generate_series(1,50) n",
+                         base),
+             std::string("UPDATE public.purchase SET cents=cents+1, weight=NULL WHERE id%3=0"),
+             fmt::format("UPDATE public.purchase SET id=id+500 WHERE id={}", base + 1),
+             fmt::format("DELETE FROM public.purchase WHERE id={}", base + 2),
+             fmt::format("INSERT INTO public.setting VALUES('theme','\"light {0}\"') ON CONFLICT "
+                         "(name) DO UPDATE SET value=excluded.value",
+                         base),
+             std::string("BEGIN; INSERT INTO public.journal VALUES(7,'kept'); SAVEPOINT s; INSERT "
+                         "INTO public.journal VALUES(8,'not kept'); ROLLBACK TO s; COMMIT"),
+             std::string("BEGIN; DELETE FROM public.purchase; ROLLBACK"),
+             std::string("UPDATE public.journal SET what='closed again' WHERE at=2"),
+         }) {
+      target_exec(sql);
+    }
+    expect_in_step();
+    EXPECT_EQ(AppDb(db_).run("DELETE FROM journal"), kMoved);
+    const Finished back = roll_back();
+    expect_rolled_back(back);
+    EXPECT_EQ(json::parse(back.out).at("epoch"), round * 2);
+    EXPECT_EQ(refusal_by_postgres(), "25006");
+    EXPECT_EQ(slots(), "0");
+    ASSERT_TRUE(await_phase("following")) << engine_->err();
+    EXPECT_EQ(target_value("SELECT count(*) FROM public.purchase"),
+              AppDb(db_).value("SELECT count(*) FROM purchase"));
+    app(
+        fmt::format("INSERT INTO purchase(customer_id,cents) VALUES(1,{0}); INSERT INTO "
+                    "journal VALUES({0},'on SQLite'); DELETE FROM customer WHERE name='new {0}';"
+                    "INSERT INTO customer(name) VALUES('after {0}')",
+                    base));
+    expect_becomes_equal();
+    const Finished again = cut_over();
+    ASSERT_EQ(again.code, 0) << again.out << again.err << engine_->err();
+    ASSERT_TRUE(await_phase("reversed")) << engine_->err();
+    EXPECT_EQ(AppDb(db_).run("DELETE FROM journal"), kMoved);
+  }
+  expect_in_step();
+}
+
+TEST_F(RollbackTest, KeysThatWereGivenOutAreNotGivenOutAgain) {
+  reversed();
+  target_exec(
+      "INSERT INTO public.customer(name) VALUES('a'),('b'); DELETE FROM public.customer "
+      "WHERE name IN ('a','b')");
+  const std::string last = target_value(
+      "SELECT max(last_value) FROM pg_sequences WHERE "
+      "schemaname='public' AND sequencename LIKE 'customer%'");
+  expect_rolled_back(roll_back());
+  app("INSERT INTO customer(name) VALUES('next')");
+  EXPECT_EQ(AppDb(db_).value("SELECT id FROM customer WHERE name='next'"),
+            std::to_string(std::stoll(last) + 1));
+}
+
+TEST_F(RollbackTest, EveryAcknowledgedWriteIsThereOnce) {
+  make_shop();
+  app("CREATE TABLE app_entry(id INTEGER PRIMARY KEY, writer INTEGER, n INTEGER)");
+  follow();
+  ASSERT_EQ(cut_over().code, 0) << engine_->err();
+  PostgresWriters writers(url_, 3);
+  ASSERT_TRUE(wait_until([&] { return writers.acknowledged() > 300; }, seconds(20)));
+  const Finished done = roll_back();
+  ASSERT_EQ(done.code, 0) << done.out << done.err << engine_->err();
+  ASSERT_TRUE(wait_until([&] { return writers.refused() == 3; }, seconds(10)));
+  writers.stop();
+  const auto result = writers.result();
+  for (size_t i = 0; i < result.size(); ++i) {
+    EXPECT_EQ(result[i].refusal, "25006");
+    EXPECT_EQ(AppDb(db_).value(fmt::format("SELECT count(*)||' '||count(DISTINCT n)||' '||max(n) "
+                                           "FROM app_entry WHERE writer={}",
+                                           i)),
+              fmt::format("{0} {0} {0}", result[i].acknowledged));
+  }
+  EXPECT_EQ(compare_databases(db_, url_), "");
+  const json report = json::parse(done.out);
+  EXPECT_GT(report.at("write_pause_ms").get<double>(), 0);
+  EXPECT_GT(report.at("verified_rows").get<int64_t>(), 200);
+}
+
+TEST_F(RollbackTest, AnEngineThatIsKilledGoesOnWhereItWas) {
+  make_shop();
+  app("CREATE TABLE app_entry(id INTEGER PRIMARY KEY, writer INTEGER, n INTEGER)");
+  follow();
+  ASSERT_EQ(cut_over().code, 0) << engine_->err();
+  PostgresWriters writers(url_, 2);
+  for (int i = 1; i <= 4; ++i) {
+    const int64_t before = writers.acknowledged();
+    ASSERT_TRUE(wait_until([&] { return writers.acknowledged() > before + 100; }, seconds(20)));
+    engine_->signal(SIGKILL);
+    (void)engine_->wait(seconds(5));
+    engine_ = std::make_unique<Process>(crossfade_command({"run", db_}));
+    ASSERT_TRUE(await_phase("reversed")) << engine_->err();
+  }
+  writers.stop();
+  expect_in_step();
+  expect_rolled_back(roll_back());
+}
+
+TEST_F(RollbackTest, WithoutAnEngineTheVerbDoesItItself) {
+  reversed();
+  EXPECT_EQ(stop_engine(), 0);
+  engine_.reset();
+  target_exec("INSERT INTO public.setting VALUES('while nobody looked','1')");
+  expect_rolled_back(roll_back());
+  EXPECT_EQ(AppDb(db_).value("SELECT value FROM setting WHERE name='while nobody looked'"), "1");
+  const Finished again = roll_back();
+  EXPECT_EQ(again.code, 0) << "there is nothing to do: " << again.err;
+  EXPECT_EQ(json::parse(again.out).at("primary"), "sqlite");
+}
+
+TEST_F(RollbackTest, ADryRunChangesNothing) {
+  reversed();
+  const Finished done = roll_back({"--dry-run"});
+  ASSERT_EQ(done.code, 0) << done.out << done.err << engine_->err();
+  EXPECT_EQ(json::parse(done.out).at("primary"), "postgres");
+  EXPECT_EQ(refusal_by_postgres(), "");
+  EXPECT_EQ(AppDb(db_).run("DELETE FROM journal"), kMoved);
+  expect_in_step();
+  expect_rolled_back(roll_back());
+}
+
+TEST_F(RollbackTest, SomebodysLockMakesItStepBackAndIsNamed) {
+  reversed();
+  postgres::ConnectOptions options;
+  options.application_name = "the report";
+  auto other = connect_or_die(url_, std::move(options));
+  ASSERT_TRUE(other.exec("BEGIN; UPDATE public.purchase SET cents=0 WHERE id=1"));
+  const Finished done = crossfade({"rollback", db_, "--json"}, seconds(120));
+  EXPECT_EQ(done.code, 8) << done.out << done.err;
+  EXPECT_THAT(done.err, HasSubstr("the report"));
+  EXPECT_EQ(refusal_by_postgres(), "");
+  ASSERT_TRUE(other.exec("COMMIT"));
+  expect_in_step();
+  expect_rolled_back(roll_back());
+}
+
+TEST_F(RollbackTest, ARowThatDoesNotFitIsNamedAndIsMendedOnPostgres) {
+  make_shop();
+  app("CREATE TABLE limited(id INTEGER PRIMARY KEY, n INTEGER, u INTEGER UNIQUE, CHECK(n <> 13 OR "
+      "typeof(n)='text')); INSERT INTO limited VALUES(1,1,1),(2,2,2)");
+  follow();
+  ASSERT_EQ(cut_over().code, 0) << engine_->err();
+  // Whatever of the CHECK was carried is taken away: PostgreSQL takes what SQLite does not.
+  target_exec(
+      "DO $$DECLARE c text; BEGIN FOR c IN SELECT conname FROM pg_constraint WHERE "
+      "conrelid='public.limited'::regclass AND contype='c' LOOP EXECUTE 'ALTER TABLE "
+      "public.limited DROP CONSTRAINT ' || quote_ident(c); END LOOP; END$$");
+  target_exec(
+      "UPDATE public.limited SET n=13 WHERE id=2; UPDATE public.limited SET u=9 WHERE id=2");
+  target_exec("BEGIN; UPDATE public.limited SET u=7 WHERE id=1; COMMIT");
+  ASSERT_TRUE(
+      wait_until([&] { return status()["reverse"].value("set_aside", 0) == 1; }, seconds(30)))
+      << status().dump() << engine_->err();
+  const Finished refused = roll_back();
+  EXPECT_EQ(refused.code, 8) << refused.out << refused.err;
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("limited"), HasSubstr("2")));
+  EXPECT_EQ(refusal_by_postgres(), "") << "PostgreSQL is the primary still";
+  target_exec("UPDATE public.limited SET n=14 WHERE id=2");
+  expect_rolled_back(roll_back());
+  EXPECT_EQ(AppDb(db_).value("SELECT group_concat(id||':'||n||':'||u) FROM limited"),
+            "1:1:7,2:14:9");
+}
+
+TEST_F(RollbackTest, AColumnThatSqliteHasNotGotIsNamed) {
+  reversed();
+  target_exec(
+      "ALTER TABLE public.journal ADD COLUMN mood text; INSERT INTO public.journal "
+      "VALUES(5,'added',DEFAULT,'glad')");
+  const Finished refused = roll_back();
+  EXPECT_EQ(refused.code, 8) << refused.out << refused.err << engine_->err();
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("journal"), HasSubstr("mood")));
+}
+
+TEST_F(RollbackTest, ASlotThatIsGoneIsSaidToBe) {
+  reversed();
+  EXPECT_EQ(stop_engine(), 0);
+  engine_.reset();
+  target_exec(
+      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "
+      "database=current_database()");
+  const Finished done = roll_back();
+  EXPECT_EQ(done.code, 3) << done.out << done.err;
+  EXPECT_THAT(done.err, AllOf(HasSubstr("slot"), HasSubstr("gone"), HasSubstr("finish")));
+  EXPECT_EQ(refusal_by_postgres(), "");
+  EXPECT_EQ(AppDb(db_).run("DELETE FROM journal"), kMoved) << "SQLite stays closed";
+}
+
+TEST_F(RollbackTest, AnOlderCopyOfTheFileIsRefused) {
+  reversed();
+  EXPECT_EQ(stop_engine(), 0);
+  engine_.reset();
+  EXPECT_EQ(AppDb(db_).run("PRAGMA wal_checkpoint(TRUNCATE)"), "");
+  const std::string older = read_bytes(db_);
+  engine_ = std::make_unique<Process>(crossfade_command({"run", db_}));
+  ASSERT_TRUE(await_phase("reversed")) << engine_->err();
+  target_exec("INSERT INTO public.setting VALUES('newer','1')");
+  expect_in_step();
+  EXPECT_EQ(stop_engine(), 0);
+  engine_.reset();
+  std::filesystem::remove(db_ + "-wal");
+  std::filesystem::remove(db_ + "-shm");
+  write_bytes(db_, older);
+  const Finished done = roll_back();
+  EXPECT_EQ(done.code, 3) << done.out << done.err;
+  EXPECT_THAT(done.err, HasSubstr("older copy"));
+  EXPECT_EQ(refusal_by_postgres(), "");
+}
+
+TEST_F(RollbackTest, FinishTakesTheWayBackAway) {
+  reversed();
+  EXPECT_EQ(slots(), "1");
+  EXPECT_EQ(stop_engine(), 0);
+  engine_.reset();
+  const Finished done = crossfade({"finish", db_});
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(slots(), "0");
+  EXPECT_EQ(target_value("SELECT count(*) FROM pg_publication"), "0");
+  EXPECT_EQ(traces_in_source(), "");
+  EXPECT_EQ(refusal_by_postgres(), "");
+}
+
+TEST_F(RollbackTest, ACutoverThatStepsBackLeavesNoSlot) {
+  make_shop();
+  follow();
+  auto other = connect_or_die(url_);
+  ASSERT_TRUE(other.exec("BEGIN; LOCK TABLE public.purchase IN ACCESS EXCLUSIVE MODE"));
+  const Finished done = crossfade({"cutover", db_, "--max-pause", "300"}, seconds(120));
+  EXPECT_NE(done.code, 0);
+  ASSERT_TRUE(other.exec("COMMIT"));
+  EXPECT_TRUE(wait_until([&] { return slots() == "0"; }, seconds(10)));
+  app("INSERT INTO journal VALUES(3,'still writable')");
+  expect_becomes_equal();
+}
+
+}  // namespace
+}  // namespace crossfade::testing
