@@ -68,7 +68,7 @@ Result<bool> MisfitTable::contains(const std::string& table, const Row& key) {
   if (!has_any(table)) return false;
   find_.bind_text(1, table);
   find_.bind(2, Value(Blob{identity_of(key)}));
-  const auto found = find_.step();
+  auto found = find_.step();
   find_.clear();
   return found;
 }
@@ -79,7 +79,7 @@ Status MisfitTable::put(const SetAside& entry) {
   put_.bind(2, Value(Blob{identity_of(entry.key)}));
   put_.bind_text(3, entry.column);
   put_.bind_text(4, schema::printable(schema::prefix(entry.reason, limits::kMisfitReasonBytesMax)));
-  const auto done = put_.run();
+  auto done = put_.run();
   put_.clear();
   if (done && !known) ++counts_[entry.table];
   return done;

@@ -37,7 +37,7 @@ Result<bool> PutBack::try_in(PutOffRow* row) {
     row->reason = std::move(unfit->reason);
     return false;
   }
-  CROSSFADE_TRY(SourceStatements* const statements, tables_->of(row->table));
+  CROSSFADE_TRY(const auto statements, tables_->of(row->table));
   CROSSFADE_TRY(Answer answer, statements->insert(row->image));
   if (answer.kind == Answer::Kind::kDone) return true;
   row->column.clear();
@@ -63,7 +63,7 @@ Result<std::vector<PutOffRow>> PutBack::put_in(std::vector<PutOffRow> rows) {
 }
 
 Status PutBack::make_way(const std::shared_ptr<const Table>& table, std::vector<PutOffRow>* rows) {
-  CROSSFADE_TRY(SourceStatements* const statements, tables_->of(table));
+  CROSSFADE_TRY(const auto statements, tables_->of(table));
   std::vector<Image> old;
   size_t bytes = 0;
   int64_t id = 0;
@@ -93,14 +93,14 @@ Status PutBack::make_way(const std::shared_ptr<const Table>& table, std::vector<
   return ok();
 }
 
-Status PutBack::set_aside(std::vector<PutOffRow> rows) {
+Status PutBack::set_aside(const std::vector<PutOffRow>& rows) {
   for (const PutOffRow& row : rows) {
     CROSSFADE_TRY(misfits_->put({row.table->name, row.key, row.column, row.reason}));
   }
   // After all that fitted: what is old must not be in the way of what is true.
   for (const PutOffRow& row : rows) {
     if (!row.old || identity_of(row.old->key) != identity_of(row.key)) continue;
-    CROSSFADE_TRY(SourceStatements* const statements, tables_->of(row.table));
+    CROSSFADE_TRY(const auto statements, tables_->of(row.table));
     CROSSFADE_TRY(statements->insert(row.old->image));
   }
   return ok();
@@ -109,13 +109,13 @@ Status PutBack::set_aside(std::vector<PutOffRow> rows) {
 Status PutBack::finish(std::vector<PutOffRow> rows) {
   CROSSFADE_TRY(auto left, put_in(std::move(rows)));
   for (const PutOffRow& row : left) {
-    CROSSFADE_TRY(SourceStatements* const statements, tables_->of(row.table));
+    CROSSFADE_TRY(const auto statements, tables_->of(row.table));
     CROSSFADE_TRY(const bool there, statements->contains(row.key));
     if (there) {
       return fail(not_equal(*row.table, row.key, "has one row of this key, and SQLite two"));
     }
   }
-  return set_aside(std::move(left));
+  return set_aside(left);
 }
 
 Result<std::vector<PutOffRow>> PutBack::relieve(std::vector<PutOffRow> rows, size_t bytes_max) {
@@ -124,7 +124,7 @@ Result<std::vector<PutOffRow>> PutBack::relieve(std::vector<PutOffRow> rows, siz
   std::vector<PutOffRow> aside;
   size_t bytes = 0;
   for (PutOffRow& row : left) {
-    CROSSFADE_TRY(SourceStatements* const statements, tables_->of(row.table));
+    CROSSFADE_TRY(const auto statements, tables_->of(row.table));
     CROSSFADE_TRY(const bool there, statements->contains(row.key));
     const size_t size = size_bytes(row);
     const bool room = bytes + size <= bytes_max;
@@ -146,7 +146,7 @@ Result<std::vector<PutOffRow>> PutBack::relieve(std::vector<PutOffRow> rows, siz
     if (&to == &wait) bytes += size;
     to.push_back(std::move(row));
   }
-  CROSSFADE_TRY(set_aside(std::move(aside)));
+  CROSSFADE_TRY(set_aside(aside));
   return wait;
 }
 

@@ -39,7 +39,7 @@ class PutBack {
   Result<std::vector<PutOffRow>> put_in(std::vector<PutOffRow> rows);
   // Tries those of the table once more, with the old versions out of the way.
   Status make_way(const std::shared_ptr<const Table>& table, std::vector<PutOffRow>* rows);
-  Status set_aside(std::vector<PutOffRow> rows);
+  Status set_aside(const std::vector<PutOffRow>& rows);
 
   SourceTables* tables_;
   MisfitTable* misfits_;

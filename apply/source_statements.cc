@@ -117,17 +117,19 @@ Status bind_key(const Row& key, int first, sqlite::Statement* statement) {
 
 }  // namespace
 
-Result<SourceStatements> SourceStatements::prepare(sqlite::Connection& source, const Table& table) {
-  CROSSFADE_TRY(auto insert, prepare_for(source, table, insert_sql(table)));
+Result<SourceStatements> SourceStatements::prepare(sqlite::Connection& source,
+                                                   std::shared_ptr<const Table> table) {
+  CROSSFADE_TRY(auto insert, prepare_for(source, *table, insert_sql(*table)));
   CROSSFADE_TRY(auto remove,
-                prepare_for(source, table,
-                            fmt::format("DELETE FROM main.{}{}", sqlite::quote(table.name),
-                                        where_key(table, 1))));
-  CROSSFADE_TRY(auto read, prepare_for(source, table, read_sql(table)));
-  SourceStatements out(source, table, std::move(insert), std::move(remove), std::move(read));
+                prepare_for(source, *table,
+                            fmt::format("DELETE FROM main.{}{}", sqlite::quote(table->name),
+                                        where_key(*table, 1))));
+  CROSSFADE_TRY(auto read, prepare_for(source, *table, read_sql(*table)));
   // What an update of the table needs is missed now, not at the first one.
   std::vector<bool> all;
-  for (const Column& column : table.columns) all.push_back(!column.generated);
+  for (const Column& column : table->columns) all.push_back(!column.generated);
+  SourceStatements out(source, std::move(table), std::move(insert), std::move(remove),
+                       std::move(read));
   CROSSFADE_TRY(out.update_statement(all));
   return out;
 }

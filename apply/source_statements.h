@@ -3,12 +3,13 @@
 // They say OR ABORT, whatever the table's own ON CONFLICT clauses say: nothing is replaced or
 // passed over in silence. A row is found by its key under the key's own collation, through its
 // index, and then is the very key: bytes under BINARY, text for text, though NOCASE or an affinity
-// would take another for it. 1 and 1.0 are one key, as they are to every index. Threads: the
-// connection's, which it borrows. The table must outlive it.
+// would take another for it. 1 and 1.0 are one key, as they are to every index.
+// Threads: the connection's, which it borrows.
 #pragma once
 
 #include <cstddef>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -37,7 +38,8 @@ struct Answer {
 class SourceStatements {
  public:
   // An error names the table, and what in its schema this SQLite does not know, if that is why.
-  static Result<SourceStatements> prepare(sqlite::Connection& source, const Table& table);
+  static Result<SourceStatements> prepare(sqlite::Connection& source,
+                                          std::shared_ptr<const Table> table);
 
   // Every column that is not computed has a value.
   Result<Answer> insert(const Image& row);
@@ -55,14 +57,14 @@ class SourceStatements {
     sqlite::Statement statement;
   };
 
-  SourceStatements(sqlite::Connection& source, const Table& table, sqlite::Statement insert,
-                   sqlite::Statement remove, sqlite::Statement read)
+  SourceStatements(sqlite::Connection& source, std::shared_ptr<const Table> table,
+                   sqlite::Statement insert, sqlite::Statement remove, sqlite::Statement read)
       : source_(&source),
-        table_(&table),
+        table_(std::move(table)),
         insert_(std::move(insert)),
         remove_(std::move(remove)),
         read_(std::move(read)),
-        indexed_(indexed_columns(table)) {}
+        indexed_(indexed_columns(*table_)) {}
 
   static std::vector<bool> indexed_columns(const Table& table);
   // Which columns of the row an update sets; nothing: there is no such row.
@@ -77,7 +79,7 @@ class SourceStatements {
   Result<Answer> refused_or_error(Error error, const sqlite::Statement& statement);
 
   sqlite::Connection* source_;
-  const Table* table_;
+  std::shared_ptr<const Table> table_;
   sqlite::Statement insert_;
   sqlite::Statement remove_;
   sqlite::Statement read_;

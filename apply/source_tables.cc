@@ -13,13 +13,13 @@ bool is_same_plan(const Table& a, const Table& b) {
 
 }  // namespace
 
-Result<SourceStatements*> SourceTables::of(const std::shared_ptr<const Table>& table) {
+Result<std::shared_ptr<SourceStatements>> SourceTables::of(
+    const std::shared_ptr<const Table>& table) {
   const auto at = known_.find(table->name);
-  if (at != known_.end() && at->second.table == table) return at->second.statements.get();
-  CROSSFADE_TRY(auto prepared, SourceStatements::prepare(*source_, *table));
-  Known known{table, std::make_unique<SourceStatements>(std::move(prepared))};
-  SourceStatements* const statements = known.statements.get();
-  known_.insert_or_assign(table->name, std::move(known));
+  if (at != known_.end() && at->second.table == table) return at->second.statements;
+  CROSSFADE_TRY(auto prepared, SourceStatements::prepare(*source_, table));
+  auto statements = std::make_shared<SourceStatements>(std::move(prepared));
+  known_.insert_or_assign(table->name, Known{table, statements});
   return statements;
 }
 

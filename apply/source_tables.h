@@ -1,6 +1,6 @@
 // The prepared statements of every table that changes came for.
 //
-// Threads: the connection's, which it borrows. What of() returns is valid until the next of().
+// Threads: the connection's, which it borrows.
 #pragma once
 
 #include <memory>
@@ -19,14 +19,14 @@ class SourceTables {
   explicit SourceTables(sqlite::Connection& source) : source_(&source) {}
 
   // Prepared anew when the table is planned anew.
-  Result<SourceStatements*> of(const std::shared_ptr<const Table>& table);
+  Result<std::shared_ptr<SourceStatements>> of(const std::shared_ptr<const Table>& table);
   // The same plan of the table that of() has, or a copy, for who does not own it.
   [[nodiscard]] std::shared_ptr<const Table> share(const Table& table) const;
 
  private:
   struct Known {
     std::shared_ptr<const Table> table;
-    std::unique_ptr<SourceStatements> statements;
+    std::shared_ptr<SourceStatements> statements;
   };
 
   sqlite::Connection* source_;

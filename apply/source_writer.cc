@@ -236,7 +236,7 @@ Result<bool> SourceWriter::Impl::settle(const Table& table, const Row& key,
                                         const std::optional<Row>& row) {
   CROSSFADE_ASSERT(put_off.empty(), "settle() before end_transaction()");
   const auto shared = tables.share(table);
-  CROSSFADE_TRY(SourceStatements* const statements, tables.of(shared));
+  CROSSFADE_TRY(const auto statements, tables.of(shared));
   CROSSFADE_TRY(misfits->take(table.name, key));
   CROSSFADE_TRY(auto old, statements->read(key));
   if (old) {
@@ -322,7 +322,7 @@ bool SourceWriter::in_transaction() const {
 
 Status SourceWriter::apply(const TargetChange& change) {
   CROSSFADE_ASSERT(in_transaction(), "apply() outside of a transaction");
-  CROSSFADE_TRY(SourceStatements* const statements, impl_->tables.of(change.table));
+  CROSSFADE_TRY(const auto statements, impl_->tables.of(change.table));
   switch (change.op) {
     case TargetOp::kInsert:
       return impl_->insert(change, *statements);

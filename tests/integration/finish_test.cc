@@ -40,6 +40,20 @@ TEST_F(FinishTest, BeforeACutoverNothingIsLeft) {
   EXPECT_EQ(target_value("SELECT count(*) FROM public.purchase"), "200") << "the data stays";
 }
 
+TEST_F(FinishTest, WhatTheWayBackKeepsGoesToo) {
+  make_shop();
+  ASSERT_EQ(run_until_verified().code, 0);
+  app("CREATE TABLE _crossfade_reverse(id INTEGER PRIMARY KEY);"
+      "CREATE TABLE _crossfade_misfits(id INTEGER PRIMARY KEY)");
+  const Finished inspected = crossfade({"inspect", db_, "--json"});
+  EXPECT_EQ(inspected.out.find("_crossfade_reverse"), std::string::npos) << inspected.out;
+  const Finished done = crossfade({"finish", db_});
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_THAT(done.out, HasSubstr("table _crossfade_reverse"));
+  EXPECT_THAT(done.out, HasSubstr("table _crossfade_misfits"));
+  expect_no_traces();
+}
+
 TEST_F(FinishTest, AgainThereIsNothingToRemove) {
   make_shop();
   ASSERT_EQ(run_until_verified().code, 0);
