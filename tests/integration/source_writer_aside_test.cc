@@ -65,6 +65,9 @@ TEST_F(SourceWriterTest, RefusedValuesAreSetAside) {
     EXPECT_EQ(run({change}), "");
     EXPECT_EQ(aside(), reason);
     EXPECT_EQ(rows(), "1|1|1|'s'|1.5\n2|2|2|'s'|1.5\n");
+    // The next one is of a row that is not aside.
+    EXPECT_EQ(run({set(one, one, text("s"), Value(1.5))}), "");
+    EXPECT_EQ(aside(), "");
   }
   // The whole row, and it fits: it is no longer aside.
   EXPECT_EQ(run({set(number(3), text("x1"), text("1"), Value(2.0))}), "");
@@ -159,6 +162,30 @@ TEST_F(SourceWriterTest, LaterChangesFollowWhatIsSetAside) {
   EXPECT_EQ(run({truncated(t), inserted(t, {number(7), text("a"), Value()})}), "");
   EXPECT_EQ(aside(), "");
   EXPECT_EQ(rows(), "7|'a'|NULL\n");
+}
+
+// Promise: beside a misfit nothing is taken for unchanged: it may be a second one.
+TEST_F(SourceWriterTest, WhatAMisfitHidesIsNotGuessed) {
+  make("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); INSERT INTO t VALUES(1,'a','b')");
+  const auto t = table();
+  EXPECT_EQ(run({misfitting(updated(t, {number(1)}, {number(1), {}, {}}), 2, "f"),
+                 updated(t, {number(1)}, {number(1), {}, text("fits")})}),
+            "");
+  EXPECT_THAT(aside(), HasSubstr("t 1 b"));
+  EXPECT_EQ(rows(), "1|'a'|'b'\n");
+  EXPECT_EQ(run({updated(t, {number(1)}, {number(1), text("n"), text("fits")})}), "");
+  EXPECT_EQ(aside(), "");
+  EXPECT_EQ(rows(), "1|'n'|'fits'\n");
+}
+
+TEST_F(SourceWriterTest, TruncateTakesWhatIsPutOffToo) {
+  make("CREATE TABLE t(id INTEGER PRIMARY KEY, u UNIQUE); INSERT INTO t VALUES(1,'a'),(2,'b')");
+  const auto t = table();
+  EXPECT_EQ(run({updated(t, {number(1)}, {number(1), text("b")}), truncated(t),
+                 inserted(t, {number(3), text("c")})}),
+            "");
+  EXPECT_EQ(rows(), "3|'c'\n");
+  EXPECT_EQ(aside(), "");
 }
 
 // Promise: only as much of old versions goes as is in the way.

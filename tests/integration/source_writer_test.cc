@@ -155,7 +155,7 @@ TEST_F(SourceWriterTest, KeysAreFoundExactly) {
 // Promise: a key is found by its index, whatever its collation, and not by reading the table.
 TEST_F(SourceWriterTest, KeysAreFoundByTheirIndex) {
   make(R"(
-    CREATE TABLE t(a TEXT COLLATE NOCASE NOT NULL, b INT NOT NULL, v, PRIMARY KEY(a,b COLLATE RTRIM));
+    CREATE TABLE t(a TEXT NOT NULL, b INT NOT NULL, v, PRIMARY KEY(a COLLATE NOCASE, b));
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<2000)
       INSERT INTO t SELECT 'k'||i, i, i FROM n;
   )");
