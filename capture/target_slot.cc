@@ -62,34 +62,40 @@ Error slot_error(std::string object, std::string native, std::string hint,
   return error;
 }
 
-// False: there is no such slot. An error while somebody reads it, once the deadline is over.
+Status refuse_foreign(postgres::Connection& target, const std::string& slot) {
+  CROSSFADE_TRY(const auto row,
+                target.exec(fmt::format("SELECT database FROM pg_replication_slots WHERE slot_name "
+                                        "= {} AND database <> current_database()",
+                                        postgres::quote_literal(slot))));
+  if (row.rows() == 0) return ok();
+  return fail(slot_error(slot,
+                         fmt::format("a slot of this name is in the database {}: the way back of "
+                                     "another move of this source",
+                                     row.text(0, 0)),
+                         "`crossfade finish` that move; or, when it is long gone, connect to that "
+                         "database and drop the slot: SELECT pg_drop_replication_slot('" +
+                             slot + "')",
+                         Remedy::kDecide));
+}
+
+// False: there is no such slot here. An error while somebody reads it, once the deadline is over.
 Result<bool> wait_until_unused(postgres::Connection& target, const std::string& slot,
                                Deadline deadline) {
   const std::string sql = fmt::format(R"(
-      SELECT s.database = current_database(), s.database, s.active_pid, a.application_name
+      SELECT s.active_pid, a.application_name
       FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
-      WHERE s.slot_name = {})",
+      WHERE s.slot_name = {} AND s.database = current_database())",
                                       postgres::quote_literal(slot));
   Backoff backoff(limits::kClusterPollInterval, limits::kPollInterval, INT32_MAX);
   while (true) {
     CROSSFADE_TRY(const auto row, target.exec(sql));
     if (row.rows() == 0) return false;
-    if (!row.boolean(0, 0)) {
-      return fail(slot_error(slot,
-                             fmt::format("a slot of this name is in the database {}: the way back "
-                                         "of another move of this source",
-                                         row.text(0, 1)),
-                             "`crossfade finish` that move; or, when it is long gone, connect to "
-                             "that database and drop the slot: SELECT pg_drop_replication_slot('" +
-                                 slot + "')",
-                             Remedy::kDecide));
-    }
-    if (row.is_null(0, 2)) return true;
+    if (row.is_null(0, 0)) return true;
     if (deadline.expired() || !backoff.next()) {
       return fail(slot_error(
-          slot, fmt::format("it is being read by pid {} ({})", row.text(0, 2), row.text(0, 3)),
+          slot, fmt::format("it is being read by pid {} ({})", row.text(0, 0), row.text(0, 1)),
           fmt::format("end that process, or SELECT pg_terminate_backend({}); then run again",
-                      row.text(0, 2))));
+                      row.text(0, 0))));
     }
     std::this_thread::sleep_for(std::min(backoff.pause(), deadline.remaining()));
   }
@@ -232,6 +238,7 @@ Status make_slot(postgres::Connection& target, const std::string& source_id,
                  const std::string& target_schema,
                  const std::vector<std::shared_ptr<const Table>>& tables, Deadline deadline) {
   const std::string slot = slot_name(source_id);
+  CROSSFADE_TRY(refuse_foreign(target, slot));
   CROSSFADE_TRY(remove_all(target, slot, deadline));
   // The publication first: a slot cannot send what was written before there was one.
   CROSSFADE_TRY(publish(target, target_schema, tables, deadline));

@@ -14,6 +14,7 @@
 #include "capture/relation_map.h"
 #include "capture/stream_end.h"
 #include "capture/type_names.h"
+#include "engine/postgres/quote.h"
 #include "engine/postgres/replication_stream.h"
 
 namespace crossfade::capture {
@@ -62,13 +63,47 @@ Error not_made(const TargetStreamOptions& options) {
   return error;
 }
 
+Error server_is_behind(const TargetStreamOptions& options, const std::string& end) {
+  Error error;
+  error.remedy = Remedy::kDecide;
+  error.code = ErrorCode::kTarget;
+  error.op = "target.stream";
+  error.object = options.slot;
+  error.native = fmt::format("the server's log ends at {}, and SQLite has what came up to {}", end,
+                             to_string(options.applied));
+  error.hint =
+      "the server was put back to an earlier state, or is a copy that had not got everything: what "
+      "it lacks is in SQLite. Compare both sides before anything else";
+  return error;
+}
+
+struct SlotBegin {
+  std::map<Oid, std::string> published;
+  PgLsn confirmed;
+};
+
+// Of a slot that is there; what is wrong with it shows when it is read.
+Result<SlotBegin> look_at_slot(const TargetStreamOptions& options) {
+  CROSSFADE_TRY(auto side, postgres::Connection::open(side_connection(options)));
+  CROSSFADE_TRY(const auto row, side.exec(fmt::format(R"(
+      SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_lsn() END,
+             (SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = {}))",
+                                                      postgres::quote_literal(options.slot))));
+  const auto end = postgres::parse_pg_lsn(row.text(0, 0));
+  if (end && *end < options.applied) return fail(server_is_behind(options, row.text(0, 0)));
+  SlotBegin out;
+  out.confirmed = postgres::parse_pg_lsn(row.text(0, 1)).value_or(PgLsn());
+  CROSSFADE_TRY(out.published, read_published(side));
+  return out;
+}
+
 }  // namespace
 
 struct TargetStream::Impl {
-  Impl(TargetStreamOptions given, std::map<Oid, std::string> names,
-       postgres::ReplicationStream replication)
+  Impl(TargetStreamOptions given, SlotBegin slot, postgres::ReplicationStream replication)
       : options(std::move(given)),
-        published(std::move(names)),
+        published(std::move(slot.published)),
+        begins_at(slot.confirmed),
         stream(std::move(replication)),
         types(side_connection(options)) {
     for (const auto& table : options.tables) by_name[table->target_name] = table;
@@ -92,6 +127,7 @@ struct TargetStream::Impl {
   // Constant after construction.
   TargetStreamOptions options;
   std::map<Oid, std::string> published;
+  PgLsn begins_at;
   std::unordered_map<std::string, std::shared_ptr<const Table>> by_name;
 
   postgres::ReplicationStream stream;
@@ -139,11 +175,9 @@ Status TargetStream::Impl::take(std::string_view message) {
 
 void TargetStream::Impl::take(const pgoutput::Commit& commit) {
   in_transaction = false;
-  if (has_events) {
-    give(TargetCommit{commit.end, commit.committed_at + kMicrosFrom1970To2000});
-  } else {
-    received = std::max(received, commit.end);
-  }
+  // It is given out by the call of next() that this is part of.
+  received = std::max(received, commit.end);
+  if (has_events) give(TargetCommit{commit.end, commit.committed_at + kMicrosFrom1970To2000});
 }
 
 // Null: it is no table of the move.
@@ -258,8 +292,7 @@ TargetStream::TargetStream(TargetStream&&) noexcept = default;
 TargetStream::~TargetStream() = default;
 
 Result<TargetStream> TargetStream::open(TargetStreamOptions options) {
-  CROSSFADE_TRY(auto side, postgres::Connection::open(side_connection(options)));
-  CROSSFADE_TRY(auto published, read_published(side));
+  CROSSFADE_TRY(auto slot, look_at_slot(options));
   postgres::StreamOptions replication;
   replication.params = options.params;
   replication.connect_timeout = options.connect_timeout;
@@ -269,9 +302,9 @@ Result<TargetStream> TargetStream::open(TargetStreamOptions options) {
   replication.applied = options.applied;
   auto stream = postgres::ReplicationStream::open(replication);
   if (!stream) return fail(explain_stream_end(std::move(stream).error(), options));
-  if (published.empty() && !options.tables.empty()) return fail(not_made(options));
+  if (slot.published.empty() && !options.tables.empty()) return fail(not_made(options));
   auto impl =
-      std::make_unique<Impl>(std::move(options), std::move(published), std::move(stream).value());
+      std::make_unique<Impl>(std::move(options), std::move(slot), std::move(stream).value());
   impl->received = impl->options.applied;
   return TargetStream(std::move(impl));
 }
@@ -289,15 +322,16 @@ Result<std::optional<TargetEvent>> TargetStream::next(Deadline deadline) {
   }
   TargetEvent event = std::move(it.events.front());
   it.events.pop_front();
-  if (const auto* commit = std::get_if<TargetCommit>(&event)) {
-    it.received = std::max(it.received, commit->end);
-  }
   return event;
 }
 
 Status TargetStream::confirm(PgLsn applied) {
   impl_->options.applied = std::max(impl_->options.applied, applied);
   return impl_->stream.confirm(applied);
+}
+
+PgLsn TargetStream::begins_at() const {
+  return impl_->begins_at;
 }
 
 PgLsn TargetStream::server_end() const {

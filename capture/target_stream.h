@@ -75,6 +75,7 @@ using TargetEvent = std::variant<TargetChange, TargetBegin, TargetCommit, RouteC
 
 class TargetStream {
  public:
+  // Refuses a server whose log ends before `applied`: one that was put back to an earlier state.
   static Result<TargetStream> open(TargetStreamOptions options);
   ~TargetStream();
   TargetStream(TargetStream&&) noexcept;
@@ -86,6 +87,9 @@ class TargetStream {
   Result<std::optional<TargetEvent>> next(Deadline deadline);
   // Everything up to `applied` is durable in SQLite: the server may forget it.
   Status confirm(postgres::PgLsn applied);
+  // What had been confirmed when this was opened: nothing that was committed below it comes again.
+  // When SQLite holds less, it is not the file that confirmed it, but an earlier copy.
+  [[nodiscard]] postgres::PgLsn begins_at() const;
   // The end of the server's log, as it said last.
   [[nodiscard]] postgres::PgLsn server_end() const;
   // Everything below this has been given out by next(), at the end of a transaction.

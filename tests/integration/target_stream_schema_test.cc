@@ -108,9 +108,7 @@ TEST_F(TargetStreamSchemaTest, ARenamedTableIsKnownByItsNumber) {
     EXPECT_TRUE(next(stream).starts_with("error: t: "));
     EXPECT_EQ(unpublished(), (Lines{"t: it is called public.old_t now"}));
   }
-  const std::string idle =
-      fmt::format("SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{}'", slot());
-  ASSERT_TRUE(testing::wait_until([&] { return value(idle) == "t"; }, std::chrono::seconds(10)));
+  ASSERT_TRUE(idle());
   auto again = open(last_commit_.end);
   ASSERT_TRUE(again) << describe(again.error());
   EXPECT_EQ(next(again.value()), "insert t 1 NULL");

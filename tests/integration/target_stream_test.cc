@@ -229,9 +229,7 @@ TEST_F(TargetStreamTest, WhatWasNotConfirmedComesAgainAndNothingElse) {
         to_string(middle), slot());
     EXPECT_TRUE(wait_until([&] { return value(flushed) == "t"; }, std::chrono::seconds(10)));
   }
-  const std::string idle =
-      fmt::format("SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{}'", slot());
-  ASSERT_TRUE(wait_until([&] { return value(idle) == "t"; }, std::chrono::seconds(10)));
+  ASSERT_TRUE(idle());
   const Lines rest{"insert t 2 NULL NULL", "commit", "insert t 3 NULL NULL", "commit",
                    "probe until 2",        "commit"};
   {
@@ -239,7 +237,7 @@ TEST_F(TargetStreamTest, WhatWasNotConfirmedComesAgainAndNothingElse) {
     ASSERT_TRUE(again) << describe(again.error());
     EXPECT_EQ(events(again.value()), rest);
   }
-  ASSERT_TRUE(wait_until([&] { return value(idle) == "t"; }, std::chrono::seconds(10)));
+  ASSERT_TRUE(idle());
   // What SQLite has is not sent again, though the server was not told.
   auto further = open(last_commit_.end);
   ASSERT_TRUE(further) << describe(further.error());

@@ -82,6 +82,13 @@ class StreamTest : public ::testing::Test {
     return table;
   }
 
+  // Tables (id bigint, v text), after this DDL.
+  void make_tables(const std::string& ddl, const std::vector<std::string>& names) {
+    exec(ddl);
+    for (const std::string& name : names) {
+      tables_.push_back(plan(name, {{"id", TargetType::kBigint}, {"v", TargetType::kText}}));
+    }
+  }
   Status make_slot(std::chrono::milliseconds within = std::chrono::seconds(20)) {
     auto connection = connect_or_die(url_);
     return capture::make_slot(connection, source_id_, "public", tables_, Deadline::after(within));
@@ -132,6 +139,19 @@ class StreamTest : public ::testing::Test {
       done = done || (probe != nullptr && probe->nonce == nonce);
       if (!done) out.push_back(show(*event.value()));
     }
+  }
+
+  [[nodiscard]] capture::SlotHealth health() const {
+    auto connection = testing::connect_or_die(url_);
+    const auto found = capture::slot_health(connection, source_id_);
+    EXPECT_TRUE(found) << describe(found.error());
+    return found ? found.value() : capture::SlotHealth();
+  }
+  // The server has noticed that the slot's last reader is gone.
+  [[nodiscard]] bool idle() const {
+    const std::string sql =
+        fmt::format("SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{}'", slot());
+    return wait_until([&] { return value(sql) == "t"; }, std::chrono::seconds(20));
   }
 
   static std::string show(const capture::TargetEvent& event) {
