@@ -54,17 +54,14 @@ std::string trigger_ddl(const LockedTable& table, bool rows) {
 }
 
 struct FenceTrigger {
-  std::string relation;  // quoted
-  std::string schema;
-  std::string table;
-  int64_t relation_oid = 0;
+  LockedTable table;
   std::string name;
-  bool enabled = false;
+  char enabled = 'D';  // as pg_trigger has it; 'A': always
 };
 
 Result<std::vector<FenceTrigger>> fence_triggers_on_target(postgres::Connection& target) {
   CROSSFADE_TRY(const auto rows, target.exec(R"(
-    SELECT n.nspname, c.relname, c.oid, t.tgname, t.tgenabled <> 'D'
+    SELECT n.nspname, c.relname, c.oid, t.tgname, t.tgenabled
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
          JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE t.tgfoid = to_regprocedure('crossfade.refuse_write()')
@@ -72,50 +69,56 @@ Result<std::vector<FenceTrigger>> fence_triggers_on_target(postgres::Connection&
   std::vector<FenceTrigger> out;
   for (int i = 0; i < rows.rows(); ++i) {
     FenceTrigger trigger;
-    trigger.schema = rows.text(i, 0);
-    trigger.table = rows.text(i, 1);
-    trigger.relation = quote(trigger.schema, trigger.table);
-    trigger.relation_oid = rows.integer(i, 2);
+    trigger.table.schema = rows.text(i, 0);
+    trigger.table.name = rows.text(i, 1);
+    trigger.table.quoted = quote(trigger.table.schema, trigger.table.name);
+    trigger.table.oid = rows.integer(i, 2);
     trigger.name = rows.text(i, 3);
-    trigger.enabled = rows.boolean(i, 4);
+    trigger.enabled = rows.text(i, 4).front();
     out.push_back(std::move(trigger));
   }
   return out;
+}
+
+// What a table lacks of the fence. Empty: nothing.
+std::string missing_ddl(const LockedTable& table, const std::vector<FenceTrigger>& present) {
+  std::string ddl;
+  for (const bool rows : {false, true}) {
+    if (rows && table.partitioned) continue;  // it has no rows of its own
+    const char* const name = rows ? kRowTrigger : kStatementTrigger;
+    const auto found = std::find_if(present.begin(), present.end(), [&](const FenceTrigger& t) {
+      return t.table.oid == table.oid && t.name == name;
+    });
+    if (found == present.end()) ddl += trigger_ddl(table, rows);
+    // A session with session_replication_role = replica must not slip through.
+    if (found == present.end() || found->enabled != 'A') {
+      ddl += fmt::format("ALTER TABLE ONLY {} ENABLE ALWAYS TRIGGER {}; ", table.quoted, name);
+    }
+  }
+  return ddl;
 }
 
 Status make_triggers(postgres::Connection& target, const FencedTables& tables) {
   CROSSFADE_TRY(const auto relations, with_heirs(target, tables));
   CROSSFADE_TRY(const auto present, fence_triggers_on_target(target));
   std::string ddl;
-  const auto want = [&](const LockedTable& table, bool rows) {
-    const char* const name = rows ? kRowTrigger : kStatementTrigger;
-    const bool there = std::any_of(present.begin(), present.end(), [&](const FenceTrigger& t) {
-      return t.relation_oid == table.oid && t.name == name;
-    });
-    if (!there) ddl += trigger_ddl(table, rows);
-    // A session with session_replication_role = replica must not slip through.
-    ddl += fmt::format("ALTER TABLE ONLY {} ENABLE ALWAYS TRIGGER {}; ", table.quoted, name);
-  };
-  for (const LockedTable& table : relations) {
-    want(table, false);
-    // A partitioned table has no rows of its own.
-    if (!table.partitioned) want(table, true);
-  }
+  for (const LockedTable& table : relations) ddl += missing_ddl(table, present);
   if (ddl.empty()) return ok();
   CROSSFADE_TRY(target.exec(ddl));
   return ok();
 }
 
-// One statement about one trigger in a transaction of its own. False: somebody was in the way.
-Result<bool> change_trigger(postgres::Connection& target, const FenceTrigger& trigger,
-                            const std::string& ddl, std::chrono::milliseconds patience) {
+// Statements about one table's triggers in a transaction of their own. False: somebody was in the
+// way.
+Result<bool> change_triggers(postgres::Connection& target, const LockedTable& table,
+                             const std::string& ddl, std::chrono::milliseconds patience) {
   for (int attempt = 0; attempt < 2; ++attempt) {
     CROSSFADE_TRY(const bool done, exec_unless_busy(target, ddl, patience));
     if (done) {
       CROSSFADE_TRY(target.commit());
       return true;
     }
-    CROSSFADE_TRY(const bool left, displace_autovacuum(target, {trigger.schema, {trigger.table}}));
+    CROSSFADE_TRY(const bool left, displace_autovacuum(target, {table.schema, {table.name}}));
     if (!left) break;
   }
   return false;
@@ -152,6 +155,23 @@ Result<bool> target_fence_is_up(postgres::Connection& target) {
   return row.boolean(0, 0);
 }
 
+Result<int64_t> prepare_target_fence(postgres::Connection& target, const FencedTables& tables,
+                                     std::chrono::milliseconds patience) {
+  CROSSFADE_TRY(const bool up, target_fence_is_up(target));
+  if (up) return 0;
+  CROSSFADE_TRY(target.exec(function_ddl(kPassingBody)));
+  CROSSFADE_TRY(const auto relations, with_heirs(target, tables));
+  CROSSFADE_TRY(const auto present, fence_triggers_on_target(target));
+  int64_t left = 0;
+  for (const LockedTable& table : relations) {
+    const std::string ddl = missing_ddl(table, present);
+    if (ddl.empty()) continue;
+    CROSSFADE_TRY(const bool done, change_triggers(target, table, ddl, patience));
+    if (!done) ++left;
+  }
+  return left;
+}
+
 Result<int64_t> retire_target_fence(postgres::Connection& target,
                                     std::chrono::milliseconds patience) {
   CROSSFADE_TRY(const bool up, target_fence_is_up(target));
@@ -159,12 +179,12 @@ Result<int64_t> retire_target_fence(postgres::Connection& target,
   CROSSFADE_TRY(const auto triggers, fence_triggers_on_target(target));
   int64_t left = 0;
   for (const FenceTrigger& trigger : triggers) {
-    if (!trigger.enabled) continue;
+    if (trigger.enabled == 'D') continue;
     CROSSFADE_TRY(const bool done,
-                  change_trigger(target, trigger,
-                                 fmt::format("ALTER TABLE ONLY {} DISABLE TRIGGER {}",
-                                             trigger.relation, quote(trigger.name)),
-                                 patience));
+                  change_triggers(target, trigger.table,
+                                  fmt::format("ALTER TABLE ONLY {} DISABLE TRIGGER {}",
+                                              trigger.table.quoted, quote(trigger.name)),
+                                  patience));
     if (!done) ++left;
   }
   return left;
@@ -175,18 +195,18 @@ Result<std::vector<std::string>> drop_target_fence(postgres::Connection& target,
   std::vector<std::string> dropped;
   CROSSFADE_TRY(const auto triggers, fence_triggers_on_target(target));
   for (const FenceTrigger& trigger : triggers) {
-    CROSSFADE_TRY(const bool done,
-                  change_trigger(target, trigger,
-                                 fmt::format("DROP TRIGGER IF EXISTS {} ON {}", quote(trigger.name),
-                                             trigger.relation),
-                                 patience));
+    const LockedTable& table = trigger.table;
+    CROSSFADE_TRY(const bool done, change_triggers(target, table,
+                                                   fmt::format("DROP TRIGGER IF EXISTS {} ON {}",
+                                                               quote(trigger.name), table.quoted),
+                                                   patience));
     if (done) {
-      dropped.push_back(fmt::format("trigger {} on {}", trigger.name, trigger.relation));
+      dropped.push_back(fmt::format("trigger {} on {}", trigger.name, table.quoted));
       continue;
     }
     CROSSFADE_TRY(const auto blockers,
-                  who_blocks(target, {trigger.schema, {trigger.table}}, InTheWay::kOfReadersToo));
-    return fail(target_busy_error("fence.drop", trigger.relation, blockers));
+                  who_blocks(target, {table.schema, {table.name}}, InTheWay::kOfReadersToo));
+    return fail(target_busy_error("fence.drop", table.quoted, blockers));
   }
   return dropped;
 }

@@ -27,6 +27,11 @@ struct FenceNotice {
   std::string primary;  // where SQLite's file is
   Epoch epoch;          // of the route, from the flip on
 };
+// Before the locks, so that raising it costs the pause next to nothing: makes the triggers, which
+// let everybody pass until then, table by table, each waited for no longer than `patience`. Returns
+// how many tables were in use; raising the fence makes theirs. What steps back retires them.
+Result<int64_t> prepare_target_fence(postgres::Connection& target, const FencedTables& tables,
+                                     std::chrono::milliseconds patience);
 // Inside the transaction of lock_tables(). Idempotent.
 Status raise_fence_on_target(postgres::Connection& target, const FencedTables& tables,
                              const FenceNotice& notice);

@@ -85,7 +85,9 @@ Result<std::vector<LockedTable>> with_heirs(postgres::Connection& target,
     const int64_t oid = rows.integer(i, 0);
     // A table and its heir may both be listed.
     if (!out.empty() && out.back().oid == oid) continue;
-    out.push_back({oid, quote(rows.text(i, 2), rows.text(i, 3)), rows.boolean(i, 4)});
+    const std::string schema = rows.text(i, 2);
+    const std::string name = rows.text(i, 3);
+    out.push_back({oid, schema, name, quote(schema, name), rows.boolean(i, 4)});
   }
   return out;
 }

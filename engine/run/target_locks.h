@@ -21,6 +21,8 @@ struct FencedTables {
 
 struct LockedTable {
   int64_t oid = 0;
+  std::string schema;
+  std::string name;
   std::string quoted;        // schema.name
   bool partitioned = false;  // all its rows are in others
 };

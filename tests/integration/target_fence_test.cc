@@ -271,21 +271,31 @@ TEST_F(TargetFenceTest, APreparedTransactionInTheWayIsNamed) {
   EXPECT_TRUE(lock_tables(store.connection(), tables_, milliseconds(400)).value());
 }
 
-// It holds `item`, which is the older, and waits for `purchase`; the application the other way
-// round.
+// The application waits for `item`, which is locked first, longer than the lock waits for what the
+// application holds: the server would choose the application.
 TEST_F(TargetFenceTest, NobodyFallsVictimToADeadlockWithIt) {
+  auto between = application();
+  between.exec("BEGIN; UPDATE ONLY public.purchase SET region_id = region_id").value();
   auto app = application();
-  app.exec("BEGIN; UPDATE public.purchase SET region_id = region_id").value();
+  app.exec("BEGIN; UPDATE public.old_purchase SET region_id = region_id").value();
+  const auto waiting = [&](const char* how_many) {
+    return wait_until(
+        [&] { return value("SELECT count(*) FROM pg_locks WHERE NOT granted") == how_many; },
+        milliseconds(300));
+  };
   bool locked = true;
   std::thread locking([&] {
     TargetStore store = engine();
-    locked = lock_tables(store.connection(), tables_, milliseconds(5000)).value();
+    locked = lock_tables(store.connection(), tables_, seconds(5)).value();
   });
-  EXPECT_TRUE(
-      wait_until([&] { return value("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0"; },
-                 seconds(20)));
-  const auto done = app.exec("INSERT INTO public.item(what) VALUES ('x'); COMMIT");
-  EXPECT_TRUE(done) << describe(done.error());
+  (void)waiting("1");
+  std::thread writing([&] {
+    const auto done = app.exec("INSERT INTO public.item(what) VALUES ('x'); COMMIT");
+    EXPECT_TRUE(done) << describe(done.error());
+  });
+  (void)waiting("2");
+  between.rollback();
+  writing.join();
   locking.join();
   EXPECT_FALSE(locked);
 }
@@ -389,6 +399,28 @@ TEST_F(TargetFenceTest, ItComesAndGoesAnyNumberOfTimes) {
               "0");
     expect_passes(app, "BEGIN; DELETE FROM public.purchase");
   }
+}
+
+TEST_F(TargetFenceTest, PreparedItLetsEverybodyPassUntilItIsRaised) {
+  TargetStore store = engine();
+  postgres::Connection& target = store.connection();
+  auto app = application();
+  app.exec("BEGIN; UPDATE public.item SET what = what").value();
+  EXPECT_EQ(prepare_target_fence(target, tables_, milliseconds(50)).value(), 1) << "item";
+  app.rollback();
+  EXPECT_EQ(prepare_target_fence(target, tables_, milliseconds(400)).value(), 0);
+  EXPECT_FALSE(is_up());
+  for (const std::string& sql : ways_to_write()) {
+    if (!sql.starts_with("BEGIN")) expect_passes(app, "BEGIN; " + sql);
+  }
+  const std::string triggers =
+      "SELECT string_agg(oid::text || xmin::text, ' ' ORDER BY oid) FROM pg_trigger WHERE tgname "
+      "LIKE '\\_crossfade%'";
+  const std::string before = value(triggers);
+  raise();
+  EXPECT_EQ(value(triggers), before) << "they are not touched in the pause";
+  EXPECT_EQ(prepare_target_fence(target, tables_, milliseconds(400)).value(), 0);
+  for (const std::string& sql : ways_to_write()) expect_refused(app, sql);
 }
 
 TEST_F(TargetFenceTest, TakenAwayItLeavesNothingOrSaysWhoIsInTheWay) {
