@@ -32,11 +32,12 @@ ORDER BY h.oid)";
 // prepared transaction's locks name it by the lock that it has on its own id.
 constexpr const char* kWhoBlocks = R"(
 SELECT coalesce(l.pid, 0), coalesce(p.gid, ''), coalesce(a.application_name, ''),
-       coalesce(a.usename, p.owner, ''), coalesce(a.state, ''), coalesce(left(a.query, 200), ''),
+       coalesce(a.usename, p.owner, ''), coalesce(a.state, ''),
+       coalesce(left(nullif(a.query, '<insufficient privilege>'), 200), ''),
        min(format('%s.%s', quote_ident(n.nspname), quote_ident(c.relname))),
        coalesce(extract(epoch FROM clock_timestamp() -
                         min(coalesce(a.xact_start, p.prepared)))::bigint, 0),
-       bool_or(l.pid IS NOT NULL AND coalesce(a.backend_type = 'autovacuum worker',
+       bool_or(a.pid IS NOT NULL AND coalesce(a.backend_type = 'autovacuum worker',
                                               a.usesysid IS NULL))
 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
      LEFT JOIN pg_stat_activity a ON a.pid = l.pid

@@ -65,6 +65,20 @@ class TargetFenceTest : public ::testing::Test {
     options.params = postgres::ConnectionParams::parse(url_).value();
     return TargetStore::open(std::move(options)).value();
   }
+  // With no right but to what it owns.
+  [[nodiscard]] TargetStore engine_of_owner() const {
+    connect_or_die(url_)
+        .exec(
+            "DO $$ BEGIN IF NOT EXISTS(SELECT 1 FROM pg_roles WHERE rolname = 'fence_owner') THEN "
+            "CREATE ROLE fence_owner; END IF; END $$; ALTER SCHEMA crossfade OWNER TO fence_owner;"
+            "ALTER TABLE public.item OWNER TO fence_owner;"
+            "ALTER TABLE public.purchase OWNER TO fence_owner;"
+            "ALTER TABLE public.old_purchase OWNER TO fence_owner")
+        .value();
+    TargetStore store = engine();
+    store.connection().exec("SET ROLE fence_owner").value();
+    return store;
+  }
   [[nodiscard]] postgres::Connection application(const std::string& name = "app") const {
     postgres::ConnectOptions options;
     options.application_name = name;
@@ -256,6 +270,31 @@ TEST_F(TargetFenceTest, ASessionInTheWayIsNamed) {
   EXPECT_TRUE(lock_tables(store.connection(), tables_, milliseconds(400)).value());
 }
 
+TEST_F(TargetFenceTest, TheTablesOwnerNeedsNoOtherRight) {
+  TargetStore store = engine_of_owner();
+  postgres::Connection& target = store.connection();
+  auto job = application("night job");
+  job.exec("BEGIN; UPDATE public.item SET what = what").value();
+  EXPECT_EQ(prepare_target_fence(target, tables_, milliseconds(50)).value(), 1);
+  EXPECT_FALSE(lock_tables(target, tables_, milliseconds(50)).value());
+  const auto blockers = who_blocks(target, tables_).value();
+  ASSERT_EQ(blockers.size(), 1U);
+  EXPECT_THAT(describe_blockers(blockers), HasSubstr("night job"));
+  EXPECT_EQ(blockers[0].query, "") << "a superuser's is not shown";
+  EXPECT_FALSE(blockers[0].autovacuum);
+  job.rollback();
+  ASSERT_TRUE(lock_tables(target, tables_, milliseconds(400)).value());
+  const auto raised = raise_fence_on_target(target, tables_, {"/srv/app.db", Epoch{2}});
+  ASSERT_TRUE(raised) << describe(raised.error());
+  ASSERT_TRUE(target.commit());
+  expect_refused(job, "UPDATE public.item SET what = what");
+  expect_passes(target, "BEGIN; UPDATE public.item SET what = what");
+  ASSERT_TRUE(lower_fence_on_target(target));
+  EXPECT_EQ(retire_target_fence(target, milliseconds(400)).value(), 0);
+  const auto dropped = drop_target_fence(target, milliseconds(400));
+  EXPECT_TRUE(dropped) << describe(dropped.error());
+}
+
 TEST_F(TargetFenceTest, APreparedTransactionInTheWayIsNamed) {
   auto app = application();
   app.exec("BEGIN; UPDATE public.item SET what = 'x'; PREPARE TRANSACTION 'order 17'").value();
@@ -301,6 +340,7 @@ TEST_F(TargetFenceTest, NobodyFallsVictimToADeadlockWithIt) {
 }
 
 TEST_F(TargetFenceTest, AnAutovacuumIsMadeToLeave) {
+  TargetStore store = engine_of_owner();  // which is not shown what it is
   auto admin = application();
   admin
       .exec(
@@ -321,7 +361,6 @@ TEST_F(TargetFenceTest, AnAutovacuumIsMadeToLeave) {
   admin.exec("ALTER SYSTEM RESET autovacuum_naptime").value();
   admin.exec("SELECT pg_reload_conf()").value();
   ASSERT_TRUE(seen);
-  TargetStore store = engine();
   ASSERT_FALSE(lock_tables(store.connection(), tables_, milliseconds(100)).value())
       << "it was busy";
   EXPECT_TRUE(wait_until(
