@@ -18,6 +18,7 @@
 #include "engine/run/reconcile.h"
 #include "engine/run/source_opening.h"
 #include "engine/run/target_checks.h"
+#include "engine/run/target_lost.h"
 #include "engine/run/target_views.h"
 #include "engine/run/way_back.h"
 
@@ -169,6 +170,10 @@ Status Engine::check_whose_target() {
   }
   if (!present && options_.must_have_begun) {
     return fail(nothing_there(source_->path(), params_->safe()));
+  }
+  if (present) {
+    CROSSFADE_TRY(const auto said, target_->route());
+    if (is_given_up(*state_, said)) return fail(given_up_error(source_->path(), params_->safe()));
   }
   CROSSFADE_TRY(const bool fenced, capture::fence_is_up(source_->connection()));
   if (!fenced) return ok();

@@ -14,6 +14,7 @@
 #include "capture/target_slot.h"
 #include "engine/core/limits.h"
 #include "engine/run/reachable_target.h"
+#include "engine/run/target_lost.h"
 #include "engine/schema/catalog.h"
 #include "engine/sqlite/transaction.h"
 
@@ -42,7 +43,7 @@ class Finisher {
     if (present) {
       CROSSFADE_TRY(check_whose(state, source));
       CROSSFADE_TRY(const auto route, target_->route());
-      row_says_so = route.primary == Primary::kPostgres;
+      row_says_so = route.primary == Primary::kPostgres && !is_given_up(state, route);
       // The row is about to go; the file is what a repeated finish goes by.
       if (row_says_so && had_folder) {
         CROSSFADE_TRY(keep_route(state, route));

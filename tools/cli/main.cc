@@ -35,6 +35,7 @@ struct Arguments {
   std::string ddl;
   run::CutoverOptions cutover;
   run::RollbackOptions rollback;
+  bool target_lost = false;
   QuarantineArguments quarantined;
 };
 
@@ -98,11 +99,15 @@ CLI::App* add_rollback(CLI::App* app, Arguments* a) {
   CLI::App* verb =
       app->add_subcommand("rollback", "make SQLite the primary again; says when there is no way");
   add_common(verb, a, true);
-  verb->add_flag("--dry-run", a->rollback.dry_run,
-                 "do all but the switch: writers wait for a moment, nothing changes");
+  CLI::Option* dry_run =
+      verb->add_flag("--dry-run", a->rollback.dry_run,
+                     "do all but the switch: writers wait for a moment, nothing changes");
   verb->add_option("--max-pause", a->settings.max_pause_ms,
                    "milliseconds writers may wait before it steps back (default: 5000)")
       ->check(CLI::PositiveNumber);
+  verb->add_flag("--target-lost", a->target_lost,
+                 "PostgreSQL does not come back: SQLite goes on from what reached it")
+      ->excludes(dry_run);
   return verb;
 }
 
@@ -294,7 +299,9 @@ int main_of(int argc, char** argv) {
   if (verify_verb->parsed()) return verify(a.common);
   if (cutover_verb->parsed()) return cutover(a.common, a.cutover);
   if (quarantine_verb->parsed()) return quarantine(a.common, a.quarantined);
-  if (rollback_verb->parsed()) return rollback(a.common, a.rollback);
+  if (rollback_verb->parsed()) {
+    return a.target_lost ? give_up_target(a.common) : rollback(a.common, a.rollback);
+  }
   if (ddl_verb->parsed()) return ddl(a.common, a.ddl);
   if (finish_verb->parsed()) return finish(a.common, a.keep_fence);
   return route(a.common, a.wait,

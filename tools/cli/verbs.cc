@@ -16,6 +16,7 @@
 #include "engine/run/finish.h"
 #include "engine/run/reachable_target.h"
 #include "engine/run/source_ddl.h"
+#include "engine/run/target_lost.h"
 #include "tools/cli/task.h"
 #include "tools/client/crossfade_client.h"
 
@@ -106,6 +107,13 @@ int rollback(const Common& common, const run::RollbackOptions& options) {
   task.kind = run::TaskKind::kRollback;
   task.rollback = options;
   return show(common, do_task(common, task, run::rollback_request(options)));
+}
+
+int give_up_target(const Common& common) {
+  const auto given_up = run::give_up_target(common.engine);
+  if (!given_up) return show(common, given_up.error());
+  return show(common,
+              run::TaskResult{0, run::to_json(given_up.value()), run::to_text(given_up.value())});
 }
 
 int ddl(const Common& common, const std::string& sql) {

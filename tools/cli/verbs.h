@@ -21,6 +21,7 @@ int status(const Common& common);
 int verify(const Common& common);
 int cutover(const Common& common, const run::CutoverOptions& options);
 int rollback(const Common& common, const run::RollbackOptions& options);
+int give_up_target(const Common& common);
 int ddl(const Common& common, const std::string& sql);
 int finish(const Common& common, bool keep_fence);
 int route(const Common& common, bool wait, std::chrono::milliseconds timeout);
