@@ -306,6 +306,8 @@ TEST_F(ExpressionAgreementTest, GeneratedColumnsHoldWhatSqliteStores) {
   ASSERT_TRUE(source_->exec("PRAGMA trusted_schema=ON"));  // for JSON in the schema
   crossfade::testing::ExpressionGenerator generator(seed_ + 2);
   int computed = 0;
+  int left_constant = 0;
+  std::string without_collation;
   for (int i = 0; i < 3'000 && !HasFailure(); ++i) {
     const Into& each = kInto[i % std::size(kInto)];
     ScopeColumn into;
@@ -321,15 +323,22 @@ TEST_F(ExpressionAgreementTest, GeneratedColumnsHoldWhatSqliteStores) {
         "BEGIN; CREATE TABLE none (LIKE t, g {} GENERATED ALWAYS AS ({}) STORED); ROLLBACK",
         to_string(into.type), made.value().sql));
     if (!done) (void)target_->exec("ROLLBACK");
-    // What is constant inside is computed at once: out of range, or before its COLLATE is heard of.
+    // What is constant inside is computed at once, and may be out of range.
     const std::string state = done ? "" : done.error().sqlstate;
-    if (state == "22003" || state == "42P22") continue;
+    if (state == "22003") continue;
+    if (state == "42P22") {
+      without_collation += sql + "\n  " + made.value().sql + "\n";
+      ++left_constant;
+      continue;
+    }
     EXPECT_TRUE(done) << describe(done.error()) << "\n" << sql << "\n" << made.value().sql;
     check_generated(sql, made.value().sql, into, each.declared);
   }
   fmt::print("{} generated columns; {} values compared, {} out of range\n", computed, compared_,
              out_of_range_);
   EXPECT_GT(computed, 500);
+  // A rare rest that only PostgreSQL's planner takes for constant; a run makes such a column plain.
+  EXPECT_LE(left_constant, 1 + computed / 200) << without_collation;
 }
 
 // What is translated for an index or a generated column is immutable to PostgreSQL.

@@ -123,11 +123,15 @@ sqlite::Connection* Constants::scratch() {
   return &*scratch_;
 }
 
-std::optional<Value> Constants::evaluate(std::string_view sql) {
+std::optional<Value> Constants::evaluate(std::string_view sql,
+                                         const std::vector<Value>& parameters) {
   sqlite::Connection* const db = scratch();
   if (db == nullptr) return std::nullopt;
   auto row = sqlite::Statement::prepare(*db, "SELECT (\n" + std::string(sql) + "\n)");
   if (!row) return std::nullopt;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    row.value().bind(static_cast<int>(i) + 1, parameters[i]);
+  }
   const auto there = row.value().step();
   if (!there || !there.value()) return std::nullopt;
   return row.value().value(0);

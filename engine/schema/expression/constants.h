@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/core/schema.h"
 #include "engine/core/value.h"
@@ -19,8 +20,9 @@ namespace crossfade::schema::expression {
 
 class Constants {
  public:
-  // The value of a constant expression; nothing when SQLite refuses it or it is out of proportion.
-  std::optional<Value> evaluate(std::string_view sql);
+  // The value of a constant expression, in which ?1, ?2 ... stand for `parameters`; nothing when
+  // SQLite refuses it or it is out of proportion.
+  std::optional<Value> evaluate(std::string_view sql, const std::vector<Value>& parameters = {});
   // `value` after a column of this affinity stored it.
   std::optional<Value> stored(const Value& value, Affinity affinity);
   // left `op` right without affinities; op is "<", "=", ... Nothing: NULL.

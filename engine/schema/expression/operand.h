@@ -85,4 +85,15 @@ struct Operand {
   return operand.tightness < least ? "(" + operand.sql + ")" : operand.sql;
 }
 
+// A condition that is the same for every row.
+[[nodiscard]] inline bool is_always(const Operand& condition) {
+  return condition.sql == "true";
+}
+[[nodiscard]] inline bool is_never(const Operand& condition) {
+  return condition.sql == "false";
+}
+[[nodiscard]] inline bool is_unknown(const Operand& condition) {
+  return condition.sql == "NULL::boolean";
+}
+
 }  // namespace crossfade::schema::expression

@@ -20,7 +20,26 @@ bool all_of_kind(const std::vector<Operand*>& branches, Kind kind) {
   });
 }
 
+// Nor is NULL true.
+bool cannot_hold(const Operand& condition) {
+  return is_never(condition) || is_unknown(condition);
+}
+
 }  // namespace
+
+// The only branch that is left. PostgreSQL leaves out the others too, and takes what is constant
+// then for a constant.
+Outcome<Operand> Translator::chosen(const Expr& at, const Operand& branch) {
+  if (branch.constant) return constant(at, *branch.constant);
+  Operand out = branch;
+  out.affinity.reset();
+  out.collation.clear();
+  out.explicit_collation = false;
+  out.is_column = false;
+  out.left.clear();
+  out.right.clear();
+  return out;
+}
 
 // Makes the branches one type; the result has that type and no SQL yet.
 Outcome<Operand> Translator::unify(const Expr& at, std::vector<Operand*> branches) {
@@ -89,35 +108,40 @@ Outcome<Operand> Translator::case_when(const Expr& expr) {
   const size_t end = expr.children.size() - (expr.has_else ? 1 : 0);
   std::vector<Operand> whens;
   std::vector<Operand> thens;
-  for (size_t i = base; i < end; i += 2) {
+  bool decided = false;  // by a condition that always holds
+  for (size_t i = base; i < end && !decided; i += 2) {
+    Operand when;
     if (base == 1) {
       CROSSFADE_TRY(auto subject, translate(*expr.children[0]));
       CROSSFADE_TRY(auto value, translate(*expr.children[i]));
-      CROSSFADE_TRY(auto when,
-                    compare(*expr.children[i], "=", std::move(subject), std::move(value)));
-      whens.push_back(std::move(when));
+      CROSSFADE_TRY(when, compare(*expr.children[i], "=", std::move(subject), std::move(value)));
     } else {
-      CROSSFADE_TRY(auto when, condition(*expr.children[i]));
-      whens.push_back(std::move(when));
+      CROSSFADE_TRY(when, condition(*expr.children[i]));
     }
+    if (cannot_hold(when)) continue;
     CROSSFADE_TRY(auto then, translate(*expr.children[i + 1]));
     thens.push_back(std::move(then));
+    decided = is_always(when);
+    if (!decided) whens.push_back(std::move(when));
   }
-  if (expr.has_else) {
+  if (expr.has_else && !decided) {
     CROSSFADE_TRY(auto otherwise, translate(*expr.children.back()));
     thens.push_back(std::move(otherwise));
   }
   std::vector<Operand*> branches;
   for (Operand& each : thens) branches.push_back(&each);
+  if (whens.empty() && thens.size() == 1) return chosen(expr, thens[0]);
+  if (thens.empty()) return constant(expr, Value());
   CROSSFADE_TRY(auto out, unify(expr, branches));
   if (out.kind == Kind::kNull) return constant(expr, Value());  // PostgreSQL would call it text
-  out.not_null = out.not_null && expr.has_else;
+  const bool has_else = thens.size() > whens.size();
+  out.not_null = out.not_null && has_else;
   out.sql = "CASE";
   for (size_t i = 0; i < whens.size(); ++i) {
     out.sql += fmt::format(" WHEN {} THEN {}", whens[i].sql, thens[i].sql);
     out.stable = out.stable || whens[i].stable;
   }
-  if (expr.has_else) out.sql += " ELSE " + thens.back().sql;
+  if (has_else) out.sql += " ELSE " + thens.back().sql;
   out.sql += " END";
   return out;
 }
@@ -127,6 +151,8 @@ Outcome<Operand> Translator::iif(const Expr& expr) {
   CROSSFADE_TRY(auto when, condition(*expr.children[0]));
   CROSSFADE_TRY(auto then, translate(*expr.children[1]));
   CROSSFADE_TRY(auto otherwise, translate(*expr.children[2]));
+  if (is_always(when)) return chosen(expr, then);
+  if (cannot_hold(when)) return chosen(expr, otherwise);
   CROSSFADE_TRY(auto out, unify(expr, {&then, &otherwise}));
   if (out.kind == Kind::kNull) return constant(expr, Value());
   out.sql = fmt::format("CASE WHEN {} THEN {} ELSE {} END", when.sql, then.sql, otherwise.sql);
@@ -138,9 +164,13 @@ Outcome<Operand> Translator::coalesce(const Expr& expr) {
   std::vector<Operand> arguments;
   for (const ExprPtr& child : expr.children) {
     CROSSFADE_TRY(auto argument, translate(*child));
+    if (argument.kind == Kind::kNull) continue;
     arguments.push_back(std::move(argument));
+    if (arguments.back().constant) break;
   }
-  if (arguments.size() < 2) return no(expr, "SQLite refuses it");
+  if (expr.children.size() < 2) return no(expr, "SQLite refuses it");
+  if (arguments.empty()) return constant(expr, Value());
+  if (arguments.size() == 1) return chosen(expr, arguments[0]);
   std::vector<Operand*> branches;
   for (Operand& each : arguments) branches.push_back(&each);
   CROSSFADE_TRY(auto out, unify(expr, branches));

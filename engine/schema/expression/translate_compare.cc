@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "engine/postgres/quote.h"
 #include "engine/schema/expression/translator.h"
 #include "engine/schema/utf8.h"
 
@@ -31,8 +32,19 @@ int rank(Kind kind) {
   return kind == Kind::kBlob ? 2 : 0;
 }
 
-// ASCII letters only, as SQLite's NOCASE.
+// ASCII letters only, as SQLite's NOCASE. A constant is folded here: in a generated column
+// PostgreSQL computes what is constant before it knows the collation, and refuses (42P22).
 Operand folded(Operand operand, const std::string& collation) {
+  if (operand.constant && (collation == "NOCASE" || collation == "RTRIM")) {
+    std::string text = operand.constant->text();
+    if (collation == "RTRIM") text.erase(text.find_last_not_of(' ') + 1);
+    for (char& c : text) {
+      if (collation == "NOCASE" && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    operand.sql = postgres::quote_literal(text);
+    operand.constant = Value(Text{std::move(text)});
+    return operand;
+  }
   if (collation == "NOCASE") {
     operand.sql = fmt::format("lower({} COLLATE \"C\")", within(operand, Tightness::kAt));
   } else if (collation == "RTRIM") {
@@ -213,7 +225,11 @@ Outcome<Operand> Translator::compare_numbers(const Expr& at, const std::string& 
   if (a.kind == Kind::kBoolean && b.kind == Kind::kBoolean) return compared(op, a, b);
   a = as_integer(std::move(a));
   b = as_integer(std::move(b));
-  if (a.constant && b.constant) return compared(op, a, b);
+  if (a.constant && b.constant) {
+    const auto answer = constants_.compare(*a.constant, op, *b.constant, {});
+    if (!answer) return no(at, "SQLite refuses it");
+    return settled(op, a, b, *answer);
+  }
   for (Operand* each : {&a, &b}) {
     const Operand& other = each == &a ? b : a;
     if (!each->constant || each->kind != Kind::kReal) continue;
@@ -247,6 +263,11 @@ Outcome<Operand> Translator::compare_texts(const Expr& at, const std::string& op
   if (!collation.empty() && collation != "BINARY" && collation != "NOCASE" &&
       collation != "RTRIM") {
     return no(at, "the collation " + printable(collation) + " is the application's own");
+  }
+  if (a.constant && b.constant) {
+    const auto answer = constants_.compare(*a.constant, op, *b.constant, collation);
+    if (!answer) return no(at, "SQLite refuses it");
+    return settled(op, a, b, *answer);
   }
   a = folded(std::move(a), collation);
   b = folded(std::move(b), collation);

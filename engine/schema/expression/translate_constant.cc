@@ -127,6 +127,19 @@ std::optional<Value> Translator::computed(const std::string& sqlite_sql) {
   return constants_.evaluate(sqlite_sql);
 }
 
+Outcome<std::optional<Operand>> Translator::settled_by_constants(
+    const Expr& at, const std::string& sqlite_sql, const std::vector<Operand>& operands) {
+  std::vector<Value> values;
+  for (const Operand& each : operands) {
+    if (!each.constant) return std::optional<Operand>();
+    values.push_back(*each.constant);
+  }
+  const auto value = constants_.evaluate(sqlite_sql, values);
+  if (!value) return no(at, "SQLite refuses it, or its value is out of proportion");
+  CROSSFADE_TRY(auto out, constant(at, *value));
+  return std::optional<Operand>(std::move(out));
+}
+
 Outcome<Operand> Translator::unstable(const Expr& at, Operand operand, const char* what) {
   if (use_ == Use::kGenerated || use_ == Use::kIndexPredicate || use_ == Use::kIndexKey) {
     return no(at, std::string(what) +

@@ -37,13 +37,8 @@ Outcome<Operand> Translator::between(const Expr& expr) {
                           first.right, second.right);
     return out;
   }
-  out.sql = within(first, Tightness::kNot) + " AND " + within(second, Tightness::kNot);
-  out.tightness = Tightness::kAnd;
-  if (expr.negated) {
-    out.sql = "NOT (" + out.sql + ")";
-    out.tightness = Tightness::kNot;
-  }
-  return out;
+  out = joined(true, first, second);
+  return expr.negated ? negated(out) : out;
 }
 
 Outcome<Operand> Translator::in(const Expr& expr) {
@@ -55,7 +50,7 @@ Outcome<Operand> Translator::in(const Expr& expr) {
   if (expr.children.size() == 1) return out;  // IN () is false, also for NULL
   CROSSFADE_TRY(auto value, translate(*expr.children[0]));
   std::string list;
-  std::string either;
+  Operand either;
   std::string left;
   bool simple = true;
   for (size_t i = 1; i < expr.children.size(); ++i) {
@@ -71,16 +66,14 @@ Outcome<Operand> Translator::in(const Expr& expr) {
     simple = simple && !each.left.empty() && each.left == left &&
              each.sql == each.left + " = " + each.right;
     list += (list.empty() ? "" : ", ") + each.right;
-    either += (either.empty() ? "" : " OR ") + within(each, Tightness::kAnd);
+    either = i == 1 ? each : joined(false, either, each);
   }
   if (simple) {
     out.sql = fmt::format("{}{} IN ({})", left, expr.negated ? " NOT" : "", list);
     out.tightness = Tightness::kIn;
     return out;
   }
-  out.sql = expr.negated ? "NOT (" + either + ")" : either;
-  out.tightness = expr.negated ? Tightness::kNot : Tightness::kOr;
-  return out;
+  return expr.negated ? negated(either) : either;
 }
 
 // (a, b) = (c, d), which is a = c AND b = d.
@@ -92,15 +85,12 @@ Outcome<Operand> Translator::rows(const Expr& expr) {
       is_ordering(expr.text)) {
     return no(expr, "row values are only translated in = and <>");
   }
-  Operand out = truth("", equal ? Tightness::kAnd : Tightness::kOr);
-  out.not_null = true;
+  Operand out;
   for (size_t i = 0; i < left.children.size(); ++i) {
     CROSSFADE_TRY(auto a, translate(*left.children[i]));
     CROSSFADE_TRY(auto b, translate(*right.children[i]));
     CROSSFADE_TRY(auto each, compare(expr, expr.text, std::move(a), std::move(b)));
-    out.sql += (i == 0 ? "" : equal ? " AND " : " OR ") + within(each, Tightness::kNot);
-    out.not_null = out.not_null && each.not_null;
-    out.stable = out.stable || each.stable;
+    out = i == 0 ? each : joined(equal, out, each);
   }
   return out;
 }

@@ -99,8 +99,19 @@ Outcome<Operand> Translator::like(const Expr& expr) {
   CROSSFADE_TRY(auto right, translate(*expr.children[1]));
   CROSSFADE_TRY(auto pattern, as_text(*expr.children[1], std::move(right)));
   if (text.kind == Kind::kNull || pattern.kind == Kind::kNull) return constant(expr, Value());
+  if (expr.text != "LIKE" && expr.children.size() > 2) {
+    return no(expr, "SQLite's GLOB has no ESCAPE");
+  }
+  std::string call = fmt::format("?1 {}{} ?2", expr.negated ? "NOT " : "", expr.text);
+  std::vector<Operand> operands = {text, pattern};
+  if (expr.children.size() > 2) {
+    CROSSFADE_TRY(auto escape, translate(*expr.children[2]));
+    operands.push_back(std::move(escape));
+    call += " ESCAPE ?3";
+  }
+  CROSSFADE_TRY(auto settled, settled_by_constants(expr, call, operands));
+  if (settled) return *std::move(settled);
   if (expr.text == "LIKE") return like_pattern(expr, text, pattern);
-  if (expr.children.size() > 2) return no(expr, "SQLite's GLOB has no ESCAPE");
   if (!pattern.constant) return no(*expr.children[1], "GLOB is translated for constant patterns");
   return glob(expr, text, pattern.constant->text());
 }

@@ -23,6 +23,30 @@ Operand boolean(std::string sql, Tightness tightness) {
 
 }  // namespace
 
+Operand negated(const Operand& condition) {
+  if (is_unknown(condition)) return condition;
+  const bool settled = is_always(condition) || is_never(condition);
+  Operand out = settled ? boolean(is_always(condition) ? "false" : "true", Tightness::kAtom)
+                        : boolean("NOT " + within(condition, Tightness::kNot), Tightness::kNot);
+  out.not_null = condition.not_null;
+  out.stable = condition.stable;
+  return out;
+}
+
+Operand joined(bool conjunction, const Operand& a, const Operand& b) {
+  const auto decides = conjunction ? is_never : is_always;
+  const auto neither = conjunction ? is_always : is_never;
+  if (decides(a) || (neither(b) && (is_unknown(a) || neither(a)))) return a;
+  if (decides(b) || (is_unknown(b) && (is_unknown(a) || neither(a)))) return b;
+  const Tightness own = conjunction ? Tightness::kAnd : Tightness::kOr;
+  Operand out = boolean(fmt::format("{} {} {}", within(a, own), conjunction ? "AND" : "OR",
+                                    within(b, conjunction ? Tightness::kNot : Tightness::kAnd)),
+                        own);
+  out.not_null = a.not_null && b.not_null;
+  out.stable = a.stable || b.stable;
+  return out;
+}
+
 Outcome<Operand> Translator::dispatch(const Expr& expr) {
   switch (expr.kind) {
     case ExprKind::kNull:
@@ -69,9 +93,8 @@ Outcome<Operand> Translator::dispatch(const Expr& expr) {
 
 Outcome<Operand> Translator::to_condition(const Expr& at, Operand operand) {
   if (operand.constant) {
-    const auto truth = operand.constant->is_null() ? std::nullopt : computed("NOT NOT " + [&] {
-      return std::string(sql_.substr(at.offset, at.length));
-    }());
+    // By its value: what it was made of may name columns, of which it does not depend.
+    const auto truth = constants_.evaluate("NOT NOT ?1", {*operand.constant});
     if (operand.constant->is_null()) return boolean("NULL::boolean", Tightness::kAtom);
     if (!truth || truth->storage() != StorageClass::kInteger) return no(at, "SQLite refuses it");
     Operand out = boolean(truth->integer() != 0 ? "true" : "false", Tightness::kAtom);
@@ -107,11 +130,8 @@ Outcome<Operand> Translator::condition(const Expr& expr) {
 Outcome<Operand> Translator::unary(const Expr& expr) {
   const Expr& child = *expr.children[0];
   if (expr.text == "NOT") {
-    CROSSFADE_TRY(auto operand, condition(child));
-    Operand out = boolean("NOT " + within(operand, Tightness::kNot), Tightness::kNot);
-    out.not_null = operand.not_null;
-    out.stable = operand.stable;
-    return out;
+    CROSSFADE_TRY(const auto operand, condition(child));
+    return negated(operand);
   }
   if (expr.text == "+") {
     CROSSFADE_TRY(auto operand, translate(child));
@@ -149,20 +169,13 @@ Outcome<Operand> Translator::logic(const Expr& expr) {
   const bool conjunction = expr.text == "AND";
   CROSSFADE_TRY(auto a, condition(*expr.children[0]));
   CROSSFADE_TRY(auto b, condition(*expr.children[1]));
-  const Tightness own = conjunction ? Tightness::kAnd : Tightness::kOr;
-  Operand out = boolean(fmt::format("{} {} {}", within(a, own), expr.text,
-                                    within(b, conjunction ? Tightness::kNot : Tightness::kAnd)),
-                        own);
-  out.not_null = a.not_null && b.not_null;
-  out.stable = a.stable || b.stable;
-  return out;
+  return joined(conjunction, a, b);
 }
 
 // Of what SQLite would make a text of. The text of a REAL differs between the two.
 Outcome<Operand> Translator::as_text(const Expr& at, Operand operand) {
   if (operand.constant && !operand.constant->is_null() && operand.kind != Kind::kText) {
-    const auto source = std::string(sql_.substr(at.offset, at.length));
-    const auto text = computed("CAST((\n" + source + "\n) AS TEXT)");
+    const auto text = constants_.evaluate("CAST(?1 AS TEXT)", {*operand.constant});
     if (!text) return no(at, "SQLite refuses it");
     return constant(at, *text);
   }
@@ -198,6 +211,8 @@ Outcome<Operand> Translator::concatenate(const Expr& expr) {
   out.kind = Kind::kText;
   out.type = TargetType::kText;
   if (a.kind == Kind::kNull || b.kind == Kind::kNull) return constant(expr, Value());
+  CROSSFADE_TRY(auto settled, settled_by_constants(expr, "?1 || ?2", {a, b}));
+  if (settled) return *std::move(settled);
   out.sql = within(a, Tightness::kOther) + " || " + within(b, Tightness::kSum);
   out.tightness = Tightness::kOther;
   out.not_null = a.not_null && b.not_null;

@@ -143,6 +143,10 @@ Outcome<Operand> Translator::text_call(const Expr& expr) {
     arguments.push_back(std::move(argument));
   }
   // Nothing is replaced where the text to find is '', not even by NULL.
+  if (f == "REPLACE" && arguments[1].constant && arguments[1].kind == Kind::kText &&
+      arguments[1].constant->text().empty()) {
+    return chosen(expr, arguments[0]);
+  }
   if (f == "REPLACE" &&
       !(arguments[1].constant && arguments[1].kind == Kind::kText &&
         !arguments[1].constant->text().empty()) &&
@@ -160,6 +164,9 @@ Outcome<Operand> Translator::text_call(const Expr& expr) {
   for (const Operand& each : arguments) {
     if (each.kind == Kind::kNull) return constant(expr, Value());
   }
+  const std::string parameters = count == 1 ? "?1" : count == 2 ? "?1,?2" : "?1,?2,?3";
+  CROSSFADE_TRY(auto settled, settled_by_constants(expr, f + "(" + parameters + ")", arguments));
+  if (settled) return *std::move(settled);
   if (f == "INSTR") return count_of("strpos(" + list + ")", arguments);
   if (f == "UNICODE") {
     Operand out = count_of("NULLIF(ascii(" + list + "), 0)", arguments);

@@ -22,6 +22,11 @@ namespace crossfade::schema::expression {
 // A boolean, which stands for 0 or 1.
 [[nodiscard]] Operand truth(std::string sql, Tightness tightness);
 
+// Of a condition and its opposite; of two conditions, all true (`conjunction`) or any. What is the
+// same for every row is settled.
+[[nodiscard]] Operand negated(const Operand& condition);
+[[nodiscard]] Operand joined(bool conjunction, const Operand& a, const Operand& b);
+
 // <, <=, > and >=, of the comparisons.
 [[nodiscard]] bool is_ordering(const std::string& op);
 
@@ -63,6 +68,11 @@ class Translator {
   // translate_constant.cc
   Outcome<Operand> constant(const Expr& at, const Value& value);
   std::optional<Value> computed(const std::string& sqlite_sql);
+  // SQLite's own answer where all operands are constant, in `sqlite_sql` by ?1, ?2 ...: PostgreSQL
+  // computes such a part of a generated column before it knows the collation, and refuses (42P22).
+  Outcome<std::optional<Operand>> settled_by_constants(const Expr& at,
+                                                       const std::string& sqlite_sql,
+                                                       const std::vector<Operand>& operands);
   Outcome<Operand> number_of(const Expr& at, Operand operand);
   // Marks the operand as not immutable, or refuses where it must be.
   Outcome<Operand> unstable(const Expr& at, Operand operand, const char* what);
@@ -134,6 +144,7 @@ class Translator {
 
   // translate_choice.cc
   Outcome<Operand> case_when(const Expr& expr);
+  Outcome<Operand> chosen(const Expr& at, const Operand& branch);
   Outcome<Operand> unify(const Expr& at, std::vector<Operand*> branches);
   Outcome<Operand> coalesce(const Expr& expr);
   Outcome<Operand> null_if(const Expr& expr);
