@@ -195,8 +195,14 @@ class CutoverDriver {
   Status no_rows_left_behind() {
     CROSSFADE_TRY(const auto findings, find_only_copies(move_));
     if (findings.empty()) return ok();
-    const schema::Finding& first = findings.front();
-    return fail(stepped_back(fmt::format("{}: {}", first.table, first.message), first.remedy));
+    std::string messages;
+    std::string remedies;
+    for (const schema::Finding& each : findings) {
+      const char* const next = messages.empty() ? "" : "\n    ";
+      messages += fmt::format("{}{}: {}", next, each.table, each.message);
+      remedies += fmt::format("{}{}: {}", next, each.table, each.remedy);
+    }
+    return fail(stepped_back(std::move(messages), std::move(remedies)));
   }
 
   // Of the application's own schema nothing may be missing afterwards.
