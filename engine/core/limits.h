@@ -79,6 +79,11 @@ inline constexpr int kReconnectAttemptsMax = 60;
 inline constexpr std::chrono::milliseconds kMaxPauseDefault{5'000};
 // For locks on the target's tables; cut to half of its deadlock_timeout, which is 1 s by default.
 inline constexpr std::chrono::milliseconds kTargetLockWait{400};
+// Between attempts at such a lock.
+inline constexpr std::chrono::milliseconds kLockPauseBase{200};
+inline constexpr std::chrono::milliseconds kLockPauseCap{3'000};
+// How long it is tried where nothing else can go on meanwhile.
+inline constexpr std::chrono::milliseconds kLockPatience{20'000};
 
 // The way back.
 // For a lock that nobody may be kept waiting behind; below deadlock_timeout's 1 s, so that no

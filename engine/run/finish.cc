@@ -13,6 +13,7 @@
 #include "capture/change_log.h"
 #include "capture/target_slot.h"
 #include "engine/core/limits.h"
+#include "engine/run/audit.h"
 #include "engine/run/reachable_target.h"
 #include "engine/run/target_lost.h"
 #include "engine/schema/catalog.h"
@@ -48,11 +49,7 @@ class Finisher {
       if (row_says_so && had_folder) {
         CROSSFADE_TRY(keep_route(state, route));
       }
-      CROSSFADE_TRY(const auto progress, target_->progress());
-      CROSSFADE_TRY(report_.target,
-                    capture::remove_slot(target_->connection(), progress.source_id));
-      CROSSFADE_TRY(auto removed, target_->remove());
-      std::move(removed.begin(), removed.end(), std::back_inserter(report_.target));
+      CROSSFADE_TRY(remove_from_target(state, had_folder));
     }
     const bool is_primary = present ? row_says_so : noted;
     CROSSFADE_TRY(clean_source(source, is_primary));
@@ -86,6 +83,37 @@ class Finisher {
   Status keep_route(const StateFolder& state, Route route) {
     route.url = target_->connection().safe_name();
     return write_route_file(state.route(), route);
+  }
+
+  Status remove_from_target(const StateFolder& state, bool had_folder) {
+    CROSSFADE_TRY(const auto progress, target_->progress());
+    CROSSFADE_TRY(report_.target, capture::remove_slot(target_->connection(), progress.source_id));
+    CROSSFADE_TRY(auto removal, target_->remove([&](const std::vector<Aside>& left) -> Status {
+      if (!had_folder) return ok();
+      report_.put_aside_file = state.put_aside();
+      return write_put_aside(state, left);
+    }));
+    std::move(removal.removed.begin(), removal.removed.end(), std::back_inserter(report_.target));
+    report_.not_put_back = std::move(removal.not_put_back);
+    report_.not_valid = std::move(removal.not_valid);
+    return ok();
+  }
+
+  // The statements that make what cannot come back. One file for all finishes of this database.
+  static Status write_put_aside(const StateFolder& state, const std::vector<Aside>& left) {
+    AuditLog audit(state.audit());
+    std::string text;
+    for (const Aside& aside : left) {
+      audit.record("not_put_back", {{"relation", aside.relation},
+                                    {"constraint", aside.name},
+                                    {"ddl", aside.ddl},
+                                    {"cause", aside.cause}});
+      std::string cause = aside.cause;
+      std::replace(cause.begin(), cause.end(), '\n', ' ');
+      text += fmt::format("-- {} of {} was put aside, and is not back: {}\n{};\n", aside.name,
+                          aside.relation, cause, aside.ddl);
+    }
+    return state.keep_put_aside(text);
   }
 
   // A target with another mark belongs to another move. A file without a mark is finished already,
@@ -173,7 +201,18 @@ class Finisher {
 }  // namespace
 
 nlohmann::json to_json(const FinishReport& r) {
-  return {{"removed", {{"source", r.source}, {"target", r.target}, {"state", r.state}}}};
+  nlohmann::json out = {
+      {"removed", {{"source", r.source}, {"target", r.target}, {"state", r.state}}},
+      {"not_put_back", nlohmann::json::array()},
+      {"not_valid", r.not_valid}};
+  for (const Aside& aside : r.not_put_back) {
+    out["not_put_back"].push_back({{"relation", aside.relation},
+                                   {"name", aside.name},
+                                   {"ddl", aside.ddl},
+                                   {"cause", aside.cause}});
+  }
+  if (!r.put_aside_file.empty()) out["put_aside_file"] = r.put_aside_file;
+  return out;
 }
 
 std::string to_text(const FinishReport& r) {
@@ -193,6 +232,18 @@ std::string to_text(const FinishReport& r) {
   list("source", r.source);
   list("target", r.target);
   list("state folder", r.state);
+  if (!r.not_put_back.empty()) {
+    out += fmt::format("not put back{}:\n",
+                       r.put_aside_file.empty() ? "" : ", and kept in " + r.put_aside_file);
+  }
+  for (const Aside& aside : r.not_put_back) {
+    out += fmt::format("  {} of {} ({}):\n    {};\n", aside.name, aside.relation, aside.cause,
+                       aside.ddl);
+  }
+  if (!r.not_valid.empty()) {
+    out += "not valid for rows from before; mend them, then run on the target:\n";
+  }
+  for (const std::string& each : r.not_valid) out += fmt::format("  {};\n", each);
   return out;
 }
 

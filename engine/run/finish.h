@@ -20,6 +20,9 @@ struct FinishReport {
   std::vector<std::string> source;
   std::vector<std::string> target;
   std::vector<std::string> state;
+  std::vector<Aside> not_put_back;     // as what they name on the target was dropped or renamed
+  std::string put_aside_file;          // has the statements of those; empty: there are none
+  std::vector<std::string> not_valid;  // statements that validate what is NOT VALID still
 };
 
 [[nodiscard]] nlohmann::json to_json(const FinishReport& report);

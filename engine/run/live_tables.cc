@@ -9,6 +9,7 @@
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 #include "engine/postgres/quote.h"
+#include "engine/run/lock_wait.h"
 #include "engine/run/put_aside.h"
 #include "engine/run/target_ddl.h"
 #include "engine/sqlite/statement.h"
@@ -20,23 +21,16 @@ using postgres::quote;
 
 // Runs DDL that the rows themselves may make impossible. A refusal is written down and passed over.
 Status try_ddl(Move& move, const std::string& table, const std::string& ddl) {
-  postgres::Connection& target = move.target.connection();
-  CROSSFADE_TRY(target.exec("SAVEPOINT ddl"));
-  const auto done = target.exec(ddl);
-  if (done) {
-    CROSSFADE_TRY(target.exec("RELEASE SAVEPOINT ddl"));
-    return ok();
-  }
-  if (done.error().sqlstate.empty()) return fail(done.error());
-  CROSSFADE_TRY(target.exec("ROLLBACK TO SAVEPOINT ddl; RELEASE SAVEPOINT ddl"));
-  log::warn(fmt::format("{}: the target refused: {} ({})", table, ddl, done.error().native));
-  move.audit.record("ddl_refused",
-                    {{"table", table}, {"ddl", ddl}, {"cause", done.error().native}});
+  CROSSFADE_TRY(const auto attempt, attempt_ddl(move.target.connection(), ddl, Outcome::kKept));
+  if (!attempt.refusal) return ok();
+  const std::string& cause = attempt.refusal->native;
+  log::warn(fmt::format("{}: the target refused: {} ({})", table, ddl, cause));
+  move.audit.record("ddl_refused", {{"table", table}, {"ddl", ddl}, {"cause", cause}});
   schema::Finding finding;
   finding.severity = schema::Severity::kWarning;
   finding.code = "ddl_refused";
   finding.table = table;
-  finding.message = fmt::format("the target refused: {}: {}", ddl, done.error().native);
+  finding.message = fmt::format("the target refused: {}: {}", ddl, cause);
   finding.remedy = "mend the rows and run the statement on the target by hand";
   move.findings.push_back(std::move(finding));
   return ok();
@@ -69,31 +63,59 @@ Result<int64_t> last_key(sqlite::Connection& source, const Table& table) {
 
 }  // namespace
 
+namespace {
+
+Status make_table_live(Move& move, TargetTable& entry) {
+  postgres::Connection& target = move.target.connection();
+  CROSSFADE_TRY(target.exec("BEGIN"));
+  CROSSFADE_TRY(move.locks.bound(target));
+  if (entry.table->adopted) {
+    CROSSFADE_TRY(put_back(move, AsideKind::kUnique, entry.table->name));
+  }
+  for (const Index& index : entry.table->indexes) {
+    if (!index.target_ddl) continue;
+    CROSSFADE_TRY(try_ddl(move, entry.table->name, *index.target_ddl));
+  }
+  for (const Search& search : entry.table->searches) {
+    CROSSFADE_TRY(try_ddl(move, entry.table->name, search.index_ddl));
+  }
+  CROSSFADE_TRY(target.exec(
+      fmt::format("ANALYZE {}", quote(move.options.target_schema, entry.table->target_name))));
+  CROSSFADE_TRY(move.target.set_state(entry.table->name, TableState::kLive));
+  fault_point("live.before_commit");
+  CROSSFADE_TRY(target.commit());
+  entry.state = TableState::kLive;
+  return ok();
+}
+
+}  // namespace
+
+// A table whose lock is not to be had is left for later, and following goes on.
 Result<int> make_live(Move& move, Lsn applied) {
+  if (!move.locks.due()) return 0;
   postgres::Connection& target = move.target.connection();
   const PatientStatements patient(target);
   int made = 0;
+  bool locked = false;
   for (TargetTable& entry : move.tables) {
     if (entry.state != TableState::kCatchingUp || applied < entry.consistent_lsn) continue;
-    CROSSFADE_TRY(target.exec("BEGIN"));
-    for (const Index& index : entry.table->indexes) {
-      if (!index.target_ddl) continue;
-      CROSSFADE_TRY(try_ddl(move, entry.table->name, *index.target_ddl));
+    auto done = make_table_live(move, entry);
+    if (done) {
+      ++made;
+      continue;
     }
-    for (const Search& search : entry.table->searches) {
-      CROSSFADE_TRY(try_ddl(move, entry.table->name, search.index_ddl));
-    }
-    if (entry.table->adopted) {
-      CROSSFADE_TRY(put_back(move, AsideKind::kUnique, entry.table->name));
-    }
-    CROSSFADE_TRY(target.exec(
-        fmt::format("ANALYZE {}", quote(move.options.target_schema, entry.table->target_name))));
-    CROSSFADE_TRY(move.target.set_state(entry.table->name, TableState::kLive));
-    fault_point("live.before_commit");
-    CROSSFADE_TRY(target.commit());
-    entry.state = TableState::kLive;
-    ++made;
+    if (!is_lock_timeout(done.error())) return fail(std::move(done).error());
+    target.rollback();
+    locked = true;
   }
+  if (locked) {
+    CROSSFADE_TRY(move.locks.put_off(target, move.options.target_schema));
+  } else if (made > 0) {
+    move.locks.reset();
+  }
+  move.board.update([&](StatusReport& r) {
+    r.trouble = locked ? "locks on the target are waited for: " + move.locks.in_the_way() : "";
+  });
   return made;
 }
 

@@ -14,7 +14,8 @@
 namespace crossfade::run {
 
 // Turns tables that have caught up (applied >= consistent_lsn) live. Returns how many became so. An
-// index that the target refuses is reported, not fatal: the rows are there.
+// index that the target refuses is reported, not fatal: the rows are there. A table that somebody
+// has locked is left to a later call, after a pause; StatusReport::trouble says who has.
 Result<int> make_live(Move& move, Lsn applied);
 
 [[nodiscard]] bool all_live(const Move& move);

@@ -12,6 +12,7 @@
 
 #include "engine/core/stop.h"
 #include "engine/run/audit.h"
+#include "engine/run/lock_wait.h"
 #include "engine/run/source_file.h"
 #include "engine/run/state_folder.h"
 #include "engine/run/status.h"
@@ -57,6 +58,8 @@ struct Move {
 
   // Starts an embedded server again that has died; else nothing.
   std::function<Status()> revive_target = [] { return ok(); };
+
+  LockWait locks;  // of tables that have caught up, for what they get then
 
   std::vector<schema::View> source_views;  // of the schema that `tables` belong to
   // Those that the target takes. Nothing: they were not tried yet.

@@ -4,7 +4,8 @@
 //
 // They are put aside and put back. `crossfade.put_aside` holds, from the transaction that drops one
 // to the transaction that has it back, the statements that make it as it was: a crash at any
-// instant, a step back and `finish` leave each of them either in its place or there. The key that
+// instant, a step back and `finish` leave each of them either in its place or there; those of a
+// table that is dropped or renamed meanwhile, too, until `finish` tells them. The key that
 // tells the rows apart stays, as do CHECKs, NOT NULLs and plain indexes: they are about one row, or
 // refuse none.
 #pragma once
@@ -20,15 +21,6 @@ namespace crossfade::run {
 
 enum class AsideKind : uint8_t { kUnique, kForeignKey };
 
-struct Aside {
-  int64_t id = 0;
-  std::string table;     // the source's name of the adopted table
-  std::string relation;  // where it belongs, quoted
-  std::string name;
-  std::string ddl;    // one statement or several
-  std::string cause;  // why the target refused to have it back; empty: it was not tried
-};
-
 // Inside a transaction: makes an adopted table ready for the copy. What is in its way is put aside,
 // the foreign keys of both ends too. Its rows are taken away if they are `ours`; any others are an
 // error.
@@ -36,7 +28,8 @@ Status make_room(postgres::Connection& target, const std::string& target_schema,
                  bool ours);
 
 // Has back what is aside: of one table, or of all when `table` is empty. One that rows break stays
-// aside, with a finding. The connection may be in a transaction, which then stays open.
+// aside, with a finding. The connection may be in a transaction, which then stays open, and which
+// says how long locks are waited for; else nobody is kept waiting behind us (lock_wait.h).
 Status put_back(Move& move, AsideKind kind, const std::string& table);
 
 // Has back what may be back before a cutover, and tries what has to wait for it. Returns what rows
@@ -50,7 +43,8 @@ Status validate_put_back(Move& move);
 // Takes those away again that were made NOT VALID for a cutover that did not come to its end.
 Status put_unvalidated_aside(Move& move);
 
-// Inside a transaction: has everything back, or is an error that names what rows break.
-Status put_all_back(postgres::Connection& target);
+// Inside a transaction: has everything back, or is an error that names what rows break. Returns
+// what cannot come back, as a table that it names was dropped or renamed, with the cause.
+Result<std::vector<Aside>> put_all_back(postgres::Connection& target);
 
 }  // namespace crossfade::run

@@ -127,6 +127,13 @@ Status StateFolder::remember_rules(const std::string& text) const {
   return write_whole(rules(), text);
 }
 
+Status StateFolder::keep_put_aside(const std::string& statements) const {
+  std::ifstream in(put_aside());
+  const std::string before{std::istreambuf_iterator<char>(in), {}};
+  if (before.find(statements) != std::string::npos) return ok();
+  return write_whole(put_aside(), before + statements);
+}
+
 std::string StateFolder::remembered_target() const {
   std::ifstream in(folder_ + "/target");
   return {std::istreambuf_iterator<char>(in), {}};

@@ -41,6 +41,11 @@ class StateFolder {
   [[nodiscard]] std::string remembered_rules() const;
   Status remember_rules(const std::string& text) const;
 
+  // Statements that make what a move had put aside on the target and could not put back. Added to
+  // what earlier moves left there.
+  [[nodiscard]] std::string put_aside() const { return folder_ + "/put_aside.sql"; }
+  Status keep_put_aside(const std::string& statements) const;
+
   // The target of the last run (a URL, perhaps with its password, in a file only the owner may
   // read), or empty.
   [[nodiscard]] std::string remembered_target() const;

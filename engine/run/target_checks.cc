@@ -121,7 +121,9 @@ Status add_checks(Move& move, Deadline deadline) {
 Status drop_checks(Move& move) {
   CROSSFADE_TRY(const auto there, select_checks(move, /*there=*/true));
   if (there.empty()) return ok();
-  return change_target(move, [&] { return drop_each(move, there); });
+  auto done = change_unlocked(move, [&] { return drop_each(move, there); });
+  if (!done) end_session(move.target.connection());
+  return done;
 }
 
 Status validate_checks(Move& move) {

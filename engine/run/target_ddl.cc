@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "engine/core/limits.h"
+#include "engine/run/lock_wait.h"
 
 namespace crossfade::run {
 
@@ -47,6 +48,21 @@ Status change_target(Move& move, const std::function<Status()>& change) {
   if (done) return target.commit();
   target.rollback();
   return done;
+}
+
+void end_session(postgres::Connection& target) {
+  (void)target.exec("SELECT pg_terminate_backend(pg_backend_pid())");
+}
+
+Status change_unlocked(Move& move, const std::function<Status()>& change) {
+  postgres::Connection& target = move.target.connection();
+  return until_unlocked(target, move.options.target_schema, limits::kLockPatience,
+                        [&](const LockWait& wait) {
+                          return change_target(move, [&]() -> Status {
+                            CROSSFADE_TRY(wait.bound(target));
+                            return change();
+                          });
+                        });
 }
 
 }  // namespace crossfade::run

@@ -45,4 +45,12 @@ class PatientStatements {
 // One transaction in which the lease holds: all of `change`, or on an error nothing.
 Status change_target(Move& move, const std::function<Status()>& change);
 
+// The same for changes of tables that an application uses: in nobody's way
+// (engine/run/lock_wait.h).
+Status change_unlocked(Move& move, const std::function<Status()>& change);
+
+// After a change that failed and without which nothing may be followed: the connection goes, and
+// the next session begins with it.
+void end_session(postgres::Connection& target);
+
 }  // namespace crossfade::run

@@ -12,6 +12,7 @@
 #include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
 #include "engine/run/create_table.h"
+#include "engine/run/lock_wait.h"
 #include "engine/run/move.h"
 #include "engine/run/put_aside.h"
 #include "engine/run/table_json.h"
@@ -442,14 +443,20 @@ Status make_table(postgres::Connection& connection, const std::string& target_sc
 Result<std::vector<schema::Finding>> TargetStore::create_tables(
     const std::vector<TargetTable>& created, const std::vector<TargetTable>& dropped,
     const std::string& target_schema, int64_t schema_version) {
-  CROSSFADE_TRY(connection_.exec("BEGIN"));
-  auto refused = replace_tables(created, dropped, target_schema);
-  auto done = refused ? set_schema_version(schema_version) : fail(refused.error());
-  if (!done) {
-    connection_.rollback();
-    return fail(std::move(done).error());
-  }
-  CROSSFADE_TRY(connection_.commit());
+  std::vector<schema::Finding> refused;
+  CROSSFADE_TRY(until_unlocked(
+      connection_, target_schema, limits::kLockPatience, [&](const LockWait& wait) -> Status {
+        CROSSFADE_TRY(connection_.exec("BEGIN"));
+        CROSSFADE_TRY(wait.bound(connection_));
+        auto made = replace_tables(created, dropped, target_schema);
+        auto done = made ? set_schema_version(schema_version) : fail(made.error());
+        if (!done) {
+          connection_.rollback();
+          return done;
+        }
+        refused = std::move(made).value();
+        return connection_.commit();
+      }));
   return refused;
 }
 
@@ -584,26 +591,53 @@ Result<int64_t> TargetStore::conflicts() {
   return rows.integer(0, 0);
 }
 
-Result<std::vector<std::string>> TargetStore::remove() {
-  std::vector<std::string> removed;
+namespace {
+
+// What holds for what is written, but not for rows of before.
+constexpr const char* kNotValidated = R"(
+SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', k.conrelid::regclass, k.conname)
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+     JOIN pg_namespace n ON n.oid = c.relnamespace
+     JOIN crossfade.tables t ON t.target_name = c.relname
+     JOIN crossfade.progress p ON p.target_schema = n.nspname
+WHERE NOT k.convalidated ORDER BY 1)";
+
+}  // namespace
+
+Result<Removal> TargetStore::remove(const KeepAside& keep) {
+  Removal out;
   CROSSFADE_TRY(const bool present, exists());
-  if (!present) return removed;
-  CROSSFADE_TRY(removed, drop_target_fence(connection_, limits::kTargetLockWait));
+  if (!present) return out;
+  CROSSFADE_TRY(out.removed, drop_target_fence(connection_, limits::kTargetLockWait));
+  CROSSFADE_TRY(const auto schema,
+                connection_.exec("SELECT target_schema FROM crossfade.progress"));
+  CROSSFADE_TRY(until_unlocked(connection_, schema.text(0, 0), limits::kLockPatience,
+                               [&](const LockWait& wait) -> Status {
+                                 auto done = remove_at_once(wait, keep, &out);
+                                 if (!done) connection_.rollback();
+                                 return done;
+                               }));
+  out.removed.emplace_back(
+      "schema crossfade (progress, tables, views, put_aside, route, quarantine, conflicts)");
+  return out;
+}
+
+Status TargetStore::remove_at_once(const LockWait& wait, const KeepAside& keep, Removal* out) {
   CROSSFADE_TRY(connection_.exec("BEGIN"));
+  CROSSFADE_TRY(wait.bound(connection_));
   CROSSFADE_TRY(const auto aside,
                 connection_.exec("SELECT to_regclass('crossfade.put_aside') IS NOT NULL"));
   if (aside.boolean(0, 0)) {
-    auto back = put_all_back(connection_);
-    if (!back) {
-      connection_.rollback();
-      return fail(std::move(back).error());
-    }
+    CROSSFADE_TRY(out->not_put_back, put_all_back(connection_));
+  }
+  CROSSFADE_TRY(const auto not_valid, connection_.exec(kNotValidated));
+  out->not_valid.clear();
+  for (int i = 0; i < not_valid.rows(); ++i) out->not_valid.push_back(not_valid.text(i, 0));
+  if (!out->not_put_back.empty()) {
+    CROSSFADE_TRY(keep(out->not_put_back));
   }
   CROSSFADE_TRY(connection_.exec("DROP SCHEMA crossfade CASCADE"));
-  CROSSFADE_TRY(connection_.commit());
-  removed.emplace_back(
-      "schema crossfade (progress, tables, views, put_aside, route, quarantine, conflicts)");
-  return removed;
+  return connection_.commit();
 }
 
 }  // namespace crossfade::run

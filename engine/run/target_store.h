@@ -5,6 +5,7 @@
 // Threads: its connection's. Owns the connection.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,6 +23,23 @@
 namespace crossfade::run {
 
 struct EngineOptions;
+class LockWait;
+
+// What stood on the target before the move and was in its way (engine/run/put_aside.h).
+struct Aside {
+  int64_t id = 0;
+  std::string table;     // the source's name of the adopted table
+  std::string relation;  // where it belongs, quoted
+  std::string name;
+  std::string ddl;    // one statement or several
+  std::string cause;  // why the target refused to have it back; empty: it was not tried
+};
+
+struct Removal {
+  std::vector<std::string> removed;
+  std::vector<Aside> not_put_back;
+  std::vector<std::string> not_valid;  // statements that validate what is NOT VALID yet
+};
 
 enum class TableState : uint8_t {
   kCopying,     // rows are being copied
@@ -120,9 +138,10 @@ class TargetStore {
   // still while changes are applied. Set on this connection when it may.
   [[nodiscard]] bool replica_role() const { return replica_role_; }
 
-  // Removes the fence and the schema `crossfade`, once what was put aside is back. Returns what was
-  // removed.
-  Result<std::vector<std::string>> remove();
+  // Removes the fence and the schema `crossfade`, once what was put aside is back. `keep` gets what
+  // cannot come back, before the only other record of it goes.
+  using KeepAside = std::function<Status(const std::vector<Aside>&)>;
+  Result<Removal> remove(const KeepAside& keep);
 
   postgres::Connection& connection() { return connection_; }
 
@@ -132,6 +151,7 @@ class TargetStore {
   Result<std::vector<schema::Finding>> replace_tables(const std::vector<TargetTable>& created,
                                                       const std::vector<TargetTable>& dropped,
                                                       const std::string& target_schema);
+  Status remove_at_once(const LockWait& wait, const KeepAside& keep, Removal* out);
   Status lock_lease(std::chrono::milliseconds patience, StopSource& stop);
 
   postgres::Connection connection_;
