@@ -64,8 +64,13 @@ WHERE n.nspname = $1 AND i.indisvalid AND i.indisready)";
 
 constexpr const char* kReferences = R"(
 SELECT k.conrelid, p.relname,
-       (SELECT json_agg(a.attname) FROM unnest(k.conkey) u(number)
-             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number)::text
+       (SELECT json_agg(a.attname ORDER BY u.place)
+        FROM unnest(k.conkey) WITH ORDINALITY u(number, place)
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number)::text,
+       k.conname, p.relnamespace = c.relnamespace, p.oid::regclass::text,
+       (SELECT json_agg(a.attname ORDER BY u.place)
+        FROM unnest(k.confkey) WITH ORDINALITY u(number, place)
+             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number)::text
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
      JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class p ON p.oid = k.confrelid
 WHERE n.nspname = $1 AND k.contype = 'f')";
@@ -79,6 +84,33 @@ FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
 WHERE n.nspname = $1 AND k.contype = 'f' AND k.conparentid = 0
   AND (c.relkind = 'p' OR NOT pg_has_role(c.relowner, 'USAGE'))
 ORDER BY k.conname)";
+
+// Of columns that a unique index or a foreign key is about.
+constexpr const char* kDefaults = R"(
+SELECT a.attrelid, a.attname, format('(%s)::%s', pg_get_expr(d.adbin, d.adrelid),
+                                     format_type(a.atttypid, a.atttypmod))
+FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+     JOIN pg_class c ON c.oid = d.adrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind = 'r' AND a.attgenerated = ''
+  AND (EXISTS(SELECT 1 FROM pg_index i
+              WHERE i.indrelid = c.oid AND i.indisunique AND a.attnum = ANY (i.indkey))
+       OR EXISTS(SELECT 1 FROM pg_constraint k
+                 WHERE k.conrelid = c.oid AND k.contype = 'f' AND a.attnum = ANY (k.conkey))))";
+
+// Foreign keys hang on the index, and are put aside before it.
+constexpr const char* kDependents = R"(
+SELECT k.conrelid, k.conname,
+       coalesce((SELECT CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END
+                        || v.oid::regclass
+                 FROM pg_rewrite r JOIN pg_class v ON v.oid = r.ev_class
+                 WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+                   AND v.relkind IN ('v', 'm')),
+                pg_describe_object(d.classid, d.objid, 0))
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+     JOIN pg_namespace n ON n.oid = c.relnamespace
+     JOIN pg_depend d ON d.refclassid = 'pg_constraint'::regclass AND d.refobjid = k.oid
+WHERE n.nspname = $1 AND k.contype IN ('p', 'u', 'x') AND d.deptype = 'n'
+GROUP BY 1, 2, 3 ORDER BY 2, 3)";
 
 constexpr const char* kTriggers = R"(
 SELECT t.tgrelid, t.tgname, t.tgenabled
@@ -188,10 +220,12 @@ class TargetReader {
             {keys.text(i, 1), names_from(keys, i, 2), keys.boolean(i, 3), keys.boolean(i, 4)});
       }
     }
-    CROSSFADE_TRY(const auto references, read(kReferences));
-    for (int i = 0; i < references.rows(); ++i) {
-      if (auto* at = find(references, i)) {
-        at->references.push_back({names_from(references, i, 2), references.text(i, 1)});
+    CROSSFADE_TRY(read_defaults());
+    CROSSFADE_TRY(read_references());
+    CROSSFADE_TRY(const auto dependents, read(kDependents));
+    for (int i = 0; i < dependents.rows(); ++i) {
+      if (auto* at = find(dependents, i)) {
+        at->dependents.push_back({dependents.text(i, 1), dependents.text(i, 2)});
       }
     }
     CROSSFADE_TRY(const auto referrers, read(kReferrers));
@@ -211,6 +245,62 @@ class TargetReader {
   TargetRelation* find(const QueryResult& rows, int row) {
     const auto at = place_.find(rows.text(row, 0));
     return at == place_.end() ? nullptr : &out_.relations[at->second];
+  }
+
+  // A query that changes nothing, whatever functions it calls. Nothing: it fails, as with a default
+  // that counts.
+  Result<std::optional<QueryResult>> look(const std::string& sql) {
+    const bool inside = target_.in_transaction();
+    CROSSFADE_TRY(target_.exec(inside ? "SAVEPOINT look; SET LOCAL transaction_read_only = on"
+                                      : "BEGIN READ ONLY"));
+    auto found = target_.exec(sql);
+    if (!found && found.error().sqlstate.empty()) return fail(std::move(found).error());
+    CROSSFADE_TRY(
+        target_.exec(inside ? "ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look" : "ROLLBACK"));
+    return found ? std::optional(std::move(found).value()) : std::nullopt;
+  }
+
+  Status read_defaults() {
+    CROSSFADE_TRY(const auto defaults, read(kDefaults));
+    for (int i = 0; i < defaults.rows(); ++i) {
+      TargetRelation* const at = find(defaults, i);
+      if (at == nullptr || at->known) continue;
+      CROSSFADE_TRY(const auto found,
+                    look(fmt::format("SELECT min(v::text), count(v) = 2 AND "
+                                     "count(DISTINCT v::text) = 1 FROM (SELECT {} AS v FROM "
+                                     "generate_series(1, 2)) q",
+                                     defaults.text(i, 2))));
+      if (!found || !found->boolean(0, 1)) continue;
+      for (TargetColumn& column : at->columns) {
+        if (column.name == defaults.text(i, 1)) column.constant = found->text(0, 0);
+      }
+    }
+    return ok();
+  }
+
+  Status read_references() {
+    CROSSFADE_TRY(const auto rows, read(kReferences));
+    for (int i = 0; i < rows.rows(); ++i) {
+      TargetRelation* const at = find(rows, i);
+      if (at == nullptr) continue;
+      schema::TargetReference made;
+      made.parent = rows.text(i, 1);
+      made.columns = names_from(rows, i, 2);
+      made.name = rows.text(i, 3);
+      made.same_schema = rows.boolean(i, 4);
+      made.parent_columns = names_from(rows, i, 6);
+      for (const TargetColumn& column : at->columns) {
+        if (made.columns.size() != 1 || made.columns[0] != column.name || !column.constant)
+          continue;
+        CROSSFADE_TRY(const auto found,
+                      look(fmt::format("SELECT EXISTS(SELECT 1 FROM {} WHERE {} = {})",
+                                       rows.text(i, 5), postgres::quote(made.parent_columns[0]),
+                                       postgres::quote_literal(*column.constant))));
+        made.holds_for_default = !found || found->boolean(0, 0);
+      }
+      at->references.push_back(std::move(made));
+    }
+    return ok();
   }
 
   // Those that session_replication_role keeps quiet do not count, where the role may set it.

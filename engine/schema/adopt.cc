@@ -253,11 +253,16 @@ class Adopter {
   // The source's rows are told apart by its key: so must the target's be.
   void check_key() {
     const std::set<std::string> wanted = names_of(table_, table_.key);
+    const TargetKey* found = nullptr;
     for (const TargetKey& key : relation_->keys) {
-      if (key.unique && std::set<std::string>(key.columns.begin(), key.columns.end()) == wanted) {
-        return;
-      }
+      const bool same =
+          key.unique && std::set<std::string>(key.columns.begin(), key.columns.end()) == wanted;
+      // As engine/run/put_aside.cc chooses among several: all others are put aside.
+      const bool before = found == nullptr || (key.primary && !found->primary) ||
+                          (key.primary == found->primary && key.name < found->name);
+      if (same && before) found = &key;
     }
+    if (found != nullptr) return check_dependents(found->name);
     std::vector<std::string> quoted;
     for (const size_t k : table_.key)
       quoted.push_back(postgres::quote(table_.columns[k].target_name));
@@ -266,6 +271,19 @@ class Adopter {
         fmt::format("the source's rows are told apart by ({}), and nothing makes that unique in {}",
                     listed(quoted), there()),
         fmt::format("CREATE UNIQUE INDEX ON {} ({})", there(), listed(quoted)));
+  }
+
+  // PostgreSQL drops no constraint that a view is made with.
+  void check_dependents(const std::string& key) {
+    if (relation_->known) return;  // they are put aside
+    for (const TargetDependent& each : relation_->dependents) {
+      if (each.constraint == key) continue;
+      block(Severity::kBlocker, "target_dependents",
+            fmt::format("{} hangs on {} of {}, which must be put aside for the copy",
+                        printable(each.what), printable(each.constraint), there()),
+            fmt::format("drop {} until the cutover is done, and make it again then",
+                        printable(each.what)));
+    }
   }
 
   const TargetSchema& target_;

@@ -32,6 +32,7 @@ constexpr Entry kEfforts[] = {
     {"name_invalid", Effort::kHours, kRename},
     {"name_reserved", Effort::kHours, kRename},
     {"name_collision", Effort::kHours, kRename},
+    {"target_dependents", Effort::kMinutes, "one statement before the move, and one after it"},
     {"fts_only_copy", Effort::kMinutes, "one statement, or one rule"},
     // Warnings about stored values.
     {"mixed_storage", Effort::kMinutes, "accept jsonb, or one UPDATE per column"},

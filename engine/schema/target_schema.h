@@ -2,6 +2,7 @@
 // read by engine/run/target_reader.h.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct TargetColumn {
   bool not_null = false;
   bool filled = false;  // by a default, an identity or an expression, when no value is given
   bool generated = false;
+  // Its default as text, where that is one value for all rows of a transaction; nothing, too, where
+  // no unique or foreign key asks for it.
+  std::optional<std::string> constant;
   bool exact = true;  // its collation holds different texts for different
 };
 
@@ -28,8 +32,18 @@ struct TargetKey {
 };
 
 struct TargetReference {
+  std::string name;
   std::vector<std::string> columns;
   std::string parent;
+  std::vector<std::string> parent_columns;
+  bool same_schema = true;        // the parent's
+  bool holds_for_default = true;  // of one column: the parent has the row of TargetColumn::constant
+};
+
+// Something that PostgreSQL lets no constraint go without: a view that groups by a primary key.
+struct TargetDependent {
+  std::string constraint;
+  std::string what;  // "view public.per_customer"
 };
 
 struct TargetRelation {
@@ -43,6 +57,7 @@ struct TargetRelation {
   std::vector<TargetColumn> columns;
   std::vector<TargetKey> keys;  // every valid index
   std::vector<TargetReference> references;
+  std::vector<TargetDependent> dependents;
   std::vector<std::string> triggers;   // and rules, that would fire while rows are written
   std::vector<std::string> referrers;  // tables whose foreign keys to it cannot be put aside
 };

@@ -12,6 +12,7 @@
 
 #include "engine/core/limits.h"
 #include "engine/run/assess_target.h"
+#include "engine/run/own_defaults.h"
 #include "engine/run/state_folder.h"
 #include "engine/run/target_misfits.h"
 #include "engine/schema/assessment_source.h"
@@ -64,6 +65,10 @@ Result<Inspection> look(const Common& common) {
   const auto began = Clock::now();
   CROSSFADE_TRY(out.plan, schema::make_plan(source, catalog, options));
   CROSSFADE_TRY(run::find_target_misfits(source, out.plan.tables, nullptr, &out.plan.findings));
+  if (there) {
+    CROSSFADE_TRY(
+        run::find_broken_by_defaults(source, out.plan.tables, *there, &out.plan.findings));
+  }
   const double scan_seconds = std::chrono::duration<double>(Clock::now() - began).count();
   CROSSFADE_TRY(assessment.database, schema::read_database_facts(source, catalog));
   CROSSFADE_TRY(assessment.sizes, schema::measure_sizes(source, out.plan, assessment.database));
