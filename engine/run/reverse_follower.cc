@@ -168,6 +168,8 @@ Status ReverseFollower::take(const capture::TargetSchemaMoved& moved) {
         "PostgreSQL stays the primary; what was written before the change is in SQLite. Without a "
         "way back it goes on with `crossfade finish`"));
   }
+  // Columns of the target's own were there before the move.
+  if (moved.table->adopted) return ok();
   if (no_place_for_.insert(said).second) {
     log::warn(said + ": SQLite has no place for it, and what is written there does not go back");
   }

@@ -141,6 +141,8 @@ class RollbackDriver {
                                   "`crossfade verify` shows what differs"));
     }
     CROSSFADE_TRY(come_near());
+    CROSSFADE_TRY(
+        prepare_target_fence(move_.target.connection(), tables_, limits::kTargetLockWait));
     while (follower_.touched() > kNearKeys) {
       CROSSFADE_TRY(wanted());
       CROSSFADE_TRY(const auto verdict, follower_.compare_touched_beside(gate_end_));
@@ -359,6 +361,8 @@ class RollbackDriver {
     postgres::Connection& target = move_.target.connection();
     target.rollback();
     target.set_statement_timeout(limits::kStatementTimeout);
+    // Or writers would go on calling triggers that let them pass.
+    CROSSFADE_TRY(retire_target_fence(target, limits::kTargetLockWait));
     return ok();
   }
 
