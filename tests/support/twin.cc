@@ -78,7 +78,8 @@ Outcome PlainSqlite::run(const std::string& sql) {
   const int before = sqlite3_total_changes(db_.get());
   const char* rest = sql.c_str();
   int rc = SQLITE_OK;
-  while (rc == SQLITE_OK && *rest != '\0') {
+  const bool done = instead_ && instead_(sql, &rc);
+  while (!done && rc == SQLITE_OK && *rest != '\0') {
     sqlite3_stmt* statement = nullptr;
     rc = sqlite3_prepare_v2(db_.get(), rest, -1, &statement, &rest);
     if (rc != SQLITE_OK || statement == nullptr) break;

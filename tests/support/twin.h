@@ -8,8 +8,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 struct sqlite3;
@@ -35,12 +37,17 @@ class PlainSqlite {
   Outcome run(const std::string& sql);
   [[nodiscard]] bool in_transaction() const;
   void set_last_rowid(int64_t rowid);
+  // Sees each statement before it is run; true: it has done it, with this outcome.
+  using Instead = std::function<bool(const std::string& sql, int* code)>;
+  void run_instead(Instead instead) { instead_ = std::move(instead); }
+  [[nodiscard]] sqlite3* handle() const { return db_.get(); }
 
  private:
   struct Close {
     void operator()(sqlite3* db) const;
   };
   std::unique_ptr<sqlite3, Close> db_;
+  Instead instead_;
 };
 
 class Twin {
