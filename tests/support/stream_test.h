@@ -132,8 +132,15 @@ class StreamTest : public ::testing::Test {
         return out;
       }
       const auto* probe = std::get_if<capture::ProbeSeen>(&*event.value());
+      if (const auto* begin = std::get_if<capture::TargetBegin>(&*event.value())) {
+        EXPECT_FALSE(std::exchange(begun_, true)) << "one within another";
+        EXPECT_NE(begin->xid, 0U);
+        continue;
+      }
+      EXPECT_TRUE(begun_) << "what belongs to no transaction";
       if (const auto* commit = std::get_if<capture::TargetCommit>(&*event.value())) {
         last_commit_ = *commit;
+        begun_ = false;
         if (done) return out;
       }
       done = done || (probe != nullptr && probe->nonce == nonce);
@@ -162,8 +169,12 @@ class StreamTest : public ::testing::Test {
   std::string source_id_;
   std::vector<std::shared_ptr<const Table>> tables_;
   capture::TargetCommit last_commit_;
+  bool begun_ = false;
 
  private:
+  static std::string show_one(const capture::TargetBegin& begin) {
+    return fmt::format("begin {}", begin.xid);
+  }
   static std::string show_one(const TargetChange& change) {
     static constexpr const char* kOps[] = {"insert", "update", "delete", "truncate"};
     std::string out =
