@@ -167,6 +167,7 @@ Status Engine::serve_rollback(Move& move, ReverseFollower& follower, const Verif
                    {{"cause", done.error().native}});
     if (!in_doubt) move.set_phase("reversed");
     answer(to_result(done.error()));
+    *ended = true;  // the stream may have been lost on the way: the next session begins anew
     return ok();
   }
   const RollbackReport& back = done.value();

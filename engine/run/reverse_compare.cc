@@ -75,14 +75,19 @@ Result<bool> ReverseFollower::settle_one(const apply::SetAside& aside) {
 Result<std::vector<apply::SetAside>> ReverseFollower::settle() {
   CROSSFADE_TRY(auto waiting, writer_.set_aside(limits::kReverseSettleMax));
   std::vector<apply::SetAside> left;
+  if (waiting.empty()) return left;
+  CROSSFADE_TRY(open_batch());  // each by itself would be synced by itself
   for (apply::SetAside& aside : waiting) {
-    CROSSFADE_TRY(const bool settled, settle_one(aside));
-    if (!settled) left.push_back(std::move(aside));
+    const auto settled = settle_one(aside);
+    if (!settled) {
+      writer_.rollback();
+      return fail(settled.error());
+    }
+    if (!settled.value()) left.push_back(std::move(aside));
   }
-  if (!waiting.empty()) {
-    const auto count = static_cast<int64_t>(left.size());
-    move_.board.update([&](StatusReport& r) { r.reverse_set_aside = count; });
-  }
+  CROSSFADE_TRY(close_batch());
+  const auto count = static_cast<int64_t>(left.size());
+  move_.board.update([&](StatusReport& r) { r.reverse_set_aside = count; });
   return left;
 }
 

@@ -265,8 +265,10 @@ TEST_F(TargetStreamTest, ReceivedIsWhatWasGivenOut) {
   auto stream = stream_of({t_});
   exec("INSERT INTO public.t VALUES (1), (2)");
   const Deadline deadline = Deadline::after(std::chrono::seconds(20));
-  const auto insert = stream.next(deadline);
-  ASSERT_TRUE(insert && insert.value());
+  const auto begin = stream.next(deadline);
+  ASSERT_TRUE(begin && begin.value());
+  EXPECT_TRUE(std::holds_alternative<capture::TargetBegin>(*begin.value()));
+  ASSERT_TRUE(stream.next(deadline));
   const postgres::PgLsn before = stream.received();
   ASSERT_TRUE(stream.next(deadline));
   EXPECT_EQ(stream.received(), before);

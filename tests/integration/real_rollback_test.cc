@@ -1,0 +1,111 @@
+// Promise: every real database goes to PostgreSQL and comes back, each row by way of the stream,
+// and is then value for value what it was: class, bytes and text formats included.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/cluster.h"
+#include "tests/support/connect.h"
+#include "tests/support/oracle.h"
+#include "tests/support/process.h"
+#include "tests/support/real_dbs.h"
+#include "tests/support/wait.h"
+
+namespace crossfade::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+struct CloseSqlite {
+  void operator()(sqlite3* db) const { sqlite3_close(db); }
+};
+
+// Every row of every ordinary table: class and bytes of each value, sorted by text.
+std::string contents(const std::string& path) {
+  sqlite3* raw = nullptr;
+  EXPECT_EQ(sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
+  const std::unique_ptr<sqlite3, CloseSqlite> db(raw);
+  std::string out;
+  const auto rows = [&](const std::string& sql, auto each) {
+    sqlite3_stmt* statement = nullptr;
+    EXPECT_EQ(sqlite3_prepare_v2(db.get(), sql.c_str(), -1, &statement, nullptr), SQLITE_OK)
+        << sql << ": " << sqlite3_errmsg(db.get());
+    while (sqlite3_step(statement) == SQLITE_ROW) each(statement);
+    sqlite3_finalize(statement);
+  };
+  const auto text = [](sqlite3_stmt* statement, int column) {
+    const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement, column));
+    return std::string(bytes == nullptr ? "" : bytes,
+                       static_cast<size_t>(sqlite3_column_bytes(statement, column)));
+  };
+  std::vector<std::string> tables;
+  rows(
+      "SELECT name FROM pragma_table_list WHERE schema='main' AND type='table' AND name NOT LIKE "
+      "'sqlite!_%' ESCAPE '!' AND name NOT LIKE '!_crossfade%' ESCAPE '!' ORDER BY name",
+      [&](sqlite3_stmt* s) { tables.push_back(text(s, 0)); });
+  for (const std::string& table : tables) {
+    std::string list;
+    rows(fmt::format("SELECT name FROM pragma_table_xinfo('{}') WHERE hidden<>1", table),
+         [&](sqlite3_stmt* s) {
+           list += fmt::format("{}quote(\"{}\")", list.empty() ? "" : "||','||", text(s, 0));
+         });
+    out += table + "\n";
+    rows(fmt::format("SELECT {} AS r FROM \"{}\" ORDER BY r", list, table),
+         [&](sqlite3_stmt* s) { out += text(s, 0) + "\n"; });
+  }
+  return out;
+}
+
+class RealRollbackTest : public ::testing::TestWithParam<const char*> {};
+
+// Written anew as it is: the stream has every field of every row.
+void touch_every_row(const std::string& url) {
+  auto target = connect_or_die(url);
+  const auto tables = target.exec(
+      "SELECT format('UPDATE %s SET %s', p.oid, (SELECT string_agg(format('%1$I = %1$I', attname), "
+      "', ') FROM pg_attribute a WHERE a.attrelid = p.oid AND attnum > 0 AND NOT attisdropped AND "
+      "attgenerated = '' AND attidentity <> 'a')) FROM (SELECT c.oid::regclass AS oid FROM "
+      "pg_class "
+      "c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND relkind = "
+      "'r') p");
+  ASSERT_TRUE(tables) << describe(tables.error());
+  for (int i = 0; i < tables.value().rows(); ++i) {
+    const auto done = target.exec(tables.value().text(i, 0));
+    ASSERT_TRUE(done) << describe(done.error());
+  }
+}
+
+TEST_P(RealRollbackTest, ComesBackValueForValue) {
+  CROSSFADE_NEEDS_POSTGRES();
+  CROSSFADE_NEEDS_REAL_DBS();
+  const TempDir dir;
+  const std::string db = copy_real_db(GetParam(), dir);
+  const std::string before = contents(db);
+  const std::string url = TestCluster::create_database();
+  const auto crossfade = [&](std::vector<std::string> arguments) {
+    const Finished done = run_process(crossfade_command(std::move(arguments)), seconds(120));
+    EXPECT_EQ(done.code, 0) << done.out << done.err;
+    return done;
+  };
+  crossfade({"run", db, "--target", url, "--until", "verified"});
+  crossfade({"cutover", db});
+  touch_every_row(url);
+  crossfade({"verify", db});
+  crossfade({"rollback", db});
+  EXPECT_TRUE(contents(db) == before);
+  EXPECT_EQ(compare_databases(db, url), "");
+  crossfade({"finish", db});
+  TestCluster::drop_database(url);
+}
+
+INSTANTIATE_TEST_SUITE_P(RealDatabases, RealRollbackTest, ::testing::ValuesIn(kRealDbs),
+                         [](const auto& param_info) { return std::string(param_info.param); });
+
+}  // namespace
+}  // namespace crossfade::testing
