@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
@@ -15,6 +16,7 @@
 #include <boost/asio/write.hpp>
 #include <csignal>
 #include <future>
+#include <initializer_list>
 #include <istream>
 #include <set>
 #include <string>
@@ -35,7 +37,21 @@ constexpr size_t kRequestBytesMax = 64UL * 1024;
 // How long an ending engine waits for a client to take its answer.
 constexpr std::chrono::seconds kLastAnswer{1};
 
-// A field of a request that anybody may have written; another type counts as absent.
+// Anybody may have written it: what is not understood is not done half.
+bool is_well_formed(const nlohmann::json& request) {
+  const auto all = [&](std::initializer_list<const char*> names, auto is_right) {
+    return std::all_of(names.begin(), names.end(), [&](const char* name) {
+      const auto found = request.find(name);
+      return found == request.end() || is_right(*found);
+    });
+  };
+  return all({"dry_run", "no_rollback"}, [](const auto& value) { return value.is_boolean(); }) &&
+         all({"lsn", "max_pause_ms"}, [](const auto& value) {
+           return value.is_number_unsigned() && value.template get<uint64_t>() < INT64_MAX;
+         });
+}
+
+// A field of a request; another type counts as absent.
 template <typename T>
 T field(const nlohmann::json& request, const char* name, T otherwise) {
   const auto found = request.find(name);
@@ -118,6 +134,9 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
       answer({0, nlohmann::json::object(), "stopping\n"});
     } else if (command == "verify" || command == "cutover" || command == "rollback" ||
                command == "settle") {
+      if (!is_well_formed(request)) {
+        return answer({2, {{"error", "a field has a wrong value"}}, "a field has a wrong value\n"});
+      }
       post_task(command, request);
     } else {
       answer({2, {{"error", "unknown command"}}, "unknown command\n"});

@@ -24,6 +24,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kGateMax{60};
+// Each attempt may hold writers up for a moment, so there are not many.
+constexpr std::chrono::seconds kLockTriesMax{15};
 constexpr size_t kNearKeys = 2'000;
 constexpr milliseconds kStatementMin{250};
 constexpr int kPublishTriesMax = 5;
@@ -205,7 +207,8 @@ class RollbackDriver {
       fault_point("rollback.locked");
       return RollbackEvent::kOk;
     }
-    if (gate_end_.expired()) {
+    if (!lock_end_) lock_end_ = Deadline::after(kLockTriesMax);
+    if (lock_end_->expired()) {
       const auto blockers = who_blocks(target, tables_);
       note_failure(not_rolled_back(
           "somebody holds locks on the tables on PostgreSQL" +
@@ -378,6 +381,7 @@ class RollbackDriver {
   RollbackReport report_;
   std::optional<Error> failure_;
   Deadline gate_end_;
+  std::optional<Deadline> lock_end_;
   Deadline::Clock::time_point pause_began_;
   Deadline pause_end_;
   Backoff lock_pause_{limits::kReconnectBase, milliseconds(1'000), limits::kReconnectAttemptsMax};

@@ -116,7 +116,7 @@ void DirtyKeys::note(const ChangeBatch& batch) {
 
 // Of a truncated table no row is left on either side.
 void DirtyKeys::note(const TargetChange& change) {
-  if (!change.key.empty()) note_key(change.table, change.key);
+  if (!change.key.empty()) note_key(change.table, Row(change.key));
   if (change.after.empty()) return;
   Row key;
   for (size_t i = 0; i < change.table->key.size(); ++i) {
@@ -126,7 +126,7 @@ void DirtyKeys::note(const TargetChange& change) {
   note_key(change.table, std::move(key));
 }
 
-void DirtyKeys::note_key(const std::shared_ptr<const Table>& table, Row key) {
+void DirtyKeys::note_key(const std::shared_ptr<const Table>& table, Row&& key) {
   if (overflowed_) return;
   Entry& entry = tables_[table.get()];
   entry.table = table;

@@ -66,7 +66,7 @@ class DirtyKeys {
   std::vector<OfTable> take();
 
  private:
-  void note_key(const std::shared_ptr<const Table>& table, Row key);
+  void note_key(const std::shared_ptr<const Table>& table, Row&& key);
   struct Entry {
     std::shared_ptr<const Table> table;
     std::unordered_map<std::string, Row> keys;

@@ -43,8 +43,6 @@ TEST_F(FinishTest, BeforeACutoverNothingIsLeft) {
 TEST_F(FinishTest, WhatTheWayBackKeepsGoesToo) {
   make_shop();
   ASSERT_EQ(run_until_verified().code, 0);
-  app("CREATE TABLE _crossfade_reverse(id INTEGER PRIMARY KEY);"
-      "CREATE TABLE _crossfade_misfits(id INTEGER PRIMARY KEY)");
   const Finished inspected = crossfade({"inspect", db_, "--json"});
   EXPECT_EQ(inspected.out.find("_crossfade_reverse"), std::string::npos) << inspected.out;
   const Finished done = crossfade({"finish", db_});

@@ -31,7 +31,7 @@ using capture::RecorderCode;
 using capture::RecorderStatus;
 using std::chrono::milliseconds;
 
-constexpr uint64_t kSeeds = 60;
+constexpr uint64_t kSeeds = 24;
 constexpr size_t kScripts = 90;
 
 uint64_t setting(const char* name, uint64_t otherwise) {
