@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "capture/target_slot.h"
 #include "engine/core/limits.h"
 #include "engine/postgres/connection.h"
 #include "engine/postgres/embedded.h"
@@ -93,6 +94,10 @@ Status look(const std::string& url, const std::string& target_schema, TargetFact
   CROSSFADE_TRY(auto connection, postgres::Connection::open(std::move(options)));
   CROSSFADE_TRY(connection.exec("BEGIN READ ONLY"));
   CROSSFADE_TRY(read_server(connection, target_schema, facts));
+  CROSSFADE_TRY(const auto obstacles, capture::find_obstacles(connection, target_schema, {}));
+  for (const capture::Obstacle& obstacle : obstacles) {
+    facts->no_way_back.push_back(fmt::format("{} ({})", obstacle.what, obstacle.remedy));
+  }
   connection.rollback();
   return ok();
 }

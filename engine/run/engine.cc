@@ -288,11 +288,14 @@ Status Engine::run(bool until_idle) {
   Status status = ok();
   Next next = Next::kAgain;
   while (next == Next::kAgain) {
-    const Lsn before = board_.get().applied_lsn;
+    const StatusReport before = board_.get();
     status = session(until_idle, &next);
     if (status) continue;
     if (stop_.requested() || !may_pass(status.error())) break;
-    if (board_.get().applied_lsn > before) backoff.reset();
+    const StatusReport after = board_.get();
+    if (after.applied_lsn > before.applied_lsn || after.reverse_applied != before.reverse_applied) {
+      backoff.reset();
+    }
     if (!backoff.next()) break;
     log::warn(fmt::format("trying again in {} ms: {}", backoff.pause().count(),
                           describe(status.error())));

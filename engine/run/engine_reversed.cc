@@ -132,12 +132,15 @@ Status Engine::serve_reversed(Move& move, ReverseFollower& follower, bool* ended
     answer({0, to_json(report), "PostgreSQL is primary already; nothing to do\n"});
     return ok();
   }
-  if (follower.round_running()) return follower.compare_slice();
-  auto report = follower.take_report();
-  if (!report) {
-    follower.start_round();
+  if (follower.round_running()) {
+    auto compared = follower.compare_slice();
+    if (compared || compared.error().code != ErrorCode::kSteppedBack) return compared;
+    follower.end_round();
+    answer(to_result(compared.error()));
     return ok();
   }
+  auto report = follower.take_report();
+  if (!report) return follower.start_round();
   constexpr auto kListed = static_cast<int64_t>(limits::kSamplesMax);
   CROSSFADE_TRY(const auto aside, follower.writer().set_aside(kListed));
   for (const apply::SetAside& row : aside) {

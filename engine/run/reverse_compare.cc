@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/core/limits.h"
+#include "engine/run/quarantine.h"
 #include "engine/run/reverse_follower.h"
 #include "engine/run/target_row.h"
 #include "engine/sqlite/transaction.h"
@@ -11,14 +12,30 @@
 
 namespace crossfade::run {
 
-void ReverseFollower::start_round() {
+Status ReverseFollower::start_round() {
+  CROSSFADE_TRY(const auto accepted, accepted_keys(move_.target));
+  accepted_.clear();
   std::vector<std::shared_ptr<const Table>> tables;
-  for (const TargetTable& t : move_.tables) tables.push_back(t.table);
+  for (const TargetTable& t : move_.tables) {
+    tables.push_back(t.table);
+    const auto keys = accepted.find(t.table->name);
+    if (keys == accepted.end()) continue;
+    for (const Row& key : keys->second) {
+      accepted_[t.table->name].insert(verify::key_form(*t.table, key));
+    }
+  }
   round_.emplace(tables);
   round_table_ = 0;
   round_after_.clear();
   touched_.clear();
   tracking_ = true;
+  return ok();
+}
+
+void ReverseFollower::end_round() {
+  round_.reset();
+  touched_.clear();
+  tracking_ = false;
 }
 
 std::optional<VerifyReport> ReverseFollower::take_report() {
@@ -47,8 +64,13 @@ Status ReverseFollower::compare_chunks(Deadline deadline) {
                   verify::read_source_chunk(move_.source.connection(), table, round_after_,
                                             limits::kVerifyChunkRows, deadline, move_.utf8));
     reading.rollback();
-    CROSSFADE_TRY(const auto verdict, verify::compare_chunk(move_.target.connection(),
-                                                            move_.options.target_schema, chunk));
+    int64_t left_out = 0;
+    if (const auto keys = accepted_.find(table->name); keys != accepted_.end()) {
+      left_out = verify::leave_out(keys->second, &chunk);
+    }
+    CROSSFADE_TRY(auto verdict, verify::compare_chunk(move_.target.connection(),
+                                                      move_.options.target_schema, chunk));
+    verdict.left_out = left_out;
     round_->add(*table, chunk.last, verdict, move_.board.get().applied_lsn);
     round_after_ = chunk.through;
     if (chunk.last) {
@@ -115,6 +137,9 @@ Result<verify::ChunkVerdict> ReverseFollower::compare_touched(Deadline deadline)
     CROSSFADE_TRY(auto keys, verify::read_source_keys(move_.source.connection(), of_table.table,
                                                       std::move(of_table.keys)));
     reading.rollback();
+    if (const auto accepted = accepted_.find(of_table.table->name); accepted != accepted_.end()) {
+      verify::leave_out(accepted->second, &keys);
+    }
     CROSSFADE_TRY(const auto verdict, verify::compare_keys(move_.target.connection(),
                                                            move_.options.target_schema, keys));
     out.merge(verdict);

@@ -265,9 +265,11 @@ Status ReverseFollower::align(Deadline deadline) {
   CROSSFADE_TRY(send_probe());
   while (!held_) {
     if (deadline.expired() || move_.stop.requested()) {
+      let_go();
       Error error = no_way_back("the two sides could not be brought to one state in time",
                                 "try again when SQLite keeps pace");
-      error.remedy = Remedy::kRetry;
+      error.code = ErrorCode::kSteppedBack;
+      error.remedy = Remedy::kStepBack;
       return fail(std::move(error));
     }
     CROSSFADE_TRY(pump(deadline.sooner(Deadline::after(milliseconds(50)))));

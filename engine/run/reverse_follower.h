@@ -42,10 +42,12 @@ class ReverseFollower {
   Status drain(Deadline deadline);
 
   // A comparison of all tables from here on; keys are noted as touched from this moment.
-  void start_round();
+  // Rows that were accepted as set aside on the way there by then are left out.
+  Status start_round();
+  void end_round();
   [[nodiscard]] bool round_running() const { return round_ && !round_->done(); }
   // Holds the stream, compares as many chunks as a slice of time allows, settles rows that were set
-  // aside if they fit by now, and lets go.
+  // aside if they fit by now, and lets go. kSteppedBack: SQLite does not keep pace.
   Status compare_slice();
   std::optional<VerifyReport> take_report();
 
@@ -113,6 +115,7 @@ class ReverseFollower {
   Row round_after_;
   bool tracking_ = false;
   DirtyKeys touched_;
+  std::map<std::string, verify::KeySet> accepted_;  // by table
   std::set<std::string> no_place_for_;
 };
 

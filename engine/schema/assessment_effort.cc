@@ -67,6 +67,7 @@ constexpr Entry kEfforts[] = {
     {"spatial_as_bytes", Effort::kHours, "the geometries are converted once"},
     // About the target.
     {"target_unreachable", Effort::kMinutes, "an address, a password or a firewall rule"},
+    {"no_way_back", Effort::kMinutes, "a setting of the server or a right of the role"},
     {"target_not_utf8", Effort::kMinutes, "a new, empty database"},
     {"target_may_not_create", Effort::kMinutes, "one GRANT"},
     {"table_not_on_target", Effort::kMinutes, "one migration, or one rule"},

@@ -1,6 +1,6 @@
 #include "engine/schema/assessment_target.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
@@ -119,6 +119,13 @@ std::vector<Finding> find_in_target(const Assessment& assessment, const Plan& pl
                                target.may_create_schema
                                    ? "GRANT CREATE ON SCHEMA ... TO the role"
                                    : "GRANT CREATE ON DATABASE ... TO the role"));
+  }
+  if (!target.no_way_back.empty()) {
+    out.push_back(about_target(
+        Severity::kWarning, "no_way_back",
+        fmt::format("after a cutover there could be no rollback: {}",
+                    fmt::join(target.no_way_back, "; ")),
+        "mend it before the cutover, or do without a way back: `cutover --no-rollback`"));
   }
   if (target.disk_free_bytes && *target.disk_free_bytes < assessment.copy.target_bytes) {
     out.push_back(about_target(

@@ -70,6 +70,8 @@ TEST_F(InspectTest, NamesRightsThatTheRoleLacks) {
   ASSERT_TRUE(report.at("target").at("reachable")) << report.at("target");
   EXPECT_FALSE(report.at("target").at("may_create_schema"));
   EXPECT_THAT(codes(report), ::testing::Contains("target_may_not_create"));
+  EXPECT_THAT(codes(report), ::testing::Contains("no_way_back"));
+  EXPECT_THAT(report.dump(), HasSubstr("REPLICATION"));
   EXPECT_EQ(report.at("grade"), "ready_with_decisions");
 }
 

@@ -239,6 +239,23 @@ TEST_F(RollbackTest, ARowThatDoesNotFitIsNamedAndIsMendedOnPostgres) {
             "1:1:7,2:14:9");
 }
 
+// Rows that the target went without are no difference on the way back either.
+TEST_F(RollbackTest, WhatWasAcceptedAsSetAsideIsThereAfterwards) {
+  make_shop();
+  app("CREATE TABLE person(id INTEGER PRIMARY KEY, name TEXT); INSERT INTO person VALUES(1,'Ann'),"
+      "(2,CAST(x'610062' AS TEXT))");
+  ASSERT_EQ(crossfade({"run", db_, "--target", url_, "--until", "verified", "--quarantine"}).code,
+            3);
+  ASSERT_EQ(crossfade({"quarantine", "accept", db_, "--all"}).code, 0);
+  ASSERT_EQ(cut_over().code, 0);
+  target_exec("UPDATE public.person SET name='Anna'");
+  const Finished verified = crossfade({"verify", db_, "--json"});
+  EXPECT_EQ(verified.code, 0) << verified.out << verified.err;
+  const Finished back = roll_back();
+  ASSERT_EQ(back.code, 0) << back.out << back.err;
+  EXPECT_EQ(AppDb(db_).value("SELECT group_concat(hex(name)) FROM person"), "416E6E61,610062");
+}
+
 TEST_F(RollbackTest, AColumnThatSqliteHasNotGotIsNamed) {
   reversed();
   target_exec(

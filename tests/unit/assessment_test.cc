@@ -249,8 +249,11 @@ TEST_F(AssessmentTest, NamesWhatTheTargetLacks) {
   target.reachable = true;
   target.encoding = "LATIN1";
   target.disk_free_bytes = 10;
-  EXPECT_THAT(codes(), ::testing::ElementsAre("target_not_utf8", "target_may_not_create",
-                                              "target_disk_short", "extension_lacking"));
+  target.no_way_back = {"wal_level is replica (set it)"};
+  EXPECT_THAT(codes(),
+              ::testing::ElementsAre("target_not_utf8", "target_may_not_create", "no_way_back",
+                                     "target_disk_short", "extension_lacking"));
+  target.no_way_back.clear();
   target.encoding = "UTF8";
   target.may_create_schema = target.may_create_tables = true;
   target.disk_free_bytes.reset();  // not known: no finding
