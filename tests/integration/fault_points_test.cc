@@ -10,6 +10,7 @@
 #include <regex>
 #include <set>
 
+#include "tests/support/connect.h"
 #include "tests/support/move_test.h"
 #include "tests/support/oracle.h"
 
@@ -44,9 +45,12 @@ const std::vector<std::string>& points() {
   return kPoints;
 }
 
-// The writer of the way back dies in source_writer_crash_test.cc.
-const std::set<std::string>& points_of_the_way_back() {
-  static const std::set<std::string> kPoints = {"reverse.commit.before", "reverse.commit.after"};
+const std::vector<std::string>& points_of_the_way_back() {
+  static const std::vector<std::string> kPoints = {
+      "reverse.slot.made",          "reverse.commit.before",
+      "reverse.commit.after",       "rollback.locked",
+      "rollback.compared",          "rollback.flip.before_commit",
+      "rollback.flip.after_commit", "rollback.opened"};
   return kPoints;
 }
 
@@ -64,8 +68,8 @@ TEST(FaultPointsTest, TheListIsComplete) {
       }
     }
   }
-  std::set<std::string> listed = points_of_the_way_back();
-  listed.insert(points().begin(), points().end());
+  std::set<std::string> listed(points().begin(), points().end());
+  listed.insert(points_of_the_way_back().begin(), points_of_the_way_back().end());
   EXPECT_EQ(found, listed);
 }
 
@@ -127,14 +131,75 @@ TEST_P(FaultPointTest, TheNextRunPutsItRight) {
   EXPECT_EQ(compare_databases(db_, url_), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryPoint, FaultPointTest, ::testing::ValuesIn(points()),
-                         [](const auto& param_info) {
-                           std::string name = param_info.param;
-                           for (char& c : name) {
-                             if (c == '.') c = '_';
-                           }
-                           return name;
-                         });
+std::string name_of(const ::testing::TestParamInfo<std::string>& param_info) {
+  std::string name = param_info.param;
+  for (char& c : name) {
+    if (c == '.') c = '_';
+  }
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryPoint, FaultPointTest, ::testing::ValuesIn(points()), name_of);
+
+class WayBackFaultTest : public FaultPointTest {
+ protected:
+  void die_on_the_way_back() {
+    make_shop(300);
+    ASSERT_EQ(run_until_verified().code, 0);
+    const bool at_cutover = GetParam() == "reverse.slot.made";
+    if (at_cutover) {
+      const Finished done = run_process(dying({"cutover", db_}));
+      ASSERT_EQ(done.code, kDied) << done.err;
+      return;
+    }
+    const Finished cut = crossfade({"cutover", db_});
+    ASSERT_EQ(cut.code, 0) << cut.err;
+    target_exec("UPDATE public.purchase SET cents=cents+1; DELETE FROM public.journal WHERE at=1");
+    const bool following = GetParam().starts_with("reverse.");
+    const Finished done = run_process(dying({following ? "run" : "rollback", db_}));
+    ASSERT_EQ(done.code, kDied) << done.err;
+  }
+  // Empty: it was taken; else the SQLSTATE.
+  [[nodiscard]] std::string write_on_target() const {
+    auto connection = connect_or_die(url_);
+    const auto done = connection.exec("UPDATE public.purchase SET weight=1 WHERE id=7");
+    return done ? "" : done.error().sqlstate;
+  }
+};
+
+TEST_P(WayBackFaultTest, TheNextRollbackPutsItRight) {
+  die_on_the_way_back();
+  if (::testing::Test::HasFatalFailure()) return;
+  const std::string& point = GetParam();
+  const bool flipped = point == "rollback.flip.after_commit" || point == "rollback.opened";
+  const bool reached = point != "reverse.slot.made";
+  EXPECT_EQ(target_value("SELECT \"primary\" FROM crossfade.route"),
+            flipped || !reached ? "sqlite" : "postgres");
+  // Never both; and neither only between the flip and SQLite's opening.
+  if (reached) {
+    EXPECT_EQ(write_on_target(), flipped ? "25006" : "");
+  }
+  EXPECT_EQ(AppDb(db_).run("INSERT INTO journal VALUES(31,'after the crash')").empty(),
+            !reached || point == "rollback.opened");
+  const Finished back = crossfade({"rollback", db_, "--json"});
+  ASSERT_EQ(back.code, 0) << back.out << back.err;
+  EXPECT_EQ(nlohmann::json::parse(back.out).at("primary"), "sqlite");
+  EXPECT_EQ(crossfade({"run", db_, "--until", "verified"}).code, 0);
+  EXPECT_EQ(compare_databases(db_, url_), "");
+  EXPECT_EQ(target_value("SELECT count(*) FROM pg_replication_slots WHERE "
+                         "database=current_database()"),
+            "0");
+  if (reached) {
+    EXPECT_EQ(write_on_target(), "25006");
+  }
+  EXPECT_EQ(AppDb(db_).run("INSERT INTO journal VALUES(32,'later')"), "");
+  const Finished again = crossfade({"cutover", db_, "--no-rollback"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(write_on_target(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryPoint, WayBackFaultTest,
+                         ::testing::ValuesIn(points_of_the_way_back()), name_of);
 
 }  // namespace
 }  // namespace crossfade::testing
