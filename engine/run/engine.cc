@@ -181,8 +181,10 @@ Status Engine::check_whose_target() {
   CROSSFADE_TRY(const auto route, target_->route());
   if (route.primary == Primary::kPostgres) return ok();
   CROSSFADE_TRY(const auto noted, read_route_file(state_->route()));
-  if (noted.primary == Primary::kPostgres || noted.epoch > route.epoch)
-    return fail(other_target_decides(source_->path(), params_->safe()));
+  // A row of a later epoch has flipped back since: a rollback that ended before SQLite was opened.
+  const bool knows = route.epoch > noted.epoch ||
+                     (route.epoch == noted.epoch && noted.primary != Primary::kPostgres);
+  if (!knows) return fail(other_target_decides(source_->path(), params_->safe()));
   return ok();
 }
 

@@ -45,19 +45,23 @@ Status forget_on_source(Move& move) {
   return transaction.commit();
 }
 
+Status remember(Move& move, const apply::ReverseState& state, Deadline deadline) {
+  CROSSFADE_TRY(auto writer, apply::SourceWriter::open(move.source.path()));
+  CROSSFADE_TRY(writer.begin(deadline));
+  return writer.commit(state);
+}
+
 Status make_and_prove(Move& move, const std::string& source_id, Deadline deadline) {
   postgres::Connection& target = move.target.connection();
+  apply::ReverseState state;
+  state.slot = capture::slot_name(source_id);
+  // First of all, so that whoever comes after a crash knows that there may be a slot.
+  CROSSFADE_TRY(remember(move, state, deadline));
   CROSSFADE_TRY(
       capture::make_slot(target, source_id, move.options.target_schema, tables_of(move), deadline));
   fault_point("reverse.slot.made");
-  apply::ReverseState state;
-  state.slot = capture::slot_name(source_id);
   CROSSFADE_TRY(state.applied, confirmed_of(target, state.slot));
-  {
-    CROSSFADE_TRY(auto writer, apply::SourceWriter::open(move.source.path()));
-    CROSSFADE_TRY(writer.begin(deadline));
-    CROSSFADE_TRY(writer.commit(state));
-  }
+  CROSSFADE_TRY(remember(move, state, deadline));
   CROSSFADE_TRY(auto follower, ReverseFollower::open(move, source_id));
   return follower->drain(deadline);
 }
