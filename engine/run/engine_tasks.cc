@@ -180,6 +180,7 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
                         static_cast<double>(cut.write_pause.count()) / 1000)
           : fmt::format("PostgreSQL is primary (epoch {}); writers waited {:.1f} ms\n",
                         cut.epoch.value, static_cast<double>(cut.write_pause.count()) / 1000) +
+                (way_back_made_ ? "SQLite is kept in step while `crossfade run` runs\n" : "") +
                 (cut.route_file_error.empty()
                      ? ""
                      : fmt::format("the route file could not be written: {}\n"

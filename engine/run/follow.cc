@@ -130,17 +130,9 @@ void Follower::leave_out_accepted(verify::SourceKeys* keys, verify::ChunkVerdict
 }
 
 Status Follower::start_round() {
-  CROSSFADE_TRY(const auto accepted, accepted_keys(move_.target));
-  accepted_.clear();
+  CROSSFADE_TRY(accepted_, accepted_keys(move_.target, move_.tables));
   std::vector<std::shared_ptr<const Table>> tables;
-  for (const TargetTable& t : move_.tables) {
-    tables.push_back(t.table);
-    const auto keys = accepted.find(t.table->name);
-    if (keys == accepted.end()) continue;
-    for (const Row& key : keys->second) {
-      accepted_[t.table->name].insert(verify::key_form(*t.table, key));
-    }
-  }
+  for (const TargetTable& t : move_.tables) tables.push_back(t.table);
   round_.emplace(tables);
   tracking_ = true;
   dirty_.clear();

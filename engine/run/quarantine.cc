@@ -163,15 +163,19 @@ Result<Lsn> retry_entries(sqlite::Connection& source, TargetStore& store,
   return through;
 }
 
-Result<std::map<std::string, std::vector<Row>>> accepted_keys(TargetStore& store) {
+Result<std::map<std::string, verify::KeySet>> accepted_keys(
+    TargetStore& store, const std::vector<TargetTable>& tables) {
   CROSSFADE_TRY(const auto rows,
                 store.connection().exec("SELECT id,table_name,encode(key_bytes,'hex') FROM "
                                         "crossfade.quarantine WHERE accepted"));
-  std::map<std::string, std::vector<Row>> out;
+  std::map<std::string, verify::KeySet> out;
   for (int i = 0; i < rows.rows(); ++i) {
-    auto key = parse_identity(from_hex(rows.text(i, 2)));
-    if (!key) return fail(damaged(rows.text(i, 1), rows.integer(i, 0)));
-    out[rows.text(i, 1)].push_back(std::move(*key));
+    const std::string name = rows.text(i, 1);
+    const auto key = parse_identity(from_hex(rows.text(i, 2)));
+    if (!key) return fail(damaged(name, rows.integer(i, 0)));
+    const auto entry = std::find_if(tables.begin(), tables.end(),
+                                    [&](const TargetTable& t) { return t.table->name == name; });
+    if (entry != tables.end()) out[name].insert(verify::key_form(*entry->table, *key));
   }
   return out;
 }

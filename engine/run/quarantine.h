@@ -15,6 +15,7 @@
 #include "engine/core/strong.h"
 #include "engine/core/value.h"
 #include "engine/run/target_store.h"
+#include "verify/chunk.h"
 
 namespace crossfade::sqlite {
 class Connection;
@@ -59,8 +60,9 @@ Result<int64_t> accept_entries(TargetStore& store, const std::vector<QuarantineE
 Result<Lsn> retry_entries(sqlite::Connection& source, TargetStore& store,
                           const std::vector<QuarantineEntry>& entries);
 
-// The keys of accepted rows, by table.
-Result<std::map<std::string, std::vector<Row>>> accepted_keys(TargetStore& store);
+// The keys of accepted rows, by table, as a comparison leaves them out.
+Result<std::map<std::string, verify::KeySet>> accepted_keys(TargetStore& store,
+                                                            const std::vector<TargetTable>& tables);
 
 [[nodiscard]] nlohmann::json to_json(const QuarantineEntry& entry, bool with_row);
 // One line; with the row, a line per column beneath it.

@@ -96,8 +96,9 @@ CLI::App* add_quarantine(CLI::App* app, Arguments* a) {
 }
 
 CLI::App* add_rollback(CLI::App* app, Arguments* a) {
-  CLI::App* verb =
-      app->add_subcommand("rollback", "make SQLite the primary again; says when there is no way");
+  CLI::App* verb = app->add_subcommand(
+      "rollback",
+      "make SQLite the primary again, with all that was written to PostgreSQL, atomically");
   add_common(verb, a, true);
   CLI::Option* dry_run =
       verb->add_flag("--dry-run", a->rollback.dry_run,
@@ -182,7 +183,8 @@ Examples:
   crossfade run app.db            (goes on, and follows live changes until told to stop)
   crossfade status app.db --json
   crossfade cutover app.db --dry-run
-  crossfade cutover app.db --no-rollback --max-pause 2000
+  crossfade cutover app.db --max-pause 2000
+  crossfade rollback app.db
 
 Exit codes: 0 ok, 1 internal error, 2 usage, 3 blocked by findings, 4 verification found a
 difference, 5 source error, 6 target error, 7 another engine owns this source, 8 cutover or
@@ -204,7 +206,12 @@ constexpr VerbExamples kExamples[] = {
     {"verify", "  crossfade verify app.db         (exit 4: a difference, named by table and key)"},
     {"cutover",
      "  crossfade cutover app.db --dry-run\n"
-     "  crossfade cutover app.db --no-rollback --max-pause 2000"},
+     "  crossfade cutover app.db --max-pause 2000\n"
+     "  crossfade cutover app.db --no-rollback          (where there can be no way back)"},
+    {"rollback",
+     "  crossfade rollback app.db --dry-run\n"
+     "  crossfade rollback app.db --max-pause 2000\n"
+     "  crossfade rollback app.db --target-lost         (PostgreSQL does not come back)"},
     {"quarantine",
      "  crossfade quarantine list app.db\n"
      "  crossfade quarantine show app.db 17\n"
@@ -256,7 +263,7 @@ int main_of(int argc, char** argv) {
   cutover_verb->add_flag("--dry-run", a.cutover.dry_run,
                          "do all but the switch: writers wait for a moment, nothing changes");
   cutover_verb->add_flag("--no-rollback", a.cutover.no_rollback,
-                         "understood: there is no way back from this cutover yet");
+                         "make no way back: SQLite is not kept in step afterwards");
   cutover_verb
       ->add_option("--max-pause", a.settings.max_pause_ms,
                    "milliseconds writers may wait before it steps back (default: 5000)")
