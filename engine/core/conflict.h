@@ -48,7 +48,7 @@ struct TableConflicts {
   ConflictPolicy policy = ConflictPolicy::kManual;  // never kDelta
   size_t newest = 0;
   std::optional<RowOwners> owners;       // comes before `policy`
-  std::vector<ColumnConflicts> columns;  // decided apart from the row, where all three rows exist
+  std::vector<ColumnConflicts> columns;  // decided apart from the row, where both sides have one
 };
 
 }  // namespace crossfade
