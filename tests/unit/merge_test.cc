@@ -223,6 +223,7 @@ TEST(MergeTest, TheOwnerComesBeforeThePolicy) {
   EXPECT_EQ(merged(policies, row("a", 1, 1), source, row("t", 1, 1, "zeta")).row,
             row("t", 1, 1, "zeta"));
   EXPECT_FALSE(merged(policies, row("a", 1, 1), source, {}).row) << "the owner deleted it";
+  EXPECT_FALSE(merged(policies, row("a", 1, 1), ours, {}).row) << "and it was not the source's";
   EXPECT_EQ(merged(policies, row("a", 1, 1), {}, target).row, target);
   EXPECT_EQ(merged(policies, {}, source, target).row, target);
   const Merged apart = merged(policies, {}, ours, target);
@@ -378,6 +379,13 @@ TEST(MergeTest, KeysAndGeneratedColumnsHaveNoPolicyOfTheirOwn) {
     EXPECT_EQ(done.row, row("t", 6, 1));
     EXPECT_EQ(done.taken, Taken::kTarget);
   }
+  const TableConflicts key = with_column(kId, ConflictPolicy::kDelta, ConflictPolicy::kTargetWins);
+  EXPECT_EQ(merged(key, {}, row("s", 4, 1), row("t", 6, 1)).row, row("t", 6, 1));
+  TableConflicts both = with_column(kTwice, ConflictPolicy::kDelta);
+  both.columns.push_back({kBalance, ConflictPolicy::kDelta, kUpdated});
+  const Merged counted = merged(both, base, row("a", 4, 1), row("a", 6, 1));
+  ASSERT_EQ(counted.taken, Taken::kMerged);
+  EXPECT_EQ((*counted.row)[kTwice], integer(8)) << "as old as the row it came with";
   // Not computed yet, or otherwise: no change of the application's.
   Row source = row("a", 1, 1);
   source[kTwice] = Value();
