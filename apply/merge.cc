@@ -22,7 +22,7 @@ std::string name_of(ConflictPolicy policy, const Table& table, size_t newest) {
 }
 
 Choice choose_newest(const Table& table, size_t newest, const Row& source, const Row& target) {
-  const auto order = compare_newness(source[newest], target[newest]);
+  const auto order = compare_newness(table.columns[newest], source[newest], target[newest]);
   if (!order) {
     return {Taken::kWaits,
             fmt::format("{} holds {} on the source and {} on the target: neither is newer",

@@ -53,7 +53,8 @@ struct Merged {
 //    changed one of them, or, when both did and differ, from the owner of the base row (of both
 //    rows, which must agree, where there is no base), else by the row's policy. So rows that differ
 //    in nothing but counters never wait for a person.
-// 4. Newest: numbers by value, texts and blobs by their bytes, NULL oldest, a tie is the source's.
+// 4. Newest: numbers by value, texts by the instant they say if the column has a pattern for it,
+//    else texts and blobs by their bytes; NULL is oldest, a tie is the source's.
 //
 // A key column has no policy of its own; one that is given is not looked at. Nor has a generated
 // column: it is left out of every comparison and comes along with the row, so that in a kMerged row

@@ -5,6 +5,9 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <utility>
+
+#include "engine/core/source_time.h"
 
 namespace crossfade::apply {
 namespace {
@@ -78,6 +81,11 @@ double sum_of_reals(double base, double source, double target) {
   return (sum - base) + error;
 }
 
+bool has_sums(TargetType type) {
+  return type == TargetType::kBigint || type == TargetType::kDouble ||
+         type == TargetType::kNumeric || type == TargetType::kVariant;
+}
+
 Sum none(std::string why) {
   return {std::nullopt, std::move(why)};
 }
@@ -88,16 +96,26 @@ bool is_same(const Column& column, const Value& a, const Value& b) {
   return a == b || as_stored(column, a) == as_stored(column, b);
 }
 
-std::optional<std::weak_ordering> compare_newness(const Value& a, const Value& b) {
+std::optional<std::weak_ordering> compare_newness(const Column& column, const Value& a,
+                                                  const Value& b) {
   if (a.is_null() || b.is_null()) return b.is_null() <=> a.is_null();
   if (is_number(a) && is_number(b)) return compare_numbers(a, b);
   if (a.storage() != b.storage()) return std::nullopt;
-  return a.storage() == StorageClass::kText ? a.text().compare(b.text()) <=> 0
-                                            : a.blob().compare(b.blob()) <=> 0;
+  if (a.storage() == StorageClass::kBlob) return a.blob().compare(b.blob()) <=> 0;
+  if (column.type.form == SourceForm::kPattern) {
+    const TimePattern pattern = TimePattern::compile(column.type);
+    const auto a_at = pattern.parse(a.text());
+    const auto b_at = pattern.parse(b.text());
+    if (a_at && b_at) return *a_at <=> *b_at;
+  }
+  return a.text().compare(b.text()) <=> 0;
 }
 
 Sum add_increments(const Column& column, const Value& base, const Value& source,
                    const Value& target) {
+  if (!has_sums(column.type.base)) {
+    return none(fmt::format("is {} on the target, which has no sums", to_string(column.type)));
+  }
   bool whole = true;
   for (const Value* value : {&base, &source, &target}) {
     if (!is_number(*value)) {

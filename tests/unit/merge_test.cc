@@ -180,6 +180,23 @@ TEST(MergeTest, NewestIsByValueAndATieIsTheSources) {
   }
 }
 
+// Bytes would have December before May, and a whole second after its own half.
+TEST(MergeTest, TextsOfAPatternAreAsNewAsTheySay) {
+  Column column;
+  column.type = TargetType::kTimestamp;
+  column.type.form = SourceForm::kPattern;
+  column.type.pattern = "%d.%m.%Y %H:%M:%S";
+  EXPECT_EQ(compare_newness(column, text("06.05.2024 10:00:00"), text("01.12.2024 09:00:00")),
+            std::weak_ordering::less);
+  column.type.base = TargetType::kTimestamptz;
+  column.type.pattern = "%Y-%m-%dT%H:%M:%S%tfZ";
+  EXPECT_EQ(compare_newness(column, text("2024-05-06T10:00:00Z"), text("2024-05-06T10:00:00.5Z")),
+            std::weak_ordering::less);
+  EXPECT_EQ(compare_newness(column, text("soon"), text("2024-05-06T10:00:00.5Z")),
+            std::weak_ordering::greater)
+      << "what is no instant, by its bytes";
+}
+
 TEST(MergeTest, DeletionsAgainstChanges) {
   const Row base = row("a", 1, 1);
   const Row changed = row("b", 1, 9);
@@ -311,6 +328,17 @@ TEST(MergeTest, DeltaOfReals) {
   constexpr double kHuge = std::numeric_limits<double>::max();
   EXPECT_EQ(sum(-1, kHuge, kHuge).taken, Taken::kWaits);
   EXPECT_EQ(sum(1, std::numeric_limits<double>::infinity(), 2).taken, Taken::kWaits);
+}
+
+TEST(MergeTest, TruthsAndInstantsHaveNoSum) {
+  Column column;
+  column.affinity = Affinity::kInteger;
+  for (const TargetType type : {TargetType::kBoolean, TargetType::kTimestamptz}) {
+    column.type = type;
+    EXPECT_FALSE(add_increments(column, integer(0), integer(1), integer(1)).value);
+  }
+  column.type = TargetType::kNumeric;
+  EXPECT_TRUE(add_increments(column, integer(0), integer(1), integer(1)).value);
 }
 
 TEST(MergeTest, ACounterNeedsNoDecisionAboutItsRow) {
@@ -464,7 +492,7 @@ ConflictPolicy exchanged(ConflictPolicy policy) {
 
 bool ties(const MaybeRow& source, const MaybeRow& target) {
   return source && target &&
-         compare_newness((*source)[kUpdated], (*target)[kUpdated]) ==
+         compare_newness(table().columns[kUpdated], (*source)[kUpdated], (*target)[kUpdated]) ==
              std::weak_ordering::equivalent;
 }
 
