@@ -27,7 +27,7 @@ namespace {
 using postgres::quote;
 using postgres::quote_literal;
 
-constexpr int kFormat = 3;
+constexpr int kFormat = 4;
 // The advisory lock that a live engine holds; the number is crossfade's own.
 constexpr const char* kLeaseLock = "pg_try_advisory_lock(7233104118034862434)";
 
@@ -103,10 +103,34 @@ CREATE TABLE crossfade.conflicts(
   at timestamptz NOT NULL DEFAULT clock_timestamp(),
   table_name text NOT NULL,
   kind text NOT NULL,
-  rows_expected bigint NOT NULL,
-  rows_found bigint NOT NULL,
+  state text NOT NULL DEFAULT 'resolved' CHECK(state IN ('resolved','waiting')),
+  resolution text,
+  why text NOT NULL DEFAULT '',
+  by_person boolean NOT NULL DEFAULT false,
+  resolved_at timestamptz,
   lsn bigint NOT NULL,
-  resolution text NOT NULL);
+  rows_expected bigint,
+  rows_found bigint,
+  key text,
+  key_id text,
+  key_bytes bytea,
+  target_key text,
+  target_key_bytes bytea,
+  base_row jsonb,
+  source_row jsonb,
+  target_row jsonb,
+  result_row jsonb,
+  source_at timestamptz,
+  target_at timestamptz,
+  decision text CHECK(decision IN ('source','target','row')),
+  decision_row jsonb,
+  decision_bytes bytea,
+  decided_at timestamptz,
+  CHECK(state = 'resolved' OR key_id IS NOT NULL),
+  CHECK(state = 'waiting' OR resolution IS NOT NULL),
+  CHECK((decision = 'row') = (decision_bytes IS NOT NULL)));
+CREATE UNIQUE INDEX conflicts_waiting ON crossfade.conflicts(table_name, key_id)
+  WHERE state = 'waiting';
 CREATE FUNCTION crossfade.check_lease(p_token bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM 1 FROM crossfade.progress WHERE token = p_token FOR SHARE;
@@ -417,6 +441,11 @@ Result<bool> drop_if_ours(postgres::Connection& connection, const std::string& t
   if (gone.rows() == 0) return false;
   CROSSFADE_TRY(connection.query("DELETE FROM crossfade.quarantine WHERE table_name=$1",
                                  {postgres::text_param(name)}));
+  CROSSFADE_TRY(
+      connection.query("UPDATE crossfade.conflicts SET state='resolved',resolution='source',"
+                       "why='the table was copied anew',resolved_at=clock_timestamp() "
+                       "WHERE table_name=$1 AND state='waiting'",
+                       {postgres::text_param(name)}));
   if (table.adopted) return true;
   // CASCADE takes foreign keys of other tables along; they are added again when all is live.
   CROSSFADE_TRY(connection.exec(

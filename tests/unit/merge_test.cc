@@ -502,7 +502,7 @@ TEST(MergeTest, TheResultDependsOnTheVersionsAlone) {
   const uint64_t seed = fresh_seed();
   SCOPED_TRACE("seed " + std::to_string(seed));
   RandomMerge random(seed);
-  for (int i = 0; i < 40'000; ++i) {
+  for (int i = 0; i < 10'000; ++i) {
     const MaybeRow base = random.row();
     const MaybeRow source = random.row();
     const MaybeRow target = random.row();
