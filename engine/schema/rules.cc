@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/schema/rules_conflict.h"
 #include "engine/schema/rules_type.h"
 #include "engine/schema/utf8.h"
 
@@ -107,8 +108,8 @@ class Parser {
     for (const auto& [key, node] : table) {
       if (key == "on_misfit") {
         rules_.on_misfit = take_misfit(key, node);
-      } else {
-        unknown(key, " in [defaults]", {"on_misfit"});
+      } else if (!read_dual_key(key, node, say_, &rules_)) {
+        unknown(key, " in [defaults]", {"on_misfit", "conflict"});
       }
     }
   }
@@ -142,15 +143,20 @@ class Parser {
         rule.rename = take_name(key, node);
       } else if (key == "on_misfit") {
         rule.on_misfit = take_misfit(key, node);
+      } else if (read_dual_key(key, node, say_, &rule)) {
+        continue;
       } else {
         unknown(key, fmt::format(" in table '{}'", rule.table),
-                {"exclude", "rename", "on_misfit", "columns"});
+                {"exclude", "rename", "on_misfit", "conflict", "owner_column", "target_owns", "ids",
+                 "columns"});
         continue;
       }
       rule.text += as_toml(key, node);
     }
     if (columns != nullptr) read_columns(*columns, &rule);
-    const bool more = rule.rename || rule.on_misfit || !rule.columns.empty();
+    check_dual_keys(rule, say_);
+    const bool more =
+        rule.rename || rule.on_misfit || !rule.columns.empty() || !rule.dual_text.empty();
     if (rule.exclude && more) {
       problem(rule.line,
               fmt::format("table '{}' is excluded: its other rules say nothing", rule.table));
@@ -214,11 +220,13 @@ class Parser {
         }
       } else if (take_type_key(key, node, &typed)) {
         readable = readable && problems_.size() == problems_before;
+      } else if (read_dual_key(key, node, say_, &rule)) {
+        continue;
       } else {
         readable = false;
         unknown(key, fmt::format(" in column '{}.{}'", table, rule.column),
                 {"type", "format", "form", "zone", "words", "rename", "exclude", "on_misfit",
-                 "on_nul", "on_invalid_utf8", "mask"});
+                 "on_nul", "on_invalid_utf8", "mask", "conflict"});
         continue;
       }
       rule.text += as_toml(key, node);
@@ -235,7 +243,8 @@ class Parser {
       return;
     }
     rule->type = resolved.type;
-    if (rule->exclude && (rule->rename || rule->on_misfit || rule->type || rule->mask)) {
+    if (rule->exclude &&
+        (rule->rename || rule->on_misfit || rule->type || rule->mask || !rule->dual_text.empty())) {
       problem(rule->line,
               fmt::format("column '{}' is excluded: its other rules say nothing", name));
     }
@@ -253,6 +262,7 @@ class Parser {
 
   Rules& rules_;
   Problems& problems_;
+  const SayProblem say_ = [this](int64_t line, const std::string& what) { problem(line, what); };
 };
 
 }  // namespace

@@ -11,13 +11,22 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/core/conflict.h"
 #include "engine/core/result.h"
 #include "engine/core/schema.h"
+#include "engine/core/value.h"
 #include "engine/schema/catalog.h"
 #include "engine/schema/naming.h"
 
 namespace crossfade::schema {
 
+struct ConflictRule {
+  int64_t line = 0;
+  ConflictPolicy policy = ConflictPolicy::kManual;
+  std::string newest;  // the column's name, for kNewestWins
+};
+
+// `dual_text` below is for dual writes, and apart from `text`: a change of it copies no table anew.
 struct ColumnRule {
   std::string column;
   int64_t line = 0;
@@ -27,6 +36,8 @@ struct ColumnRule {
   std::optional<OnMisfit> on_misfit;
   std::optional<ColumnType> type;  // from type, format, form, zone, words, on_nul, on_invalid_utf8
   std::string text;                // the keys as TOML, one per line, sorted
+  std::optional<ConflictRule> conflict;
+  std::string dual_text;  // its key likewise
 };
 
 struct TableRule {
@@ -37,12 +48,19 @@ struct TableRule {
   std::optional<OnMisfit> on_misfit;
   std::vector<ColumnRule> columns;
   std::string text;  // the table's own keys, as above
+  std::optional<ConflictRule> conflict;
+  std::optional<std::string> owner_column;
+  std::optional<std::vector<Value>> target_owns;  // texts and integers
+  int64_t owner_line = 0;
+  std::optional<bool> shared_ids;
+  std::string dual_text;  // their keys likewise
 };
 
 struct Rules {
   std::string source;  // the whole file
   std::string file;    // its name, for messages
   std::optional<OnMisfit> on_misfit;
+  std::optional<ConflictRule> conflict;
   std::vector<TableRule> tables;
 
   // By name as SQLite compares names; null: there is none.

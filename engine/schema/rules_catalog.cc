@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/schema/conflict_rules.h"
 #include "engine/schema/evidence_references.h"
 #include "engine/schema/find_column.h"
 #include "engine/schema/fts_source.h"
@@ -93,6 +94,7 @@ class Checker {
       return;
     }
     for (const ColumnRule& column : rule.columns) check(*table, column);
+    check_conflict_rules(rules_, rule, *table, strict_, &problems_);
     if (!rule.exclude) check_column_names(*table, rule);
   }
 
@@ -100,7 +102,7 @@ class Checker {
   bool is_virtual(const TableRule& rule) {
     const auto found = find_table(catalog_.virtual_tables, rule.table);
     if (found == catalog_.virtual_tables.end()) return false;
-    if (!rule.columns.empty() || rule.on_misfit) {
+    if (!rule.columns.empty() || rule.on_misfit || !rule.dual_text.empty()) {
       problem(rule.line, fmt::format("'{}' is a virtual table, which takes exclude and rename only",
                                      printable(rule.table)));
     }

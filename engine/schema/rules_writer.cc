@@ -82,7 +82,18 @@ void write_column(const Plan& plan, const Table& table, const Column& column, co
     write_keys(column.type, "# ", out);
     *out += fmt::format("# on_misfit = \"{}\"\n", word_of(column.on_misfit));
   }
+  if (rule != nullptr) *out += rule->dual_text;
   *out += "\n";
+}
+
+// Of dual writes: by a column that looks as if it told when the row was last changed.
+std::string example_policy(const Table& table) {
+  for (const Column& column : table.columns) {
+    const std::string name = ascii_upper(column.name);
+    if (!name.starts_with("UPDATED") && !name.starts_with("MODIFIED")) continue;
+    if (is_writable(column.name)) return "newest_wins(" + column.name + ")";
+  }
+  return to_string(ConflictPolicy::kManual);
 }
 
 void write_table(const Plan& plan, const TablePlan& each, const Rules* rules, std::string* out) {
@@ -99,6 +110,11 @@ void write_table(const Plan& plan, const TablePlan& each, const Rules* rules, st
     *out += rule->text;
   } else {
     *out += "# exclude = true\n# rename = " + toml_string(printable(table.target_name)) + "\n";
+  }
+  if (rule != nullptr && !rule->dual_text.empty()) {
+    *out += rule->dual_text;
+  } else {
+    *out += "# conflict = " + toml_string(example_policy(table)) + "\n";
   }
   *out += "\n";
   for (const Column& column : table.columns) {
@@ -122,8 +138,11 @@ void write_table(const Plan& plan, const TablePlan& each, const Rules* rules, st
 std::string write_rules(const Plan& plan, const Rules* rules) {
   std::string out = kHead;
   const bool ruled = rules != nullptr && rules->on_misfit.has_value();
-  out += fmt::format("[defaults]\n{}on_misfit = \"{}\"\n\n", ruled ? "" : "# ",
+  out += fmt::format("[defaults]\n{}on_misfit = \"{}\"\n", ruled ? "" : "# ",
                      word_of(ruled ? *rules->on_misfit : OnMisfit::kQuarantine));
+  const bool decides = rules != nullptr && rules->conflict.has_value();
+  out += fmt::format("{}conflict = \"{}\"\n\n", decides ? "" : "# ",
+                     to_string(decides ? rules->conflict->policy : ConflictPolicy::kManual));
   for (const TablePlan& table : plan.tables) write_table(plan, table, rules, &out);
   if (rules == nullptr) return out;
   const auto is_planned = [&plan](const TableRule& rule) {
@@ -132,8 +151,9 @@ std::string write_rules(const Plan& plan, const Rules* rules) {
     });
   };
   for (const TableRule& table : rules->tables) {
-    if (!table.text.empty() && !is_planned(table)) {  // excluded, virtual, or not there yet
-      out += fmt::format("[tables.{}]\n{}\n", toml_string(table.table), table.text);
+    const std::string text = table.text + table.dual_text;
+    if (!text.empty() && !is_planned(table)) {  // excluded, virtual, or not there yet
+      out += fmt::format("[tables.{}]\n{}\n", toml_string(table.table), text);
     }
   }
   return out;
