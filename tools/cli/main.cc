@@ -11,6 +11,7 @@
 #include "engine/observe/log.h"
 #include "engine/run/rules_file.h"
 #include "tools/cli/config.h"
+#include "tools/cli/conflicts_verb.h"
 #include "tools/cli/inspect_verb.h"
 #include "tools/cli/quarantine_verb.h"
 #include "tools/cli/scrub.h"
@@ -37,6 +38,7 @@ struct Arguments {
   run::RollbackOptions rollback;
   bool target_lost = false;
   QuarantineArguments quarantined;
+  ConflictsArguments conflicting;
 };
 
 void add_common(CLI::App* verb, Arguments* a, bool with_target) {
@@ -92,6 +94,43 @@ CLI::App* add_quarantine(CLI::App* app, Arguments* a) {
   add("show", "their exact values", QuarantineAction::kShow);
   add("retry", "have the source's present rows tried again", QuarantineAction::kRetry);
   add("accept", "the target goes without these versions of them", QuarantineAction::kAccept);
+  return verb;
+}
+
+CLI::App* add_conflicts(CLI::App* app, Arguments* a) {
+  CLI::App* verb = app->add_subcommand(
+      "conflicts", "rows that both sides changed: list, show, or resolve those that wait");
+  verb->require_subcommand(1);
+  const auto add = [&](const char* name, const char* what, ConflictsAction action) {
+    CLI::App* sub = verb->add_subcommand(name, what);
+    add_common(sub, a, true);
+    sub->add_option("--table", a->conflicting.table, "only this table's");
+    sub->callback([a, action] { a->conflicting.action = action; });
+    return sub;
+  };
+  CLI::App* list =
+      add("list", "which rows, what both sides did, and what came of it", ConflictsAction::kList);
+  list->add_option("--limit", a->conflicting.limit, "at most so many (default: 100; 0: all)")
+      ->check(CLI::NonNegativeNumber);
+  CLI::App* show = add("show", "the columns that differ, side by side", ConflictsAction::kShow);
+  CLI::App* resolve =
+      add("resolve", "decide what both sides are to have", ConflictsAction::kResolve);
+  for (CLI::App* sub : {list, show}) {
+    CLI::Option* all = sub->add_flag("--all", a->conflicting.all, "the resolved ones as well");
+    sub->add_flag("--waiting", a->conflicting.waiting, "those that wait (the default of list)")
+        ->excludes(all);
+  }
+  resolve->add_flag("--all", a->conflicting.all, "all that wait");
+  for (CLI::App* sub : {show, resolve}) {
+    sub->add_option("numbers", a->conflicting.ids, "their numbers, as `list` shows them");
+  }
+  CLI::Option* take =
+      resolve->add_option("--take", a->conflicting.take, "source (SQLite's row) or target")
+          ->check(CLI::IsMember({"source", "target"}));
+  resolve
+      ->add_option("--row", a->conflicting.row,
+                   "JSON of the columns that are to differ from the source's row")
+      ->excludes(take);
   return verb;
 }
 
@@ -216,6 +255,11 @@ constexpr VerbExamples kExamples[] = {
      "  crossfade quarantine list app.db\n"
      "  crossfade quarantine show app.db 17\n"
      "  crossfade quarantine accept app.db --table person --all"},
+    {"conflicts",
+     "  crossfade conflicts list app.db\n"
+     "  crossfade conflicts show app.db 17\n"
+     "  crossfade conflicts resolve app.db 17 --take source\n"
+     "  crossfade conflicts resolve app.db 17 --row '{\"balance\": 120}'"},
     {"ddl", "  crossfade ddl app.db \"ALTER TABLE person DROP COLUMN fax\""},
     {"finish",
      "  crossfade finish app.db\n"
@@ -269,6 +313,7 @@ int main_of(int argc, char** argv) {
                    "milliseconds writers may wait before it steps back (default: 5000)")
       ->check(CLI::PositiveNumber);
   CLI::App* quarantine_verb = add_quarantine(&app, &a);
+  CLI::App* conflicts_verb = add_conflicts(&app, &a);
   CLI::App* rollback_verb = add_rollback(&app, &a);
   CLI::App* ddl_verb = app.add_subcommand(
       "ddl", "change the source's schema where capture is in the way (ALTER TABLE DROP COLUMN)");
@@ -295,7 +340,8 @@ int main_of(int argc, char** argv) {
   scrub_passwords(argc, argv);
   if (auto settled = settle(&a); !settled) return fail_usage(settled.error());
   const bool plans = inspect_verb->parsed() || run_verb->parsed() || verify_verb->parsed() ||
-                     cutover_verb->parsed() || rollback_verb->parsed() || quarantine_verb->parsed();
+                     cutover_verb->parsed() || rollback_verb->parsed() ||
+                     quarantine_verb->parsed() || conflicts_verb->parsed();
   if (plans) {
     const auto loaded = run::load_rules(a.settings.rules.value_or(""), &a.common.engine);
     if (!loaded) return fail_usage(loaded.error());
@@ -306,6 +352,7 @@ int main_of(int argc, char** argv) {
   if (verify_verb->parsed()) return verify(a.common);
   if (cutover_verb->parsed()) return cutover(a.common, a.cutover);
   if (quarantine_verb->parsed()) return quarantine(a.common, a.quarantined);
+  if (conflicts_verb->parsed()) return conflicts(a.common, a.conflicting);
   if (rollback_verb->parsed()) {
     return a.target_lost ? give_up_target(a.common) : rollback(a.common, a.rollback);
   }
