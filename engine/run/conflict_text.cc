@@ -47,6 +47,7 @@ std::string cell(const json& row, const std::string& column) {
 
 std::string outcome(const ConflictEntry& entry) {
   if (!entry.waits) {
+    if (entry.key.empty()) return fmt::format("{} ({})", entry.resolution, entry.why);
     const std::string by = entry.by_person ? "a person" : entry.why;
     return fmt::format("{}{}{}", entry.resolution, by.empty() ? "" : ", by ", by);
   }

@@ -11,11 +11,13 @@ namespace crossfade::run {
 namespace {
 
 std::string iso(const char* column) {
-  return fmt::format("to_char({} AT TIME ZONE 'UTC','YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')", column);
+  return fmt::format(R"(to_char({} AT TIME ZONE 'UTC','YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))", column);
 }
 
 std::string entry_columns() {
-  return "id,xmin::text,table_name,kind,state='waiting',resolution,why,by_person,key,target_key,"
+  return "id,xmin::text,table_name,kind,state='waiting',resolution,"
+         "CASE WHEN rows_expected IS NULL THEN why ELSE format('%s rows were to be there, %s were',"
+         "rows_expected,rows_found) END,by_person,key,target_key,"
          "lsn," +
          iso("at") + "," + iso("source_at") + "," + iso("target_at") + "," + iso("decided_at") +
          "," + iso("resolved_at") +

@@ -11,6 +11,7 @@
 #include "engine/run/target_store.h"
 #include "tests/support/connect.h"
 #include "tests/support/move_test.h"
+#include "tests/support/wait.h"
 
 namespace crossfade::testing {
 namespace {
@@ -125,6 +126,20 @@ TEST_F(ConflictsVerbTest, ListsWhatWaitsAndOnDemandWhatWasResolved) {
   EXPECT_THAT(text, HasSubstr("account id=7: update_origin_differs: waits: the policy is manual"));
   EXPECT_THAT(text, HasSubstr("account id=8: delete_origin_differs: source, by source_wins"));
   EXPECT_THAT(text, HasSubstr("1 wait (0 of them decided), 1 are resolved"));
+}
+
+// With SQLite as the only primary, somebody else's write on the target is counted and put right.
+TEST_F(ConflictsVerbTest, RowsThatWereGoneOnTheTargetAreCounted) {
+  make_account();
+  follow();
+  target_exec("DELETE FROM public.account WHERE id=8");
+  app("UPDATE account SET name='Bobby' WHERE id=8");
+  EXPECT_TRUE(wait_until([&] { return status().at("conflicts") == 1; }, std::chrono::seconds(20)));
+  const std::string text = crossfade({"conflicts", "list", db_, "--all"}).out;
+  EXPECT_THAT(text, HasSubstr("account: update_missing: source_wins (1 rows were to be there, 0 "
+                              "were)"));
+  EXPECT_EQ(crossfade({"conflicts", "show", db_, "--all"}).code, 0);
+  expect_becomes_equal();
 }
 
 TEST_F(ConflictsVerbTest, ShowsWhatDiffersSideBySide) {
