@@ -40,7 +40,7 @@ json or_null(const std::string& text) {
 
 std::string cell(const json& row, const std::string& column) {
   if (!row.is_object() || !row.contains(column)) return "-";
-  const std::string whole = schema::printable(shown_value(row.at(column)));
+  std::string whole = schema::printable(shown_value(row.at(column)));
   if (whole.size() <= kCellBytesMax) return whole;
   return std::string(schema::prefix(whole, kCellBytesMax - 3)) + "...";
 }

@@ -439,7 +439,7 @@ class RandomMerge {
 
   MaybeRow row() {
     if (below(6) == 0) return {};
-    const int64_t balance = static_cast<int64_t>(below(3));
+    const auto balance = static_cast<int64_t>(below(3));
     Row out = {integer(7),
                text(below(2) != 0 ? "a" : "b"),
                text(below(2) != 0 ? "acme" : "beta"),
