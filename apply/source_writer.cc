@@ -372,6 +372,31 @@ Result<bool> SourceWriter::settle(const Table& table, const Row& key,
   return settled;
 }
 
+Result<std::optional<Row>> SourceWriter::read(const Table& table, const Row& key) {
+  CROSSFADE_TRY(const auto statements, impl_->tables.of(impl_->tables.share(table)));
+  CROSSFADE_TRY(auto image, statements->read(key));
+  if (!image) return std::nullopt;
+  Row row;
+  for (auto& value : *image) row.push_back(value ? std::move(*value) : Value());
+  return row;
+}
+
+Result<std::vector<Row>> SourceWriter::keys(const Table& table) {
+  std::string sql = "SELECT ";
+  for (const size_t k : table.key) {
+    sql += (k == table.key.front() ? "" : ",") + table.columns[k].source_sql;
+  }
+  CROSSFADE_TRY(auto rows, sqlite::Statement::prepare(impl_->source,
+                                                      sql + " FROM " + sqlite::quote(table.name)));
+  std::vector<Row> out;
+  while (true) {
+    CROSSFADE_TRY(const bool more, rows.step());
+    if (!more) return out;
+    Row& key = out.emplace_back();
+    for (size_t i = 0; i < table.key.size(); ++i) key.push_back(rows.value(static_cast<int>(i)));
+  }
+}
+
 Result<std::vector<SetAside>> SourceWriter::set_aside(int64_t rows_max) {
   return impl_->misfits->list(rows_max);
 }
@@ -379,6 +404,10 @@ Result<std::vector<SetAside>> SourceWriter::set_aside(int64_t rows_max) {
 Result<int64_t> SourceWriter::set_aside_count() {
   CROSSFADE_TRY(impl_->refresh_counts());
   return impl_->misfits->count();
+}
+
+Status SourceWriter::recount() {
+  return impl_->misfits->recount();
 }
 
 sqlite::Connection& SourceWriter::connection() {

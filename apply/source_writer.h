@@ -81,8 +81,14 @@ class SourceWriter {
   // of its own or the open one. OK and false: it still does not fit, and stays set aside with the
   // reason of now.
   Result<bool> settle(const Table& table, const Row& key, const std::optional<Row>& row);
+  // SQLite's row of the key, if there is one; columns that SQLite computes are NULL.
+  Result<std::optional<Row>> read(const Table& table, const Row& key);
+  // Of all rows that SQLite has.
+  Result<std::vector<Row>> keys(const Table& table);
   [[nodiscard]] Result<std::vector<SetAside>> set_aside(int64_t rows_max);
   [[nodiscard]] Result<int64_t> set_aside_count();
+  // After a savepoint of the caller's was rolled back to.
+  Status recount();
 
   sqlite::Connection& connection();
 

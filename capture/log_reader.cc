@@ -82,7 +82,17 @@ Result<Watermark> LogReader::begin_snapshot() {
   end_snapshot();
   CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source_, sqlite::Begin::kDeferred));
   snapshot_.emplace(std::move(transaction));
-  // The first read pins the snapshot; PRAGMA schema_version then belongs to it.
+  return pin();
+}
+
+Result<Watermark> LogReader::begin_within() {
+  end_snapshot();
+  within_ = true;
+  return pin();
+}
+
+// The first read pins the snapshot; PRAGMA schema_version then belongs to it.
+Result<Watermark> LogReader::pin() {
   CROSSFADE_TRY(watermark_.newest, newest_lsn(source_));
   CROSSFADE_TRY(watermark_.schema_version, source_.query_int("PRAGMA schema_version"));
   return watermark_;
@@ -95,6 +105,7 @@ void LogReader::end_snapshot() {
   taken_out_.clear();
   log_read_ = false;
   snapshot_.reset();
+  within_ = false;
 }
 
 Status LogReader::walk(Lsn first, Lsn last) {
@@ -111,7 +122,7 @@ Status LogReader::walk(Lsn first, Lsn last) {
 }
 
 Result<ChangeBatch> LogReader::read(Lsn after, size_t bytes_max) {
-  CROSSFADE_ASSERT(snapshot_.has_value(), "read() without a snapshot");
+  CROSSFADE_ASSERT(snapshot_.has_value() || within_, "read() without a snapshot");
   ChangeBatch batch;
   batch.through = after;
   if (!select_) {

@@ -44,6 +44,8 @@ class LogReader {
   // Opens a snapshot (ends the one before). The caller compares schema_version with the one its
   // shapes belong to before it reads: under another schema the log must not be interpreted.
   Result<Watermark> begin_snapshot();
+  // The same inside the caller's transaction on the connection, which must outlast the snapshot.
+  Result<Watermark> begin_within();
   void end_snapshot();
 
   // The next part of what lies above `after`, up to the snapshot's watermark, about `bytes_max`
@@ -72,6 +74,7 @@ class LogReader {
     Lsn last;
   };
 
+  Result<Watermark> pin();
   // Lets select_ walk the log from `first` to `last`.
   Status walk(Lsn first, Lsn last);
   Result<bool> next_entry(sqlite::Statement& rows, RawEntry* entry);
@@ -88,6 +91,7 @@ class LogReader {
   sqlite::Connection& source_;
   const Shapes shapes_;
   std::optional<sqlite::Transaction> snapshot_;
+  bool within_ = false;  // a transaction of the caller's
   std::optional<sqlite::Statement> select_;
   Watermark watermark_;
   Lsn expected_;          // the next position, to notice holes

@@ -65,6 +65,16 @@ inline constexpr std::chrono::milliseconds kSlotMakeMax{30'000};      // waits f
 inline constexpr std::chrono::milliseconds kSlotReleaseMax{5'000};    // by a reader that has ended
 inline constexpr std::chrono::milliseconds kSlotCheckInterval{5'000};
 
+// Both sides written to. A lock is waited for on one side while the other may be held: so shortly.
+inline constexpr std::chrono::milliseconds kDualLockWait{200};        // for rows on the target
+inline constexpr std::chrono::milliseconds kDualSourceLockWait{250};  // for SQLite's write lock
+inline constexpr std::chrono::milliseconds kDualTurn{10};  // between looks at either side
+inline constexpr std::chrono::milliseconds kDualCheckInterval{1'000};  // decisions, numbers, slot
+inline constexpr size_t kDualNetBytesMax = 32 * kMiB;      // of the target's changes, then applied
+inline constexpr size_t kDualPendingBytesMax = 16 * kMiB;  // of the source's, read under its lock
+inline constexpr size_t kDualKeysInFlightMax = 200'000;    // written by us, and not yet come back
+inline constexpr int64_t kDualNumbersBlock = 1'000'000;  // keys set apart for the target at a time
+
 // Waiting.
 inline constexpr std::chrono::milliseconds kConnectTimeout{5'000};
 inline constexpr std::chrono::milliseconds kStatementTimeout{60'000};

@@ -168,6 +168,18 @@ Result<int64_t> waiting_conflict_count(postgres::Connection& target) {
   return row.integer(0, 0);
 }
 
+Status note_rows(postgres::Connection& target, int64_t id, const Table& table,
+                 const std::optional<Row>& source, const std::optional<Row>& target_row) {
+  const std::string number = fmt::format("{}", id);
+  const auto of_source = jsonb_of(table, source);
+  const auto of_target = jsonb_of(table, target_row);
+  CROSSFADE_TRY(target.query(
+      "UPDATE crossfade.conflicts SET source_row=$2::jsonb,target_row=$3::jsonb "
+      "WHERE id=$1::bigint AND state='waiting'",
+      {postgres::text_param(number), text_or_null(of_source), text_or_null(of_target)}));
+  return ok();
+}
+
 Status mark_resolved(postgres::Connection& target, int64_t id, apply::Taken taken,
                      const Table& table, const std::optional<Row>& result) {
   const std::string number = fmt::format("{}", id);
@@ -186,6 +198,16 @@ Status mark_resolved(postgres::Connection& target, int64_t id, apply::Taken take
   error.native = "it does not wait any more";
   error.hint = "another engine resolved it, or somebody altered crossfade.conflicts";
   return fail(std::move(error));
+}
+
+Status refuse_decision(postgres::Connection& target, int64_t id, const std::string& why) {
+  const std::string number = fmt::format("{}", id);
+  CROSSFADE_TRY(
+      target.query("UPDATE crossfade.conflicts SET decision=NULL,decision_row=NULL,"
+                   "decision_bytes=NULL,decided_at=NULL,why=$2 WHERE id=$1::bigint AND "
+                   "state='waiting'",
+                   {postgres::text_param(number), postgres::text_param(why)}));
+  return ok();
 }
 
 }  // namespace crossfade::run

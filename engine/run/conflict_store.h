@@ -54,8 +54,14 @@ Status record_conflict(postgres::Connection& target, const ConflictRecord& recor
 // All of them; a handful, since writers who meet a waiting key are few.
 Result<std::vector<WaitingConflict>> waiting_conflicts(postgres::Connection& target);
 Result<int64_t> waiting_conflict_count(postgres::Connection& target);
+// The rows that a decision is carried out on, which may be later versions than those of the record.
+Status note_rows(postgres::Connection& target, int64_t id, const Table& table,
+                 const std::optional<Row>& source, const std::optional<Row>& target_row);
 // It is resolved: `taken` by a person, and both sides have `result`.
 Status mark_resolved(postgres::Connection& target, int64_t id, apply::Taken taken,
                      const Table& table, const std::optional<Row>& result);
+
+// What was decided cannot be done: it waits on, for another decision.
+Status refuse_decision(postgres::Connection& target, int64_t id, const std::string& why);
 
 }  // namespace crossfade::run

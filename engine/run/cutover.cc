@@ -12,6 +12,7 @@
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 #include "engine/run/cutover_machine.h"
+#include "engine/run/dual_numbers.h"
 #include "engine/run/live_tables.h"
 #include "engine/run/put_aside.h"
 #include "engine/run/reconcile.h"
@@ -50,10 +51,12 @@ Error stepped_back(std::string native, std::string hint) {
 
 class CutoverDriver {
  public:
-  CutoverDriver(Move& move, Follower& follower, const VerifyReport& verified,
+  // One of the two followers.
+  CutoverDriver(Move& move, Follower* follower, DualFollower* dual, const VerifyReport& verified,
                 const CutoverOptions& options)
       : move_(move),
         follower_(follower),
+        dual_(dual),
         verified_(verified),
         options_(options),
         machine_(options.dry_run),
@@ -130,7 +133,7 @@ class CutoverDriver {
             fmt::format("{} took longer than allowed ({} changes behind)", what, behind()), hint));
       }
       CROSSFADE_TRY(const auto got,
-                    follower_.pump(deadline.sooner(Deadline::after(milliseconds(50)))));
+                    follower_->pump(deadline.sooner(Deadline::after(milliseconds(50)))));
       if (got == Follower::Event::kSchemaChanged) {
         return fail(stepped_back("the source's schema changed meanwhile",
                                  "run the command again once the change is carried over"));
@@ -149,7 +152,7 @@ class CutoverDriver {
   }
 
   [[nodiscard]] int64_t behind() const {
-    return follower_.captured().value - follower_.applied().value;
+    return follower_->captured().value - follower_->applied().value;
   }
 
   Status check_gate() {
@@ -160,7 +163,8 @@ class CutoverDriver {
           "leave out of it what the environment or a service file can say"));
     }
     CROSSFADE_TRY(none_in_quarantine());
-    if (!all_live(move_) || !verified_.equal() || follower_.dirty().overflowed()) {
+    if (dual_ != nullptr) return check_dual_gate();
+    if (!all_live(move_) || !verified_.equal() || follower_->dirty().overflowed()) {
       return fail(stepped_back("the two sides are not known to be equal",
                                "`crossfade verify` shows what differs"));
     }
@@ -173,14 +177,29 @@ class CutoverDriver {
     const Deadline deadline = Deadline::after(kGateWait);
     CROSSFADE_TRY(pump_until(
         deadline, [&] { return behind() <= kNearChanges; }, "catching up", kWaitHint));
-    while (follower_.dirty().size() > kNearKeys) {
-      follower_.start_keys_pass();
+    while (follower_->dirty().size() > kNearKeys) {
+      follower_->start_keys_pass();
       CROSSFADE_TRY(pump_until(
-          deadline, [&] { return follower_.keys_outstanding() == 0; }, "comparing changed rows",
+          deadline, [&] { return follower_->keys_outstanding() == 0; }, "comparing changed rows",
           kWaitHint));
-      CROSSFADE_TRY(check_keys(follower_.keys_verdict()));
+      CROSSFADE_TRY(check_keys(follower_->keys_verdict()));
     }
     return ok();
+  }
+
+  Status check_dual_gate() {
+    CROSSFADE_TRY(const int64_t aside, dual_->writer().set_aside_count());
+    if (dual_->held() > 0) {
+      return fail(stepped_back(fmt::format("{} keys wait for a decision", dual_->held()),
+                               "`crossfade conflicts list` shows them"));
+    }
+    if (!verified_.equal() || aside > 0) {
+      return fail(stepped_back("the two sides are not known to be equal",
+                               "`crossfade verify` shows what differs"));
+    }
+    CROSSFADE_TRY(no_rows_left_behind());
+    CROSSFADE_TRY(none_aside());
+    return dual_->drain(Deadline::after(kGateWait));
   }
 
   Status none_in_quarantine() {
@@ -226,20 +245,11 @@ class CutoverDriver {
   }
 
   Status take_lock() {
-    CROSSFADE_TRY(auto connection, move_.source.connect(milliseconds(0)));
-    lock_connection_.emplace(std::move(connection));
     const Deadline deadline = Deadline::after(std::max(options_.max_pause, milliseconds(2'000)));
-    while (true) {
-      auto begun = sqlite::Transaction::begin(*lock_connection_, sqlite::Begin::kImmediate);
-      if (begun) {
-        lock_.emplace(std::move(begun).value());
-        break;
-      }
-      if (begun.error().remedy != Remedy::kRetry || deadline.expired() || move_.stop.requested()) {
-        return fail(std::move(begun).error());
-      }
-      // Often, because a lock that is free for a moment is taken by whoever asks then.
-      std::this_thread::sleep_for(std::chrono::microseconds(500));
+    if (dual_ == nullptr) {
+      CROSSFADE_TRY(take_lock(deadline));
+    } else {
+      CROSSFADE_TRY(dual_->lock_source(deadline));
     }
     pause_began_ = Deadline::Clock::now();
     pause_end_ = Deadline::after(options_.max_pause);
@@ -247,23 +257,57 @@ class CutoverDriver {
     move_.target.connection().set_statement_timeout(
         std::max(options_.max_pause, kStatementPauseMin));
     fault_point("cutover.locked");
-    CROSSFADE_TRY(const int64_t version, lock_connection_->query_int("PRAGMA schema_version"));
+    CROSSFADE_TRY(const int64_t version, source().query_int("PRAGMA schema_version"));
     if (version != move_.schema_version) {
       return fail(stepped_back("the source's schema changed just now", "run the command again"));
     }
-    CROSSFADE_TRY(report_.drained_lsn, capture::newest_lsn(*lock_connection_));
+    CROSSFADE_TRY(report_.drained_lsn, capture::newest_lsn(source()));
     return ok();
   }
 
+  Status take_lock(Deadline deadline) {
+    CROSSFADE_TRY(auto connection, move_.source.connect(milliseconds(0)));
+    lock_connection_.emplace(std::move(connection));
+    while (true) {
+      auto begun = sqlite::Transaction::begin(*lock_connection_, sqlite::Begin::kImmediate);
+      if (begun) {
+        lock_.emplace(std::move(begun).value());
+        return ok();
+      }
+      if (begun.error().remedy != Remedy::kRetry || deadline.expired() || move_.stop.requested()) {
+        return fail(std::move(begun).error());
+      }
+      // Often, because a lock that is free for a moment is taken by whoever asks then.
+      std::this_thread::sleep_for(std::chrono::microseconds(500));
+    }
+  }
+
+  // Which holds the write lock.
+  sqlite::Connection& source() {
+    return dual_ == nullptr ? *lock_connection_ : dual_->writer().connection();
+  }
+
   Status drain() {
-    follower_.source().nudge();
+    if (dual_ != nullptr) return dual_->drain_locked(pause_end_);
+    follower_->source().nudge();
     return pump_until(
-        pause_end_, [&] { return follower_.applied() >= report_.drained_lsn; },
+        pause_end_, [&] { return follower_->applied() >= report_.drained_lsn; },
         "draining the last changes", "raise --max-pause, or run it when there is less traffic");
   }
 
   Status compare() {
-    for (DirtyKeys::OfTable& of_table : follower_.dirty().take()) {
+    if (dual_ != nullptr) {
+      // Both sides were compared while both moved; since then each change was made against the row
+      // it was based on, under that row's lock, or decided.
+      if (dual_->held() > 0) {
+        return fail(stepped_back("a conflict came up that waits for a decision",
+                                 "`crossfade conflicts list` shows it"));
+      }
+      fault_point("cutover.compared");
+      if (options_.dry_run) note_pause();
+      return ok();
+    }
+    for (DirtyKeys::OfTable& of_table : follower_->dirty().take()) {
       if (pause_end_.expired()) {
         return fail(stepped_back("comparing the last changes took longer than allowed",
                                  "raise --max-pause"));
@@ -271,7 +315,7 @@ class CutoverDriver {
       CROSSFADE_TRY(auto keys, verify::read_source_keys(*lock_connection_, of_table.table,
                                                         std::move(of_table.keys)));
       verify::ChunkVerdict accepted;
-      follower_.leave_out_accepted(&keys, &accepted);
+      follower_->leave_out_accepted(&keys, &accepted);
       CROSSFADE_TRY(const auto verdict, verify::compare_keys(move_.target.connection(),
                                                              move_.options.target_schema, keys));
       CROSSFADE_TRY(check_keys(verdict));
@@ -285,7 +329,10 @@ class CutoverDriver {
   }
 
   Status prepare() {
-    CROSSFADE_TRY(hand_over_sequences(move_, *lock_connection_));
+    if (dual_ != nullptr) {
+      CROSSFADE_TRY(join_numbers(move_));
+    }
+    CROSSFADE_TRY(hand_over_sequences(move_, source()));
     schema_may_be_there_ = true;
     if (!move_.target.replica_role()) {
       CROSSFADE_TRY(add_foreign_keys(move_));
@@ -311,9 +358,9 @@ class CutoverDriver {
       tables.push_back(*t.table);
       captured.push_back({t.capture_id, t.table->name, t.table->shape, t.base_lsn});
     }
-    CROSSFADE_TRY(capture::raise_fence(*lock_connection_, tables, captured));
+    CROSSFADE_TRY(capture::raise_fence(source(), tables, captured));
     fault_point("cutover.fence.before_commit");
-    CROSSFADE_TRY(lock_->commit());
+    CROSSFADE_TRY(dual_ == nullptr ? lock_->commit() : dual_->commit_locked());
     lock_.reset();
     fault_point("cutover.fence.after_commit");
     return ok();
@@ -403,6 +450,7 @@ class CutoverDriver {
     lock_.reset();
     lock_connection_.reset();
     move_.target.connection().set_statement_timeout(limits::kStatementTimeout);
+    if (dual_ != nullptr) dual_->unlock_source();
     if (machine_.fence_may_be_up()) {
       CROSSFADE_TRY(const int64_t dropped, capture::lower_fence(move_.source.connection()));
       log::warn(fmt::format("stepped back: SQLite accepts writes again ({} fence triggers removed)",
@@ -417,7 +465,8 @@ class CutoverDriver {
   }
 
   Move& move_;
-  Follower& follower_;
+  Follower* const follower_;  // null: both sides are written to
+  DualFollower* const dual_;
   const VerifyReport& verified_;
   const CutoverOptions options_;
   CutoverMachine machine_;
@@ -446,7 +495,29 @@ nlohmann::json to_json(const CutoverReport& r) {
 
 Result<CutoverReport> cut_over(Move& move, Follower& follower, const VerifyReport& verified,
                                const CutoverOptions& options) {
-  return CutoverDriver(move, follower, verified, options).run();
+  return CutoverDriver(move, &follower, nullptr, verified, options).run();
+}
+
+Result<CutoverReport> cut_over_from_dual(Move& move, DualFollower& follower,
+                                         const VerifyReport& verified,
+                                         const CutoverOptions& options) {
+  return CutoverDriver(move, nullptr, &follower, verified, options).run();
+}
+
+std::string cutover_text(const CutoverReport& cut, bool way_back) {
+  const double pause_ms = static_cast<double>(cut.write_pause.count()) / 1000;
+  if (cut.dry_run) {
+    return fmt::format("dry run: the cutover would succeed; writers waited {:.1f} ms\n", pause_ms);
+  }
+  std::string out = fmt::format("PostgreSQL is primary (epoch {}); writers waited {:.1f} ms\n",
+                                cut.epoch.value, pause_ms);
+  if (way_back) out += "SQLite is kept in step while `crossfade run` runs\n";
+  if (!cut.route_file_error.empty()) {
+    out += fmt::format(
+        "the route file could not be written: {}\nany crossfade command writes it again\n",
+        cut.route_file_error);
+  }
+  return out;
 }
 
 }  // namespace crossfade::run

@@ -9,6 +9,7 @@
 
 #include "engine/core/limits.h"
 #include "engine/core/result.h"
+#include "engine/run/dual_follower.h"
 #include "engine/run/follow.h"
 #include "engine/run/move.h"
 
@@ -33,11 +34,18 @@ struct CutoverReport {
 };
 
 [[nodiscard]] nlohmann::json to_json(const CutoverReport& report);
+// For a terminal. `way_back`: SQLite is kept in step.
+[[nodiscard]] std::string cutover_text(const CutoverReport& report, bool way_back);
 
 // `verified`: the report of the round that ended just now; dirty keys have been kept since it
 // began. An error means the old side is primary and accepts writes (kSteppedBack), unless it says
 // that the outcome is in doubt.
 Result<CutoverReport> cut_over(Move& move, Follower& follower, const VerifyReport& verified,
                                const CutoverOptions& options);
+// The same while both sides are written to. SQLite's writers are refused from the lock on; those of
+// PostgreSQL go on throughout.
+Result<CutoverReport> cut_over_from_dual(Move& move, DualFollower& follower,
+                                         const VerifyReport& verified,
+                                         const CutoverOptions& options);
 
 }  // namespace crossfade::run

@@ -267,7 +267,8 @@ Status Engine::recover_route(Move& move, const Route& route) {
       log::warn("SQLite was still closed, and is the primary: it takes writes again");
       audit_->record("source_opened", {{"epoch", route.epoch.value}});
     }
-    if (way_back) {
+    CROSSFADE_TRY(const auto progress, move.target.progress());
+    if (way_back && progress.phase != kDualPhase) {
       CROSSFADE_TRY(const std::string id, source_id());
       CROSSFADE_TRY(remove_way_back(move, id));
     }
@@ -371,6 +372,14 @@ Status Engine::session(bool until_idle, Next* next) {
     return validate_constraints(move);  // an engine may have ended before it came to that
   }
   if (answer_rollbacks() && until_idle && !current_task()) return ok();
+  CROSSFADE_TRY(const auto progress, target_->progress());
+  if (progress.phase == kDualPhase) {
+    CROSSFADE_TRY(move.tables, target_->tables());
+    CROSSFADE_TRY(drop_views(move));
+    CROSSFADE_TRY(put_unvalidated_aside(move));
+    CROSSFADE_TRY(drop_checks(move));
+    return dual(move, until_idle, next);
+  }
   auto done = [&]() -> Status {
     // Of a cutover that did not come to its end; they would be in the way of tables.
     CROSSFADE_TRY(drop_views(move));
@@ -425,6 +434,12 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
     CROSSFADE_TRY(on_caught_up(move, follower, applier));
     bool ended = false;
     CROSSFADE_TRY(serve(move, follower, &ended));
+    CROSSFADE_TRY(const bool begins, ready_for_dual(move, follower));
+    if (begins) {
+      source->stop();
+      *next = Next::kAgain;
+      return begin_dual(move);
+    }
     // With a way back the next session keeps SQLite in step.
     if (ended && way_back_made_) *next = Next::kAgain;
     if (ended || (until_idle && !current_task())) break;
@@ -458,6 +473,30 @@ Status Engine::on_caught_up(Move& move, Follower& follower, apply::Applier& appl
   }
   if (Deadline::Clock::now() < next_digest_) return ok();
   return remember_digest(move, follower.applied());
+}
+
+Result<bool> Engine::ready_for_dual(Move& move, Follower& follower) {
+  if (options_.mode != RunMode::kDual || current_task() || !all_live(move)) return false;
+  if (!dual_round_) {
+    CROSSFADE_TRY(follower.start_round());
+    dual_round_ = true;
+    return false;
+  }
+  if (follower.round_running() || move.target.connection().in_transaction()) return false;
+  const auto report = follower.take_report();
+  dual_round_ = false;
+  if (!report) return false;  // a task has taken it
+  if (report->equal()) return true;
+  Error error;
+  error.code = ErrorCode::kDifferent;
+  error.remedy = Remedy::kDecide;
+  error.op = "dual.start";
+  error.native =
+      "rows are not the same on both sides, so neither may be written to as if they "
+      "were:\n" +
+      to_text(*report);
+  error.hint = "nothing was overwritten. Make them the same on PostgreSQL, and run again";
+  return fail(std::move(error));
 }
 
 // Once a second while following: a restored source is noticed by the digest, a target that went

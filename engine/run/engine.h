@@ -45,6 +45,7 @@ struct Task {
   std::function<void(const TaskResult&)> done;  // called once, on the engine's thread
 };
 
+class DualRound;
 class ReverseFollower;
 
 class Engine {
@@ -87,6 +88,18 @@ class Engine {
   // While PostgreSQL is the primary and SQLite is kept in step.
   Status reverse(Move& move, bool until_idle, Next* next);
   Status watch_slot(Move& move, ReverseFollower& follower);
+  Status note_slot(Move& move, const capture::SlotHealth& health, apply::SourceWriter& writer);
+  // While both sides are written to.
+  Status begin_dual(Move& move);
+  Status end_dual(Move& move);
+  Status dual(Move& move, bool until_idle, Next* next);
+  Status look_after_dual(Move& move, DualFollower& follower);
+  Status serve_dual(Move& move, DualFollower& follower, std::optional<DualRound>* round,
+                    bool* ended);
+  Status serve_dual_cutover(Move& move, DualFollower& follower, const VerifyReport& report,
+                            bool* ended);
+  // Before it begins: both sides are compared, and a difference is an error. True: it may begin.
+  Result<bool> ready_for_dual(Move& move, Follower& follower);
   Status serve_reversed(Move& move, ReverseFollower& follower, bool* ended);
   Status serve_rollback(Move& move, ReverseFollower& follower, const VerifyReport& report,
                         bool* ended);
@@ -122,6 +135,7 @@ class Engine {
   bool cut_over_ = false;
   bool way_back_made_ = false;  // by this engine's cutover
   bool slot_warned_ = false;
+  bool dual_round_ = false;   // a comparison runs before both sides may be written to
   bool route_known_ = false;  // the row on the target was read
   std::mutex mutex_;
   std::deque<Task> tasks_;  // guarded by mutex_; the first is the one worked on

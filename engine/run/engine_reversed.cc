@@ -94,7 +94,12 @@ Status Engine::reverse(Move& move, bool until_idle, Next* next) {
 
 Status Engine::watch_slot(Move& move, ReverseFollower& follower) {
   CROSSFADE_TRY(const auto health, follower.slot_health());
-  CROSSFADE_TRY(const int64_t aside, follower.writer().set_aside_count());
+  return note_slot(move, health, follower.writer());
+}
+
+Status Engine::note_slot(Move& move, const capture::SlotHealth& health,
+                         apply::SourceWriter& writer) {
+  CROSSFADE_TRY(const int64_t aside, writer.set_aside_count());
   move.board.update([&](StatusReport& r) {
     r.reverse_retained = health.retained_bytes;
     r.reverse_set_aside = aside;

@@ -174,18 +174,7 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
   }
   const CutoverReport& cut = done.value();
   audit_->record(cut.dry_run ? "cutover_rehearsed" : "cut_over", to_json(cut));
-  const std::string text =
-      cut.dry_run
-          ? fmt::format("dry run: the cutover would succeed; writers waited {:.1f} ms\n",
-                        static_cast<double>(cut.write_pause.count()) / 1000)
-          : fmt::format("PostgreSQL is primary (epoch {}); writers waited {:.1f} ms\n",
-                        cut.epoch.value, static_cast<double>(cut.write_pause.count()) / 1000) +
-                (way_back_made_ ? "SQLite is kept in step while `crossfade run` runs\n" : "") +
-                (cut.route_file_error.empty()
-                     ? ""
-                     : fmt::format("the route file could not be written: {}\n"
-                                   "any crossfade command writes it again\n",
-                                   cut.route_file_error));
+  const std::string text = cutover_text(cut, way_back_made_);
   if (!cut.dry_run) {
     cut_over_ = true;
     *ended = true;

@@ -22,6 +22,16 @@
 
 namespace crossfade::run {
 
+// What `run` was told to do once the tables have caught up.
+enum class RunMode : uint8_t {
+  kAsItIs,  // goes on with what the target says
+  kFollow,  // SQLite is written to; both sides' being written to ends
+  kDual,    // both are
+};
+
+// TargetStore::set_phase() while both sides are written to.
+inline constexpr const char* kDualPhase = "dual";
+
 struct EngineOptions {
   std::string database;
   std::string
@@ -33,7 +43,8 @@ struct EngineOptions {
       false;  // set rows aside that cannot be represented, instead of refusing to start
   bool keep_journal_mode = false;
   std::shared_ptr<const schema::Rules> rules;  // null: none
-  bool must_have_begun = false;                // refuse to begin a move; only go on with one
+  RunMode mode = RunMode::kAsItIs;
+  bool must_have_begun = false;  // refuse to begin a move; only go on with one
 };
 
 struct Move {

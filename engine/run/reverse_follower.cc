@@ -25,6 +25,8 @@ Error no_way_back(std::string native, std::string hint) {
   return error;
 }
 
+}  // namespace
+
 std::string random_nonce() {
   std::random_device device;
   return fmt::format("{:08x}{:08x}", device(), device());
@@ -39,8 +41,7 @@ Result<postgres::Connection> side_connection(Move& move) {
   return postgres::Connection::open(std::move(options));
 }
 
-// Neither side may have gone back behind what the other knows of it.
-Status check_positions(Move& move, const apply::ReverseState& state) {
+Status check_way_back_positions(Move& move, const apply::ReverseState& state) {
   CROSSFADE_TRY(
       const auto slot,
       move.target.connection().query(
@@ -76,8 +77,6 @@ Status check_positions(Move& move, const apply::ReverseState& state) {
   return ok();
 }
 
-}  // namespace
-
 ReverseFollower::ReverseFollower(Move& move, std::string source_id, capture::TargetStream stream,
                                  apply::SourceWriter writer, postgres::Connection side)
     : move_(move),
@@ -91,7 +90,7 @@ ReverseFollower::ReverseFollower(Move& move, std::string source_id, capture::Tar
 Result<std::unique_ptr<ReverseFollower>> ReverseFollower::open(Move& move,
                                                                const std::string& source_id) {
   CROSSFADE_TRY(auto writer, apply::SourceWriter::open(move.source.path()));
-  CROSSFADE_TRY(check_positions(move, writer.state()));
+  CROSSFADE_TRY(check_way_back_positions(move, writer.state()));
   capture::TargetStreamOptions options;
   options.params = move.params;
   options.connect_timeout = limits::kConnectTimeout;

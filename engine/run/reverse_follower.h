@@ -119,4 +119,10 @@ class ReverseFollower {
   std::set<std::string> no_place_for_;
 };
 
+// Neither side may have gone back behind what the other knows of it.
+Status check_way_back_positions(Move& move, const apply::ReverseState& state);
+// For what must not be in the transaction of the target's connection.
+Result<postgres::Connection> side_connection(Move& move);
+[[nodiscard]] std::string random_nonce();
+
 }  // namespace crossfade::run

@@ -41,6 +41,7 @@ nlohmann::json to_json(const StatusReport& r) {
           {"rows_compared", r.rows_compared},
           {"quarantined", r.quarantined},
           {"conflicts", r.conflicts},
+          {"conflicts_waiting", r.conflicts_waiting},
           {"reverse", reverse},
           {"running", r.running},
           {"target", r.target},
@@ -58,7 +59,10 @@ std::string to_text(const StatusReport& r) {
                      r.applied_lsn.value, r.verified_lsn.value);
   out += fmt::format("lag        {} changes, {} ms\n", r.lag_changes, r.lag_ms);
   out +=
-      fmt::format("attention  {} rows in quarantine, {} conflicts\n", r.quarantined, r.conflicts);
+      fmt::format("attention  {} rows in quarantine, {} conflicts{}\n", r.quarantined, r.conflicts,
+                  r.conflicts_waiting == 0
+                      ? ""
+                      : fmt::format(", {} of which wait for a decision", r.conflicts_waiting));
   if (!r.reverse_applied.empty()) {
     out += fmt::format(
         "way back   SQLite has PostgreSQL's log up to {}{}{}\n", r.reverse_applied,

@@ -54,6 +54,11 @@ const std::vector<std::string>& points_of_the_way_back() {
   return kPoints;
 }
 
+const std::vector<std::string>& points_of_dual_writes() {
+  static const std::vector<std::string> kPoints = {"dual.commit.before", "dual.commit.after"};
+  return kPoints;
+}
+
 // A point that is added to the code is added to one of the lists above.
 TEST(FaultPointsTest, TheListIsComplete) {
   std::set<std::string> found;
@@ -70,6 +75,7 @@ TEST(FaultPointsTest, TheListIsComplete) {
   }
   std::set<std::string> listed(points().begin(), points().end());
   listed.insert(points_of_the_way_back().begin(), points_of_the_way_back().end());
+  listed.insert(points_of_dual_writes().begin(), points_of_dual_writes().end());
   EXPECT_EQ(found, listed);
 }
 
@@ -200,6 +206,42 @@ TEST_P(WayBackFaultTest, TheNextRollbackPutsItRight) {
 
 INSTANTIATE_TEST_SUITE_P(EveryPoint, WayBackFaultTest,
                          ::testing::ValuesIn(points_of_the_way_back()), name_of);
+
+class DualFaultTest : public FaultPointTest {
+ protected:
+  void run_dual() {
+    engine_ = std::make_unique<Process>(crossfade_command(
+        {"run", db_, "--target", url_, "--mode", "dual", "--rules", dir_.file("rules.toml")}));
+    ASSERT_TRUE(await_phase("dual")) << engine_->err();
+  }
+  void count(int here, int there) {
+    app(fmt::format("UPDATE account SET balance=balance+{} WHERE id=1", here));
+    target_exec(fmt::format("UPDATE public.account SET balance=balance+{} WHERE id=1", there));
+  }
+};
+
+// Between the commits of the two sides a conflict is decided on one of them only.
+TEST_P(DualFaultTest, TheNextRunCountsEverythingOnce) {
+  app("CREATE TABLE account(id INTEGER PRIMARY KEY, balance INTEGER NOT NULL); INSERT INTO account "
+      "VALUES(1,100)");
+  write_bytes(dir_.file("rules.toml"),
+              "[tables.account]\nconflict = \"source_wins\"\n"
+              "[tables.account.columns.balance]\nconflict = \"delta\"\n");
+  run_dual();
+  ASSERT_EQ(stop_engine(), 0) << engine_->err();
+  count(10, 7);
+  const Finished died = run_process(dying({"run", db_}));
+  ASSERT_EQ(died.code, kDied) << died.err;
+  count(3, 2);
+  run_dual();
+  expect_becomes_equal();
+  EXPECT_EQ(AppDb(db_).value("SELECT balance FROM account"), "122");
+  EXPECT_EQ(stop_engine(), 0);
+  EXPECT_EQ(crossfade({"finish", db_}).code, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryPoint, DualFaultTest, ::testing::ValuesIn(points_of_dual_writes()),
+                         name_of);
 
 }  // namespace
 }  // namespace crossfade::testing

@@ -30,6 +30,7 @@ struct Arguments {
   bool keep_journal_mode = false;
   bool schema_from_target = false;
   std::string until;
+  std::string mode;
   bool wait = false;
   double timeout_s = 0;
   bool keep_fence = false;
@@ -173,6 +174,8 @@ Status settle(Arguments* a) {
   engine.schema_from_target = s.schema_from_target.value_or(false);
   engine.quarantine = s.quarantine.value_or(false);
   engine.keep_journal_mode = s.keep_journal_mode.value_or(false);
+  if (a->mode == "dual") engine.mode = run::RunMode::kDual;
+  if (a->mode == "follow") engine.mode = run::RunMode::kFollow;
   if (engine.database.find("://") != std::string::npos) {
     Error error;  // which does not repeat it: it may have a password
     error.code = ErrorCode::kUsage;
@@ -240,7 +243,8 @@ constexpr VerbExamples kExamples[] = {
      "  crossfade inspect app.db --target postgresql://app@db.example/app --html report.html"},
     {"run",
      "  crossfade run app.db --target postgresql://app@db.example/app --until verified\n"
-     "  crossfade run app.db            (goes on, and follows until SIGTERM or Ctrl-C)"},
+     "  crossfade run app.db            (goes on, and follows until SIGTERM or Ctrl-C)\n"
+     "  crossfade run app.db --mode dual --rules rules.toml     (both sides are written to)"},
     {"status", "  crossfade status app.db\n  crossfade status app.db --json | jq .lag_ms"},
     {"verify", "  crossfade verify app.db         (exit 4: a difference, named by table and key)"},
     {"cutover",
@@ -296,6 +300,11 @@ int main_of(int argc, char** argv) {
   add_run_options(run_verb, &a);
   run_verb->add_option("--until", a.until, "`verified`: end once both sides are verified equal")
       ->check(CLI::IsMember({"verified"}));
+  run_verb
+      ->add_option("--mode", a.mode,
+                   "`dual`: both sides are written to, and kept in step; `follow`: only SQLite. "
+                   "Default: goes on as it is")
+      ->check(CLI::IsMember({"follow", "dual"}));
   CLI::App* status_verb = app.add_subcommand("status", "phase, rows, lag, last verification");
   add_common(status_verb, &a, true);
   CLI::App* verify_verb =

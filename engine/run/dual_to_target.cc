@@ -1,0 +1,280 @@
+// DualFollower's way from SQLite to PostgreSQL, and what is decided with both sides held still.
+#include <fmt/format.h>
+
+#include <iterator>
+#include <map>
+#include <utility>
+
+#include "capture/change_log.h"
+#include "engine/core/limits.h"
+#include "engine/observe/fault.h"
+#include "engine/observe/log.h"
+#include "engine/run/dual_follower.h"
+#include "engine/run/dual_marks.h"
+
+namespace crossfade::run {
+namespace {
+
+using std::chrono::milliseconds;
+
+int64_t wall_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// What sets of one table come to.
+struct TableWrites {
+  std::shared_ptr<const Table> table;
+  std::vector<const SourceNet*> nets;
+};
+
+std::vector<TableWrites> by_table(const SourceChanges& changes) {
+  std::vector<TableWrites> out;
+  std::map<const Table*, size_t> index;
+  for (const SourceNet& net : changes.all()) {
+    const auto [at, fresh] = index.try_emplace(net.table.get(), out.size());
+    if (fresh) out.push_back({net.table, {}});
+    out[at->second].nets.push_back(&net);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<bool> DualFollower::take_from_source(Deadline deadline) {
+  while (!whole_) {
+    auto item = source_->pop(deadline);
+    if (!item) return false;
+    if (auto* batch = std::get_if<ChangeBatch>(&*item)) {
+      parts_bytes_ += batch->bytes;
+      // A backlog is one watermark; it goes in pieces that leave nothing taken out.
+      whole_ =
+          batch->closes_watermark || (batch->settled && parts_bytes_ >= limits::kBatchBytesMax);
+      parts_.push_back(std::move(*batch));
+    } else if (auto* failed = std::get_if<SourceFailed>(&*item)) {
+      return fail(std::move(failed->error));
+    } else if (std::holds_alternative<SchemaChanged>(*item)) {
+      schema_changed_ = true;
+      return false;
+    }
+  }
+  if (Deadline::Clock::now() < target_due_) return false;
+  if (ledger_.keys_in_flight() > limits::kDualKeysInFlightMax) return false;
+  CROSSFADE_TRY(const bool done, apply_to_target());
+  if (!done) {
+    target_due_ = Deadline::Clock::now() + limits::kDualTurn;
+    return false;
+  }
+  parts_.clear();
+  parts_bytes_ = 0;
+  whole_ = false;
+  source_->set_applied(applied_);
+  return true;
+}
+
+Result<bool> DualFollower::apply_to_target() {
+  SourceChanges changes(ledger_);
+  for (const ChangeBatch& part : parts_) changes.add(part);
+  const Lsn through = parts_.back().through;
+  DualResolver resolver(target_, writer_, ledger_, policies_);
+  std::vector<KeyId> written;
+  auto done = [&]() -> Status {
+    mark_ = next_mark();
+    CROSSFADE_TRY(target_.begin(mark_));
+    CROSSFADE_TRY(const auto contested, write_to_target(changes, &written));
+    DualResolver::Outcome outcome;
+    if (!contested.empty()) {
+      CROSSFADE_TRY(begin_source());
+      Lsn newest;
+      CROSSFADE_TRY(const auto waiting, pending(&newest));
+      if (!waiting) {
+        Error error;
+        error.remedy = Remedy::kRetry;
+        error.native = "too many changes wait to decide a conflict among them";
+        return fail(std::move(error));
+      }
+      CROSSFADE_TRY(resolve_in_open(contested, *waiting, newest, &resolver));
+      outcome = resolver.take_outcome();
+    }
+    CROSSFADE_TRY(commit_target(through, written, outcome));
+    if (writer_.in_transaction()) {
+      CROSSFADE_TRY(commit_source(source_state()));
+    }
+    remember(std::move(outcome));
+    return ok();
+  }();
+  if (!done) return put_off(done.error());
+  for (const SourceNet& net : changes.all()) note(*net.table, net.key);
+  ledger_.forget_settled(applied_);
+  return true;
+}
+
+Result<std::vector<Contested>> DualFollower::write_to_target(const SourceChanges& changes,
+                                                             std::vector<KeyId>* written) {
+  std::vector<Contested> contested;
+  struct Ready {
+    std::shared_ptr<const Table> table;
+    std::vector<DualTarget::Write> writes;
+  };
+  std::vector<Ready> ready;
+  for (const TableWrites& of : by_table(changes)) {
+    const Table& table = *of.table;
+    std::vector<const Row*> keys;
+    for (const SourceNet* net : of.nets) keys.push_back(&net->key);
+    CROSSFADE_TRY(const auto there, target_.lock(table, keys));
+    Ready& now = ready.emplace_back(Ready{of.table, {}});
+    for (const SourceNet* net : of.nets) {
+      const KeyId id = key_id(table, net->key);
+      if (ledger_.is_held(id) || net->base == net->final) continue;
+      const auto found = there.find(id);
+      std::optional<Row> target;
+      if (found != there.end()) target = found->second.values;
+      const bool fits = found == there.end() || found->second.misfit.empty();
+      if (!fits || target != net->base) {
+        contested.push_back({of.table, net->key, {}, 0});
+        continue;
+      }
+      now.writes.push_back({&net->key, net->final ? &*net->final : nullptr, target.has_value()});
+      written->push_back(id);
+    }
+  }
+  for (const Ready& of : ready) {
+    if (of.writes.empty()) continue;
+    auto done = target_.write(*of.table, of.writes);
+    if (done) continue;
+    if (done.error().remedy != Remedy::kQuarantine) return fail(std::move(done).error());
+    CROSSFADE_TRY(const auto refused, target_.write_each(*of.table, of.writes));
+    for (const DualTarget::Refused& one : refused) {
+      // Another row in the way is a conflict; anything else no policy can decide.
+      contested.push_back({of.table, *of.writes[one.index].key,
+                           is_unique_violation(one.error) ? "" : one.error.native, 0});
+    }
+  }
+  return contested;
+}
+
+Result<std::optional<SourceChanges>> DualFollower::pending(Lsn* newest) {
+  capture::LogReader reader(writer_.connection(), shapes_);
+  CROSSFADE_TRY(const auto watermark, reader.begin_within());
+  if (watermark.schema_version != move_.schema_version) {
+    schema_changed_ = true;
+    return std::nullopt;
+  }
+  *newest = watermark.newest;
+  SourceChanges changes(ledger_);
+  Lsn at = applied_;
+  while (at < watermark.newest) {
+    CROSSFADE_TRY(const auto batch, reader.read(at, limits::kBatchBytesMax));
+    changes.add(batch);
+    at = batch.through;
+    if (batch.closes_watermark) break;
+    if (changes.bytes() > limits::kDualPendingBytesMax) return std::nullopt;
+  }
+  return changes;
+}
+
+Status DualFollower::resolve_in_open(const std::vector<Contested>& contested,
+                                     const SourceChanges& pending, Lsn newest,
+                                     DualResolver* resolver) {
+  resolver->begin(pending, newest, wall_us());
+  for (const Contested& one : contested) {
+    CROSSFADE_TRY(resolver->resolve(one));
+  }
+  return ok();
+}
+
+Status DualFollower::commit_target(Lsn through, std::vector<KeyId> keys,
+                                   const DualResolver::Outcome& outcome) {
+  postgres::Connection& target = target_.connection();
+  if (!outcome.keys.empty()) {
+    CROSSFADE_TRY(capture::send_probe(target, settled_mark(outcome.keys)));
+    keys.insert(keys.end(), outcome.keys.begin(), outcome.keys.end());
+  }
+  CROSSFADE_TRY(target.exec(fmt::format("SELECT crossfade.advance({},{},{})", move_.token.value,
+                                        applied_.value, through.value)));
+  fault_point("dual.commit.before");
+  CROSSFADE_TRY(target.commit());
+  target_has_it_ = true;
+  fault_point("dual.commit.after");
+  applied_ = through;
+  ledger_.committed(std::move(mark_), std::move(keys));
+  return ok();
+}
+
+// Both have committed.
+void DualFollower::remember(DualResolver::Outcome outcome) {
+  target_has_it_ = false;
+  for (const auto& [id, through] : outcome.settled) ledger_.settle(id, through);
+  if (outcome.conflicts > 0) {
+    move_.board.update([&](StatusReport& r) { r.conflicts += outcome.conflicts; });
+  }
+  if (outcome.holds_changed) holds_changed_ = true;
+}
+
+Result<bool> DualFollower::resolve_alone(const std::vector<Contested>& contested) {
+  DualResolver resolver(target_, writer_, ledger_, policies_);
+  auto done = [&]() -> Status {
+    CROSSFADE_TRY(begin_source());
+    Lsn newest;
+    CROSSFADE_TRY(const auto waiting, pending(&newest));
+    if (!waiting) {
+      Error error;
+      error.remedy = Remedy::kRetry;
+      error.native = "too many changes wait";
+      return fail(std::move(error));
+    }
+    mark_ = next_mark();
+    CROSSFADE_TRY(target_.begin(mark_));
+    CROSSFADE_TRY(resolve_in_open(contested, *waiting, newest, &resolver));
+    auto outcome = resolver.take_outcome();
+    CROSSFADE_TRY(commit_target(applied_, {}, outcome));
+    CROSSFADE_TRY(commit_source(source_state()));
+    remember(std::move(outcome));
+    return ok();
+  }();
+  if (!done) return put_off(done.error());
+  return true;
+}
+
+Result<bool> DualFollower::carry_out(const WaitingConflict& waiting) {
+  const auto table = table_named(waiting.table);
+  if (!table) return true;
+  DualResolver resolver(target_, writer_, ledger_, policies_);
+  auto done = [&]() -> Status {
+    CROSSFADE_TRY(begin_source());
+    Lsn newest;
+    // Both sides' rows are read as they are; what waits in the log is taken in.
+    const SourceChanges none(ledger_);
+    CROSSFADE_TRY(newest, capture::newest_lsn(writer_.connection()));
+    mark_ = next_mark();
+    CROSSFADE_TRY(target_.begin(mark_));
+    resolver.begin(none, newest, wall_us());
+    std::string why;
+    CROSSFADE_TRY(const bool carried, resolver.carry_out(waiting, table, &why));
+    if (!carried) {
+      CROSSFADE_TRY(refuse_decision(target_.connection(), waiting.id, why));
+      log::warn(fmt::format("conflict {} in {} waits on: {}", waiting.id, table->name, why));
+    }
+    auto outcome = resolver.take_outcome();
+    CROSSFADE_TRY(commit_target(applied_, {}, outcome));
+    CROSSFADE_TRY(commit_source(source_state()));
+    remember(std::move(outcome));
+    return ok();
+  }();
+  if (!done) return put_off(done.error());
+  return true;
+}
+
+Status DualFollower::retry_set_aside() {
+  CROSSFADE_TRY(const auto aside, writer_.set_aside(limits::kReverseSettleMax));
+  std::vector<Contested> again;
+  for (const apply::SetAside& one : aside) {
+    if (const auto table = table_named(one.table)) again.push_back({table, one.key, {}, 0});
+  }
+  if (again.empty()) return ok();
+  CROSSFADE_TRY(resolve_alone(again));  // false: later
+  return ok();
+}
+
+}  // namespace crossfade::run

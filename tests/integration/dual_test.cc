@@ -1,0 +1,251 @@
+// Promise: while applications write to both sides each has the other's changes; rows that both
+// changed come out the same on both, by the rule that was given, and every one is on record.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/connect.h"
+#include "tests/support/move_test.h"
+#include "tests/support/oracle.h"
+#include "tests/support/wait.h"
+
+namespace crossfade::testing {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+class DualTest : public MoveTest {
+ protected:
+  void TearDown() override {
+    engine_.reset();
+    if (!url_.empty() && std::filesystem::exists(db_)) {
+      (void)crossfade({"finish", db_, "--target", url_});
+    }
+    MoveTest::TearDown();
+  }
+  void make_accounts() {
+    app(R"(
+      PRAGMA journal_mode=WAL;
+      CREATE TABLE account(id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT UNIQUE,
+        balance INTEGER NOT NULL DEFAULT 0, changed INTEGER NOT NULL DEFAULT 0, note TEXT);
+      CREATE TABLE item(id INTEGER PRIMARY KEY, account_id INTEGER REFERENCES account(id),
+        name TEXT, size REAL);
+      CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+      INSERT INTO account(owner,balance) VALUES('ann',100),('bob',200),('cy',300),('di',400);
+      INSERT INTO item VALUES(1,1,'lamp',1.5),(2,2,'desk',NULL),(3,3,'chair',0.1);
+      INSERT INTO setting VALUES('theme','dark'),('lang','en');)");
+  }
+  void write_rules(const std::string& text) {
+    rules_ = dir_.file("rules.toml");
+    std::ofstream(rules_, std::ios::trunc) << text;
+  }
+  void run_dual() {
+    std::vector<std::string> arguments = {"run", db_, "--target", url_, "--mode", "dual"};
+    if (!rules_.empty()) arguments.insert(arguments.end(), {"--rules", rules_});
+    engine_ = std::make_unique<Process>(crossfade_command(std::move(arguments)));
+    ASSERT_TRUE(await_phase("dual")) << engine_->err();
+  }
+  // Neither side has what was written to the other meanwhile.
+  void stop() { EXPECT_EQ(stop_engine(), 0) << engine_->err(); }
+  [[nodiscard]] std::string conflicts() const {
+    return target_value(
+        "SELECT coalesce(string_agg(table_name||' '||kind||' '||state||' "
+        "'||coalesce(resolution,'-')"
+        ",', ' ORDER BY id),'') FROM crossfade.conflicts");
+  }
+  [[nodiscard]] std::string here(const std::string& sql) const { return AppDb(db_).value(sql); }
+
+  std::string rules_;
+};
+
+TEST_F(DualTest, EachSideHasTheOthersChanges) {
+  make_accounts();
+  run_dual();
+  app("INSERT INTO item VALUES(10,1,'from sqlite',2.5); UPDATE account SET balance=balance+1 WHERE "
+      "id=1; DELETE FROM item WHERE id=3; UPDATE setting SET value='fr' WHERE name='lang'");
+  target_exec("INSERT INTO public.item VALUES(20,2,'from postgres',NULL)");
+  target_exec("UPDATE public.account SET note='seen' WHERE id=2");
+  target_exec("UPDATE public.item SET id=21 WHERE id=20");
+  target_exec("DELETE FROM public.setting WHERE name='theme'");
+  expect_becomes_equal();
+  EXPECT_EQ(here("SELECT name FROM item WHERE id=21"), "from postgres");
+  EXPECT_EQ(here("SELECT count(*) FROM setting"), "1");
+  EXPECT_EQ(target_value("SELECT name FROM public.item WHERE id=10"), "from sqlite");
+  EXPECT_EQ(target_value("SELECT balance FROM public.account WHERE id=1"), "101");
+  EXPECT_EQ(conflicts(), "");
+}
+
+struct PolicyCase {
+  const char* name;
+  const char* rules;
+  const char* update;          // what account 1's balance and note come to
+  const char* insert;          // item 50's name
+  const char* source_deleted;  // whether account 2 is there
+  const char* target_deleted;  // account 3
+  const char* taken;
+};
+
+class DualPolicyTest : public DualTest, public ::testing::WithParamInterface<PolicyCase> {};
+
+TEST_P(DualPolicyTest, WhatBothChangedComesOutTheSame) {
+  const PolicyCase& of = GetParam();
+  make_accounts();
+  write_rules(of.rules);
+  run_dual();
+  stop();
+  app("UPDATE account SET balance=balance+10, changed=5, note='s' WHERE id=1;"
+      "INSERT INTO item VALUES(50,1,'s',5);"
+      "DELETE FROM item; INSERT INTO item VALUES(50,1,'s',5);"
+      "DELETE FROM account WHERE id=2; UPDATE account SET note='s',changed=5 WHERE id=3;");
+  target_exec("UPDATE public.account SET balance=balance+7, changed=9, note='t' WHERE id=1");
+  target_exec("INSERT INTO public.item VALUES(50,1,'t',9)");
+  target_exec("UPDATE public.account SET note='t', changed=9 WHERE id=2");
+  target_exec("DELETE FROM public.item WHERE account_id=3");
+  target_exec("DELETE FROM public.account WHERE id=3");
+  run_dual();
+  expect_becomes_equal();
+  EXPECT_EQ(here("SELECT balance||' '||note FROM account WHERE id=1"), of.update);
+  EXPECT_EQ(here("SELECT name FROM item WHERE id=50"), of.insert);
+  EXPECT_EQ(here("SELECT count(*) FROM account WHERE id=2"), of.source_deleted);
+  EXPECT_EQ(here("SELECT count(*) FROM account WHERE id=3"), of.target_deleted);
+  EXPECT_EQ(target_value("SELECT string_agg(DISTINCT kind,',' ORDER BY kind) FROM "
+                         "crossfade.conflicts WHERE state='resolved'"),
+            "delete_origin_differs,insert_exists,update_missing,update_origin_differs");
+  EXPECT_EQ(target_value("SELECT count(*) FROM crossfade.conflicts"), "4");
+  EXPECT_EQ(target_value("SELECT resolution FROM crossfade.conflicts WHERE "
+                         "kind='update_origin_differs'"),
+            of.taken);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Policies, DualPolicyTest,
+    ::testing::Values(PolicyCase{"source_wins", "[defaults]\nconflict = \"source_wins\"\n", "110 s",
+                                 "s", "0", "1", "source"},
+                      PolicyCase{"target_wins", "[defaults]\nconflict = \"target_wins\"\n", "107 t",
+                                 "t", "1", "0", "target"},
+                      PolicyCase{"newest_wins",
+                                 "[tables.account]\nconflict = \"newest_wins(changed)\"\n"
+                                 "[tables.item]\nconflict = \"newest_wins(size)\"\n",
+                                 "107 t", "t", "0", "0", "target"},
+                      PolicyCase{"delta",
+                                 "[defaults]\nconflict = \"source_wins\"\n"
+                                 "[tables.account.columns.balance]\nconflict = \"delta\"\n",
+                                 "117 s", "s", "0", "1", "merged"}),
+    [](const auto& of) { return of.param.name; });
+
+TEST_F(DualTest, WithoutARuleBothKeepWhatTheyHaveUntilSomebodyDecides) {
+  make_accounts();
+  run_dual();
+  stop();
+  app("UPDATE account SET note='s' WHERE id IN (1,2)");
+  target_exec("UPDATE public.account SET note='t' WHERE id IN (1,2)");
+  run_dual();
+  ASSERT_TRUE(wait_until([&] { return status().value("conflicts_waiting", 0) == 2; }, seconds(20)))
+      << engine_->err();
+  // Later changes of the keys wait with them; others pass.
+  app("UPDATE account SET note='s2' WHERE id=1; UPDATE account SET note='free' WHERE id=3");
+  target_exec("UPDATE public.account SET note='t2' WHERE id=2");
+  ASSERT_TRUE(wait_until(
+      [&] { return target_value("SELECT note FROM public.account WHERE id=3") == "free"; },
+      seconds(10)));
+  EXPECT_EQ(here("SELECT group_concat(note) FROM account WHERE id<3"), "s2,s");
+  EXPECT_EQ(target_value("SELECT string_agg(note,',' ORDER BY id) FROM public.account WHERE id<3"),
+            "t,t2");
+  EXPECT_EQ(crossfade({"verify", db_, "--json"}).code, 4);
+  EXPECT_EQ(crossfade({"cutover", db_, "--json"}).code, 8);
+  target_exec("UPDATE crossfade.conflicts SET decision='source' WHERE key LIKE '%1%'");
+  target_exec("UPDATE crossfade.conflicts SET decision='target' WHERE key LIKE '%2%'");
+  expect_becomes_equal();
+  EXPECT_EQ(here("SELECT group_concat(note) FROM account WHERE id<3"), "s2,t2");
+  EXPECT_EQ(status().value("conflicts_waiting", -1), 0);
+}
+
+TEST_F(DualTest, AUniqueValueThatBothTakeIsAConflict) {
+  for (const char* policy : {"source_wins", "target_wins"}) {
+    SCOPED_TRACE(policy);
+    if (engine_) {
+      stop();
+      ASSERT_EQ(crossfade({"finish", db_, "--target", url_}).code, 0);
+      target_exec("DROP TABLE IF EXISTS public.item, public.account, public.setting CASCADE");
+      std::filesystem::remove(db_);
+    }
+    make_accounts();
+    write_rules(fmt::format("[defaults]\nconflict = \"{}\"\n", policy));
+    run_dual();
+    stop();
+    app("INSERT INTO account(id,owner,note) VALUES(1000,'eve','s')");
+    target_exec("INSERT INTO public.account(id,owner,note) VALUES(2000,'eve','t')");
+    run_dual();
+    expect_becomes_equal();
+    EXPECT_EQ(here("SELECT group_concat(id||note) FROM account WHERE owner='eve'"),
+              std::string(policy) == "source_wins" ? "1000s" : "2000t");
+    EXPECT_THAT(conflicts(), HasSubstr("account insert_exists resolved"));
+  }
+}
+
+TEST_F(DualTest, NumbersAreNotGivenOutTwice) {
+  make_accounts();
+  run_dual();
+  for (int i = 0; i < 5; ++i) {
+    app(
+        fmt::format("INSERT INTO account(owner) VALUES('s{0}'); INSERT INTO item(name) "
+                    "VALUES('s{0}')",
+                    i));
+    target_exec(fmt::format("INSERT INTO public.account(owner) VALUES('t{0}')", i));
+    target_exec(fmt::format("INSERT INTO public.item(name) VALUES('t{0}')", i));
+  }
+  expect_becomes_equal();
+  EXPECT_EQ(here("SELECT count(*)||' '||count(DISTINCT id) FROM account"), "14 14");
+  EXPECT_EQ(here("SELECT count(*)||' '||count(DISTINCT id) FROM item"), "13 13");
+  EXPECT_EQ(conflicts(), "");
+}
+
+TEST_F(DualTest, AnEngineThatIsKilledGoesOn) {
+  make_accounts();
+  write_rules(
+      "[defaults]\nconflict = \"source_wins\"\n[tables.account.columns.balance]\nconflict = "
+      "\"delta\"\n");
+  run_dual();
+  int64_t expected = 100;
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 20; ++i) {
+      app("UPDATE account SET balance=balance+3 WHERE id=1");
+      target_exec("UPDATE public.account SET balance=balance+5 WHERE id=1");
+      expected += 8;
+    }
+    engine_->signal(SIGKILL);
+    (void)engine_->wait(seconds(5));
+    run_dual();
+  }
+  expect_becomes_equal();
+  EXPECT_EQ(here("SELECT balance FROM account WHERE id=1"), std::to_string(expected));
+}
+
+TEST_F(DualTest, CutoverWhilePostgresIsWrittenTo) {
+  make_accounts();
+  write_rules("[defaults]\nconflict = \"source_wins\"\n");
+  run_dual();
+  app("INSERT INTO account(owner) VALUES('late')");
+  target_exec("INSERT INTO public.setting VALUES('x','y')");
+  const Finished done = crossfade({"cutover", db_, "--json"});
+  ASSERT_EQ(done.code, 0) << done.out << done.err << engine_->err();
+  ASSERT_TRUE(await_phase("reversed")) << engine_->err();
+  EXPECT_THAT(AppDb(db_).run("DELETE FROM item"), HasSubstr("crossfade_moved_to_postgresql"));
+  target_exec("INSERT INTO public.account(owner) VALUES('after')");
+  target_exec("INSERT INTO public.item(name) VALUES('after')");
+  expect_becomes_equal();
+  EXPECT_GT(std::stoll(here("SELECT max(id) FROM item")), 3);
+  const Finished back = crossfade({"rollback", db_, "--json"});
+  ASSERT_EQ(back.code, 0) << back.out << back.err << engine_->err();
+  EXPECT_EQ(compare_databases(db_, url_), "");
+}
+
+}  // namespace
+}  // namespace crossfade::testing
