@@ -49,7 +49,9 @@ class Finisher {
       if (row_says_so && had_folder) {
         CROSSFADE_TRY(keep_route(state, route));
       }
-      CROSSFADE_TRY(remove_from_target(state, had_folder));
+      // A cluster of ours goes as a whole.
+      const bool keeps = finish_.keep_fence && !row_says_so && !cluster_;
+      CROSSFADE_TRY(remove_from_target(state, had_folder, keeps ? state.database() : ""));
     }
     const bool is_primary = present ? row_says_so : noted;
     CROSSFADE_TRY(clean_source(source, is_primary));
@@ -85,14 +87,23 @@ class Finisher {
     return write_route_file(state.route(), route);
   }
 
-  Status remove_from_target(const StateFolder& state, bool had_folder) {
+  Status remove_from_target(const StateFolder& state, bool had_folder,
+                            const std::string& fence_for) {
     CROSSFADE_TRY(const auto progress, target_->progress());
     CROSSFADE_TRY(report_.target, capture::remove_slot(target_->connection(), progress.source_id));
-    CROSSFADE_TRY(auto removal, target_->remove([&](const std::vector<Aside>& left) -> Status {
+    const auto keep = [&](const std::vector<Aside>& left) -> Status {
       if (!had_folder) return ok();
       report_.put_aside_file = state.put_aside();
       return write_put_aside(state, left);
-    }));
+    };
+    CROSSFADE_TRY(auto removal, target_->remove(keep, fence_for));
+    report_.fence_lifted_by = std::move(removal.fence_lifted_by);
+    if (!report_.fence_lifted_by.empty()) {
+      report_.fence_kept = Primary::kPostgres;
+      report_.state.push_back(
+          "the fence was kept: PostgreSQL goes on refusing writes; on the target, " +
+          report_.fence_lifted_by + " takes it away");
+    }
     std::move(removal.removed.begin(), removal.removed.end(), std::back_inserter(report_.target));
     report_.not_put_back = std::move(removal.not_put_back);
     report_.not_valid = std::move(removal.not_valid);
@@ -157,6 +168,7 @@ class Finisher {
     }
     CROSSFADE_TRY(transaction.commit());
     if (!tables.empty()) {
+      report_.fence_kept = Primary::kSqlite;
       report_.state.emplace_back("the fence was kept: SQLite goes on refusing writes");
     }
     if (!identity || identity->journal_mode_before == "wal") return ok();
@@ -212,6 +224,8 @@ nlohmann::json to_json(const FinishReport& r) {
                                    {"cause", aside.cause}});
   }
   if (!r.put_aside_file.empty()) out["put_aside_file"] = r.put_aside_file;
+  if (r.fence_kept != Primary::kNone) out["fence_kept"] = to_string(r.fence_kept);
+  if (!r.fence_lifted_by.empty()) out["fence_lifted_by"] = r.fence_lifted_by;
   return out;
 }
 

@@ -13,16 +13,20 @@
 namespace crossfade::run {
 
 struct FinishOptions {
-  bool keep_fence = false;  // after a cutover: SQLite goes on refusing writes
+  // The side that was left goes on refusing writes: SQLite after a cutover, PostgreSQL after a
+  // rollback. Nothing to keep is OK.
+  bool keep_fence = false;
 };
 
 struct FinishReport {
   std::vector<std::string> source;
   std::vector<std::string> target;
   std::vector<std::string> state;
-  std::vector<Aside> not_put_back;     // as what they name on the target was dropped or renamed
-  std::string put_aside_file;          // has the statements of those; empty: there are none
-  std::vector<std::string> not_valid;  // statements that validate what is NOT VALID still
+  std::vector<Aside> not_put_back;      // as what they name on the target was dropped or renamed
+  std::string put_aside_file;           // has the statements of those; empty: there are none
+  std::vector<std::string> not_valid;   // statements that validate what is NOT VALID still
+  Primary fence_kept = Primary::kNone;  // the side that is fenced still
+  std::string fence_lifted_by;          // the statement, when that is PostgreSQL
 };
 
 [[nodiscard]] nlohmann::json to_json(const FinishReport& report);

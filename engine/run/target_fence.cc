@@ -15,6 +15,7 @@ using postgres::quote_literal;
 
 constexpr const char* kStatementTrigger = "_crossfade_fence";
 constexpr const char* kRowTrigger = "_crossfade_fence_rows";
+constexpr const char* kKeptFunction = "_crossfade_refuse_write";  // in the tables' schema
 constexpr const char* kPassingBody = "BEGIN RETURN NULL; END";
 // Resolved when the trigger is made: nobody's search_path bears on it.
 constexpr const char* kUnlessWriter =
@@ -27,14 +28,10 @@ std::string function_ddl(const std::string& body) {
       quote_literal(body));
 }
 
-std::string refusing_body(const FenceNotice& notice) {
+std::string refusing_body(const FenceNotice& notice, const std::string& hint) {
   const std::string what = fmt::format(
       " takes no writes on PostgreSQL: SQLite is the primary since the rollback (epoch {})",
       notice.epoch.value);
-  const std::string hint = fmt::format(
-      "Write to {}, as `crossfade route` and the route file say. This write was not "
-      "done: repeat its transaction there.",
-      notice.primary);
   return fmt::format(
       "BEGIN RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = pg_catalog.concat('crossfade: ', "
       "pg_catalog.quote_ident(TG_TABLE_SCHEMA), '.', pg_catalog.quote_ident(TG_TABLE_NAME), {}), "
@@ -128,7 +125,11 @@ Result<bool> change_triggers(postgres::Connection& target, const LockedTable& ta
 
 Status raise_fence_on_target(postgres::Connection& target, const FencedTables& tables,
                              const FenceNotice& notice) {
-  CROSSFADE_TRY(target.exec(function_ddl(refusing_body(notice))));
+  const std::string hint = fmt::format(
+      "Write to {}, as `crossfade route` and the route file say. This write was not "
+      "done: repeat its transaction there.",
+      notice.primary);
+  CROSSFADE_TRY(target.exec(function_ddl(refusing_body(notice, hint))));
   return make_triggers(target, tables);
 }
 
@@ -188,6 +189,30 @@ Result<int64_t> retire_target_fence(postgres::Connection& target,
     if (!done) ++left;
   }
   return left;
+}
+
+Result<std::string> keep_target_fence(postgres::Connection& target, const std::string& schema,
+                                      const FenceNotice& notice) {
+  std::string lift = fmt::format("DROP FUNCTION {}() CASCADE", quote(schema, kKeptFunction));
+  const std::string hint = fmt::format(
+      "Write to {}. This write was not done: repeat its transaction there. `crossfade finish "
+      "--keep-fence` left this fence; its owner takes it away with {}.",
+      notice.primary, lift);
+  // The triggers know the function by its number, whatever it is called.
+  CROSSFADE_TRY(target.exec(fmt::format(
+      "{}; ALTER FUNCTION crossfade.refuse_write() RENAME TO {}; ALTER FUNCTION crossfade.{}() SET "
+      "SCHEMA {}",
+      function_ddl(refusing_body(notice, hint)), kKeptFunction, kKeptFunction, quote(schema))));
+  return lift;
+}
+
+Result<std::string> kept_target_fence(postgres::Connection& target, const std::string& schema) {
+  const std::string function = quote(schema, kKeptFunction) + "()";
+  CROSSFADE_TRY(const auto row,
+                target.exec(fmt::format("SELECT EXISTS(SELECT 1 FROM pg_trigger WHERE tgfoid = "
+                                        "to_regprocedure({}))",
+                                        quote_literal(function))));
+  return row.boolean(0, 0) ? fmt::format("DROP FUNCTION {} CASCADE", function) : std::string();
 }
 
 Result<std::vector<std::string>> drop_target_fence(postgres::Connection& target,

@@ -47,6 +47,12 @@ Result<bool> target_fence_is_up(postgres::Connection& target);
 // each waited for no longer than `patience`. Returns how many could not be; try again later.
 Result<int64_t> retire_target_fence(postgres::Connection& target,
                                     std::chrono::milliseconds patience);
+// Inside the transaction that drops the schema `crossfade`: a fence that is up stays up without it,
+// by a function of its own in `schema`. Returns the statement that takes it away.
+Result<std::string> keep_target_fence(postgres::Connection& target, const std::string& schema,
+                                      const FenceNotice& notice);
+// That statement, if such a fence is up; else empty.
+Result<std::string> kept_target_fence(postgres::Connection& target, const std::string& schema);
 // Takes the triggers away, up or not, each in a transaction of its own. An error names who is in
 // the way; what is done by then stays done. Returns their names.
 Result<std::vector<std::string>> drop_target_fence(postgres::Connection& target,

@@ -276,6 +276,15 @@ Status TargetStore::check_room(const std::string& target_schema,
                              fmt::format("permission denied: {} may not create in {}", role, where),
                              fmt::format("as the owner: GRANT CREATE ON {} TO {}", where, role)));
   }
+  CROSSFADE_TRY(const auto lift, kept_target_fence(connection_, target_schema));
+  if (!lift.empty()) {
+    return fail(target_error("target.open", connection_.safe_name(),
+                             fmt::format("tables of {} are fenced still, since `crossfade finish "
+                                         "--keep-fence` of an earlier move: applications could not "
+                                         "write to them after a cutover",
+                                         quote(target_schema)),
+                             "take the fence away: " + lift));
+  }
   for (const schema::TablePlan& plan : plans) {
     if (plan.table.adopted) continue;
     const std::string name = quote(target_schema, plan.table.target_name);
@@ -633,25 +642,30 @@ WHERE NOT k.convalidated ORDER BY 1)";
 
 }  // namespace
 
-Result<Removal> TargetStore::remove(const KeepAside& keep) {
+Result<Removal> TargetStore::remove(const KeepAside& keep, const std::string& fence_for) {
   Removal out;
   CROSSFADE_TRY(const bool present, exists());
   if (!present) return out;
-  CROSSFADE_TRY(out.removed, drop_target_fence(connection_, limits::kTargetLockWait));
+  CROSSFADE_TRY(const bool fenced, target_fence_is_up(connection_));
+  const bool keeps_fence = fenced && !fence_for.empty();
+  if (!keeps_fence) {
+    CROSSFADE_TRY(out.removed, drop_target_fence(connection_, limits::kTargetLockWait));
+  }
   CROSSFADE_TRY(const auto schema,
                 connection_.exec("SELECT target_schema FROM crossfade.progress"));
-  CROSSFADE_TRY(until_unlocked(connection_, schema.text(0, 0), limits::kLockPatience,
-                               [&](const LockWait& wait) -> Status {
-                                 auto done = remove_at_once(wait, keep, &out);
-                                 if (!done) connection_.rollback();
-                                 return done;
-                               }));
+  CROSSFADE_TRY(until_unlocked(
+      connection_, schema.text(0, 0), limits::kLockPatience, [&](const LockWait& wait) -> Status {
+        auto done = remove_at_once(wait, keep, keeps_fence ? fence_for : "", &out);
+        if (!done) connection_.rollback();
+        return done;
+      }));
   out.removed.emplace_back(
       "schema crossfade (progress, tables, views, put_aside, route, quarantine, conflicts)");
   return out;
 }
 
-Status TargetStore::remove_at_once(const LockWait& wait, const KeepAside& keep, Removal* out) {
+Status TargetStore::remove_at_once(const LockWait& wait, const KeepAside& keep,
+                                   const std::string& fence_for, Removal* out) {
   CROSSFADE_TRY(connection_.exec("BEGIN"));
   CROSSFADE_TRY(wait.bound(connection_));
   CROSSFADE_TRY(const auto aside,
@@ -664,6 +678,12 @@ Status TargetStore::remove_at_once(const LockWait& wait, const KeepAside& keep, 
   for (int i = 0; i < not_valid.rows(); ++i) out->not_valid.push_back(not_valid.text(i, 0));
   if (!out->not_put_back.empty()) {
     CROSSFADE_TRY(keep(out->not_put_back));
+  }
+  if (!fence_for.empty()) {
+    CROSSFADE_TRY(const auto known, progress());
+    CROSSFADE_TRY(const auto now, route());
+    CROSSFADE_TRY(out->fence_lifted_by,
+                  keep_target_fence(connection_, known.target_schema, {fence_for, now.epoch}));
   }
   CROSSFADE_TRY(connection_.exec("DROP SCHEMA crossfade CASCADE"));
   return connection_.commit();

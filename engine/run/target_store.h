@@ -39,6 +39,7 @@ struct Removal {
   std::vector<std::string> removed;
   std::vector<Aside> not_put_back;
   std::vector<std::string> not_valid;  // statements that validate what is NOT VALID yet
+  std::string fence_lifted_by;         // the statement, when the fence was kept; else empty
 };
 
 enum class TableState : uint8_t {
@@ -139,9 +140,10 @@ class TargetStore {
   [[nodiscard]] bool replica_role() const { return replica_role_; }
 
   // Removes the fence and the schema `crossfade`, once what was put aside is back. `keep` gets what
-  // cannot come back, before the only other record of it goes.
+  // cannot come back, before the only other record of it goes. With `fence_for`, the SQLite file
+  // that is the primary, a fence that is up stays.
   using KeepAside = std::function<Status(const std::vector<Aside>&)>;
-  Result<Removal> remove(const KeepAside& keep);
+  Result<Removal> remove(const KeepAside& keep, const std::string& fence_for = "");
 
   postgres::Connection& connection() { return connection_; }
 
@@ -151,7 +153,8 @@ class TargetStore {
   Result<std::vector<schema::Finding>> replace_tables(const std::vector<TargetTable>& created,
                                                       const std::vector<TargetTable>& dropped,
                                                       const std::string& target_schema);
-  Status remove_at_once(const LockWait& wait, const KeepAside& keep, Removal* out);
+  Status remove_at_once(const LockWait& wait, const KeepAside& keep, const std::string& fence_for,
+                        Removal* out);
   Status lock_lease(std::chrono::milliseconds patience, StopSource& stop);
 
   postgres::Connection connection_;

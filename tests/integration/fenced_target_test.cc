@@ -1,5 +1,6 @@
 // Promise: while the target is fenced the forward stream goes on, through changes of the schema
 // too; the next cutover lets the applications in at its flip, and `finish` leaves nothing of it.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -91,6 +92,59 @@ TEST_F(FencedTargetTest, FinishOpensBothSides) {
   ASSERT_EQ(finished.code, 0) << finished.err;
   EXPECT_THAT(finished.out, HasSubstr("triggers named _crossfade_*"));
   EXPECT_EQ(triggers(), "0");
+  EXPECT_EQ(write_on_target("DELETE FROM public.journal"), "");
+  app("DELETE FROM journal");
+}
+
+TEST_F(FencedTargetTest, FinishCanKeepTheFence) {
+  make_shop();
+  ASSERT_EQ(run_until_verified().code, 0);
+  fence();
+  const Finished done = crossfade({"finish", db_, "--keep-fence", "--json"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto report = nlohmann::json::parse(done.out);
+  EXPECT_EQ(report.at("fence_kept"), "postgres");
+  EXPECT_EQ(target_value("SELECT to_regnamespace('crossfade')"), "");
+  app("DELETE FROM journal");
+  EXPECT_EQ(traces_in_source(), "");
+  auto stray = connect_or_die(url_);
+  for (const char* sql :
+       {"DELETE FROM public.journal", "TRUNCATE public.journal",
+        "SET session_replication_role=replica; UPDATE public.setting SET value=NULL",
+        "INSERT INTO public.customer(name) VALUES('stray')"}) {
+    const auto refused = stray.exec(sql);
+    ASSERT_FALSE(refused) << sql;
+    EXPECT_EQ(refused.error().sqlstate, "25006") << sql;
+  }
+  EXPECT_THAT(describe(stray.exec("DELETE FROM public.journal").error()), HasSubstr("epoch"));
+  EXPECT_EQ(target_value("SELECT count(*) FROM public.journal"), "3");
+  // Into these tables no application could write after another move.
+  target_exec(
+      "SET crossfade.writer='on'; TRUNCATE public.customer, public.purchase, public.setting, "
+      "public.journal");
+  const Finished again = crossfade({"run", db_, "--target", url_, "--schema-from-target"});
+  EXPECT_EQ(again.code, 3) << again.out;
+  EXPECT_THAT(again.err, HasSubstr("_crossfade_fence"));
+  for (const char* table : {"customer", "purchase", "setting", "journal"}) {
+    target_exec(
+        fmt::format("ALTER TABLE public.{0} DISABLE TRIGGER _crossfade_fence; ALTER TABLE "
+                    "public.{0} DISABLE TRIGGER _crossfade_fence_rows",
+                    table));
+  }
+  const std::string lift = report.at("fence_lifted_by");
+  EXPECT_THAT(crossfade({"run", db_, "--target", url_, "--schema-from-target"}).err,
+              HasSubstr(lift));
+  target_exec(lift);
+  EXPECT_EQ(triggers(), "0");
+  EXPECT_EQ(write_on_target("INSERT INTO public.journal(at,what) VALUES(1,'free')"), "");
+}
+
+TEST_F(FencedTargetTest, WhereNoFenceIsUpNoneIsKept) {
+  make_shop();
+  ASSERT_EQ(run_until_verified().code, 0);
+  const Finished done = crossfade({"finish", db_, "--keep-fence", "--json"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_FALSE(nlohmann::json::parse(done.out).contains("fence_kept"));
   EXPECT_EQ(write_on_target("DELETE FROM public.journal"), "");
   app("DELETE FROM journal");
 }

@@ -267,7 +267,7 @@ constexpr VerbExamples kExamples[] = {
     {"ddl", "  crossfade ddl app.db \"ALTER TABLE person DROP COLUMN fax\""},
     {"finish",
      "  crossfade finish app.db\n"
-     "  crossfade finish app.db --keep-fence   (after a cutover: SQLite goes on refusing writes)"},
+     "  crossfade finish app.db --keep-fence   (the side that was left goes on refusing writes)"},
     {"route",
      "  crossfade route app.db --json\n"
      "  crossfade route app.db --wait --timeout 600   (exit 9 when the time is over)"},
@@ -333,7 +333,8 @@ int main_of(int argc, char** argv) {
       "the last, destructive step: remove what crossfade made on both sides; says what it keeps");
   add_common(finish_verb, &a, true);
   finish_verb->add_flag("--keep-fence", a.keep_fence,
-                        "after a cutover, let SQLite go on refusing writes");
+                        "let the side that was left go on refusing writes: SQLite after a cutover, "
+                        "PostgreSQL after a rollback");
   CLI::App* route_verb = app.add_subcommand("route", "which side is primary right now");
   add_common(route_verb, &a, false);
   route_verb->add_flag("--wait", a.wait, "wait until PostgreSQL is primary");
