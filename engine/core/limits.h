@@ -114,6 +114,17 @@ inline constexpr std::chrono::milliseconds kWriteLockPauseCap{20};  // source's 
 // For readers of a file that is not in WAL mode, when committing: new ones wait meanwhile.
 inline constexpr std::chrono::milliseconds kReverseLockWait{1'000};
 
+// The watch after a cutover.
+inline constexpr std::chrono::milliseconds kWatchWindowMax{7 * 24 * 3'600'000};  // a week
+inline constexpr std::chrono::milliseconds kWatchEveryMin{100};
+inline constexpr std::chrono::milliseconds kWatchEveryDefault{5'000};
+inline constexpr int kWatchFailuresDefault = 2;                       // in a row
+inline constexpr std::chrono::milliseconds kWatchCommandMax{10'000};  // one that hangs has failed
+inline constexpr size_t kWatchCommandBytesMax = 8 * size_t{1024};
+inline constexpr std::chrono::milliseconds kWatchRetryBase{1'000};  // between attempts to roll back
+inline constexpr std::chrono::milliseconds kWatchRetryCap{60'000};
+inline constexpr int kWatchRoundRest = 9;  // comparing takes a tenth of the time at most
+
 // PostgreSQL's own.
 inline constexpr size_t kPgIdentifierBytesMax = 63;
 inline constexpr int kPgNumericPrecisionMax = 1000;  // declared

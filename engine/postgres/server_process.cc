@@ -186,7 +186,7 @@ Result<std::string> find_server_binaries(const std::string& major) {
 Result<int> run_command(const Command& command, Deadline deadline) {
   std::vector<std::string> argv_text = command.argv;
   std::vector<std::string> environment_text = command.environment;
-  environment_text.emplace_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+  environment_text.push_back("PATH=" + command.path);
   environment_text.emplace_back("LC_ALL=C");
   const std::vector<char*> argv = pointers(&argv_text);
   const std::vector<char*> environment = pointers(&environment_text);
@@ -203,7 +203,7 @@ Result<int> run_command(const Command& command, Deadline deadline) {
     if (done < 0 && errno != EINTR) {
       return fail(server_error(fmt::format("{}: its end was not seen", command.argv[0]), ""));
     }
-    if (deadline.expired()) {
+    if (deadline.expired() || (command.stop != nullptr && command.stop->requested())) {
       ::kill(-pid, SIGKILL);
       ::kill(pid, SIGKILL);
       ::waitpid(pid, &status, 0);

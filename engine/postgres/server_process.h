@@ -12,6 +12,7 @@
 
 #include "engine/core/deadline.h"
 #include "engine/core/result.h"
+#include "engine/core/stop.h"
 
 namespace crossfade::postgres {
 
@@ -33,10 +34,13 @@ struct Command {
   std::vector<std::string> argv;         // argv[0] is an absolute path
   std::vector<std::string> environment;  // "NAME=value", added to PATH and LC_ALL
   const std::optional<ServerUser>& user;
-  int output_fd = -1;  // its stdout and stderr
+  int output_fd = -1;                                  // its stdout and stderr
+  std::string path = "/usr/sbin:/usr/bin:/sbin:/bin";  // its PATH
+  const StopSource* stop = nullptr;                    // may be null
 };
 
-// The exit status. Killed, with its children, when the deadline passes: then an error.
+// The exit status. Killed, with its children, when the deadline passes or a stop is requested: then
+// an error.
 Result<int> run_command(const Command& command, Deadline deadline);
 
 // Whether that user can get into the folder, with all that lies above it.

@@ -46,6 +46,7 @@ bool is_well_formed(const nlohmann::json& request) {
     });
   };
   return all({"dry_run", "no_rollback"}, [](const auto& value) { return value.is_boolean(); }) &&
+         all({"watch"}, [](const auto& value) { return watch_from_request(value).has_value(); }) &&
          all({"lsn", "max_pause_ms"}, [](const auto& value) {
            return value.is_number_unsigned() && value.template get<uint64_t>() < INT64_MAX;
          });
@@ -155,6 +156,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     task.cutover.no_rollback = field(request, "no_rollback", false);
     task.cutover.max_pause = std::chrono::milliseconds(
         field(request, "max_pause_ms", static_cast<int64_t>(limits::kMaxPauseDefault.count())));
+    if (request.contains("watch")) task.cutover.watch = watch_from_request(request["watch"]);
     task.rollback.dry_run = task.cutover.dry_run;
     task.rollback.max_pause = task.cutover.max_pause;
     waiting_ = true;
@@ -302,10 +304,12 @@ ControlServer::~ControlServer() {
 }
 
 nlohmann::json cutover_request(const CutoverOptions& options) {
-  return {{"command", "cutover"},
-          {"dry_run", options.dry_run},
-          {"no_rollback", options.no_rollback},
-          {"max_pause_ms", options.max_pause.count()}};
+  nlohmann::json out = {{"command", "cutover"},
+                        {"dry_run", options.dry_run},
+                        {"no_rollback", options.no_rollback},
+                        {"max_pause_ms", options.max_pause.count()}};
+  if (options.watch) out["watch"] = to_request(*options.watch);
+  return out;
 }
 
 nlohmann::json rollback_request(const RollbackOptions& options) {

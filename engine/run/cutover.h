@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "engine/core/limits.h"
@@ -12,6 +13,7 @@
 #include "engine/run/dual_follower.h"
 #include "engine/run/follow.h"
 #include "engine/run/move.h"
+#include "engine/run/watch_record.h"
 
 namespace crossfade::run {
 
@@ -19,6 +21,7 @@ struct CutoverOptions {
   bool dry_run = false;
   bool no_rollback = false;  // no way back is made
   std::chrono::milliseconds max_pause = limits::kMaxPauseDefault;
+  std::optional<WatchOptions> watch;  // afterwards
   // Whoever asked is gone: it steps back unless the source is fenced already. Null: cannot happen.
   std::shared_ptr<const std::atomic<bool>> withdrawn;
 };

@@ -20,6 +20,7 @@
 #include "engine/run/target_checks.h"
 #include "engine/run/target_lost.h"
 #include "engine/run/target_views.h"
+#include "engine/run/watcher.h"
 #include "engine/run/way_back.h"
 
 namespace crossfade::run {
@@ -124,8 +125,22 @@ Status Engine::open() {
     CROSSFADE_TRY(const auto identity, capture::read_identity(source_->connection()));
     if (!identity) return fail(not_begun(source_->path()));
   }
+  CROSSFADE_TRY(take_up_watch());
+  while (true) {
+    auto there = open_target();
+    // Whoever watches does not go home because the target has.
+    if (there || !watching() || !may_pass(there.error()) || stop_.requested()) return there;
+    log::warn("trying again: " + describe(there.error()));
+    board_.update([&](StatusReport& r) { r.trouble = describe(there.error()); });
+    CROSSFADE_TRY(give_up_if_wanted());
+    stop_.wait_until(Deadline::after(limits::kReconnectCap / 5));
+  }
+}
+
+Status Engine::open_target() {
   CROSSFADE_TRY(auto params, resolve_target());
   params_.emplace(std::move(params));
+  if (watch_) watch_->set_target(*params_);
   CROSSFADE_TRY(connect());
   CROSSFADE_TRY(check_whose_target());
   if (options_.rules) {
@@ -145,6 +160,7 @@ Status Engine::connect() {
   if (cluster_) {  // it may have died
     CROSSFADE_TRY(auto params, resolve_target());
     params_.emplace(std::move(params));
+    if (watch_) watch_->set_target(*params_);
   }
   postgres::ConnectOptions options;
   options.params = *params_;
@@ -284,6 +300,7 @@ Status Engine::run(bool until_idle) {
   auto opened = open();
   if (!opened) {
     answer_all(opened.error());
+    watch_.reset();
     close_cluster();
     return stop_.requested() && stop_may_cause(opened.error()) ? ok() : opened;
   }
@@ -292,6 +309,8 @@ Status Engine::run(bool until_idle) {
   Next next = Next::kAgain;
   while (next == Next::kAgain) {
     const StatusReport before = board_.get();
+    status = give_up_if_wanted();
+    if (!status) break;
     status = session(until_idle, &next);
     if (status) continue;
     if (stop_.requested() || !may_pass(status.error())) break;
@@ -299,7 +318,8 @@ Status Engine::run(bool until_idle) {
     if (after.applied_lsn > before.applied_lsn || after.reverse_applied != before.reverse_applied) {
       backoff.reset();
     }
-    if (!backoff.next()) break;
+    if (!backoff.next() && !watching()) break;
+    if (until_idle && watch_ && !watching() && !current_task()) break;  // it stayed to watch
     log::warn(fmt::format("trying again in {} ms: {}", backoff.pause().count(),
                           describe(status.error())));
     board_.update([&](StatusReport& r) { r.trouble = describe(status.error()); });
@@ -309,6 +329,7 @@ Status Engine::run(bool until_idle) {
   }
   if (stop_.requested() && (status || stop_may_cause(status.error()))) status = ok();
   if (!status) answer_all(status.error());
+  watch_.reset();  // what is left of it is for the next engine
   board_.update([](StatusReport& r) { r.running = false; });
   audit_->record("engine_stopped", {{"ok", status.has_value()}});
   close_cluster();
@@ -363,6 +384,7 @@ Status Engine::session(bool until_idle, Next* next) {
             }};
   CROSSFADE_TRY(const auto route, target_->route());
   CROSSFADE_TRY(recover_route(move, route));
+  CROSSFADE_TRY(settle_watch(route));
   if (cut_over_) {
     CROSSFADE_TRY(move.tables, target_->tables());
     CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source_->connection()));

@@ -47,6 +47,7 @@ struct Task {
 
 class DualRound;
 class ReverseFollower;
+class Watcher;
 
 class Engine {
  public:
@@ -71,6 +72,7 @@ class Engine {
   enum class Next : uint8_t { kAgain, kEnd };
 
   Status open();
+  Status open_target();
   Result<postgres::ConnectionParams> resolve_target();
   Status connect();
   Status check_whose_target();
@@ -103,6 +105,19 @@ class Engine {
   Status serve_reversed(Move& move, ReverseFollower& follower, bool* ended);
   Status serve_rollback(Move& move, ReverseFollower& follower, const VerifyReport& report,
                         bool* ended);
+  // The watch after a cutover (engine_watch.cc).
+  Status check_watch_command(const CutoverOptions& options, Primary primary, Epoch epoch);
+  Status arm_watch(const CutoverOptions& options, Epoch flipped);
+  Status forget_watch();
+  Status begin_watch();
+  void start_watcher(WatchRecord record);
+  Status take_up_watch();
+  Status settle_watch(const Route& route);
+  Status answer_watch_request(const CutoverOptions& options);
+  [[nodiscard]] bool watching() const;
+  // SQLite goes on without the target if the watch wants that: then an error, which ends the run.
+  Status give_up_if_wanted();
+  Status serve_watch(ReverseFollower& follower);
   Result<std::string> source_id();
   Status on_caught_up(Move& move, Follower& follower, apply::Applier& applier);
   Status finish_verify(const VerifyReport& report);
@@ -134,11 +149,14 @@ class Engine {
   std::string remembered_digest_;
   bool cut_over_ = false;
   bool way_back_made_ = false;  // by this engine's cutover
+  bool watch_round_ = false;    // the follower's round is one of the watch
   bool slot_warned_ = false;
   bool dual_round_ = false;   // a comparison runs before both sides may be written to
   bool route_known_ = false;  // the row on the target was read
   std::mutex mutex_;
   std::deque<Task> tasks_;  // guarded by mutex_; the first is the one worked on
+  std::unique_ptr<Watcher>
+      watch_;  // of the last cutover; it may have ended. Null: none was asked for
 };
 
 // The error as the process and the control socket give it: exit code, document, text.

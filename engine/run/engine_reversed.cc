@@ -11,6 +11,7 @@
 #include "engine/run/reconcile.h"
 #include "engine/run/reverse_follower.h"
 #include "engine/run/rollback_driver.h"
+#include "engine/run/watcher.h"
 #include "engine/run/way_back.h"
 
 namespace crossfade::run {
@@ -75,6 +76,7 @@ Status Engine::reverse(Move& move, bool until_idle, Next* next) {
   CROSSFADE_TRY(const std::string id, source_id());
   CROSSFADE_TRY(const auto follower, ReverseFollower::open(move, id));
   Deadline::Clock::time_point next_check{};
+  watch_round_ = false;
   while (!stop_.requested()) {
     CROSSFADE_TRY(follower->pump(Deadline::after(std::chrono::milliseconds(50))));
     if (Deadline::Clock::now() >= next_check) {
@@ -83,11 +85,12 @@ Status Engine::reverse(Move& move, bool until_idle, Next* next) {
     }
     bool ended = false;
     CROSSFADE_TRY(serve_reversed(move, *follower, &ended));
-    if (ended) {
+    CROSSFADE_TRY(serve_watch(*follower));
+    if (ended || (watch_ && watch_->wants_to_give_up())) {
       *next = Next::kAgain;
       return ok();
     }
-    if (until_idle && !current_task()) break;
+    if (until_idle && !current_task() && !watching()) break;
   }
   return ok();
 }
@@ -131,12 +134,19 @@ Status Engine::serve_reversed(Move& move, ReverseFollower& follower, bool* ended
     return ok();
   }
   if (task->kind == TaskKind::kCutover) {
+    if (auto watched = answer_watch_request(task->cutover); !watched) {
+      answer(to_result(watched.error()));
+      return ok();
+    }
     CutoverReport report;
     report.primary = Primary::kPostgres;
     report.epoch = board_.get().epoch;
     answer({0, to_json(report), "PostgreSQL is primary already; nothing to do\n"});
     return ok();
   }
+  // A rollback goes on with the watch's comparison; a verification is of now.
+  if (watch_round_ && task->kind == TaskKind::kVerify) follower.end_round();
+  watch_round_ = false;
   if (follower.round_running()) {
     auto compared = follower.compare_slice();
     if (compared || compared.error().code != ErrorCode::kSteppedBack) return compared;
@@ -183,6 +193,7 @@ Status Engine::serve_rollback(Move& move, ReverseFollower& follower, const Verif
   if (!back.dry_run) {
     cut_over_ = false;
     *ended = true;
+    if (watch_) watch_->note_sqlite_is_primary();
     board_.update([&](StatusReport& r) {
       r.primary = back.primary;
       r.epoch = back.epoch;

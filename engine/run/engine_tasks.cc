@@ -73,11 +73,12 @@ void Engine::answer_after_cutover(const Route& route) {
       "if that is to be given up, stop what writes to PostgreSQL, and `crossfade finish` opens the "
       "file again as it was at the cutover";
   while (const auto task = current_task()) {
-    answer(task->kind == TaskKind::kVerify     ? to_result(nothing_to_compare)
-           : task->kind == TaskKind::kRollback ? to_result(no_way_back)
-                                               : TaskResult{0, to_json(report),
-                                                            "PostgreSQL is primary already; "
-                                                            "nothing to do\n"});
+    const bool of_way_back = task->kind == TaskKind::kRollback || task->cutover.watch;
+    answer(task->kind == TaskKind::kVerify ? to_result(nothing_to_compare)
+           : of_way_back                   ? to_result(no_way_back)
+                                           : TaskResult{0, to_json(report),
+                                      "PostgreSQL is primary already; "
+                                                        "nothing to do\n"});
   }
 }
 
@@ -150,11 +151,14 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
   const auto task = current_task();
   // The way back is made on the connection that rows are applied on.
   if (move.target.connection().in_transaction()) return ok();
-  if (auto made = make_way_back_for(move, task->cutover); !made) {
-    if (made.error().remedy == Remedy::kReconnect) return made;
-    audit_->record("cutover_stepped_back", {{"cause", made.error().native}});
-    answer(to_result(made.error()));
-    return ok();
+  auto ready = arm_watch(task->cutover, board_.get().epoch.next());
+  if (ready) ready = make_way_back_for(move, task->cutover);
+  if (!ready) {
+    if (ready.error().remedy == Remedy::kReconnect) return ready;
+    audit_->record("cutover_stepped_back", {{"cause", ready.error().native}});
+    answer(to_result(ready.error()));
+    if (task->cutover.dry_run) return ok();
+    return forget_watch();
   }
   if (!task->cutover.dry_run) {
     audit_->record("cutover_begun", {{"max_pause_ms", task->cutover.max_pause.count()}});
@@ -167,6 +171,9 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
                    {{"cause", done.error().native}});
     if (!task->cutover.dry_run && !in_doubt) move.set_phase("following");
     answer(to_result(done.error()));
+    if (!task->cutover.dry_run && !in_doubt) {
+      CROSSFADE_TRY(forget_watch());
+    }
     if (!way_back_made_ || in_doubt) return ok();
     way_back_made_ = false;
     CROSSFADE_TRY(const std::string id, source_id());
@@ -183,6 +190,7 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
       r.epoch = cut.epoch;
     });
     if (!way_back_made_) move.set_phase("finished");
+    if (auto begun = begin_watch(); !begun) log::error(describe(begun.error()));
   }
   // First of all, because what follows can fail without changing what was done.
   answer({0, to_json(cut), text});

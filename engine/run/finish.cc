@@ -197,6 +197,7 @@ class Finisher {
     // It may hold a password, and nobody needs it any more but to start an embedded cluster.
     if (!cut_over || !cluster_) drop(state.folder() + "/target");
     drop(state.rules());
+    drop(state.watch());
     drop(state.control_socket());
     drop(state.folder() + "/engine.lock");
     return ok();

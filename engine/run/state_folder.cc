@@ -134,6 +134,29 @@ Status StateFolder::keep_put_aside(const std::string& statements) const {
   return write_whole(put_aside(), before + statements);
 }
 
+std::string StateFolder::remembered_watch() const {
+  std::ifstream in(watch());
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// Before a flip: it must be there after a loss of power, as the flip is.
+Status StateFolder::remember_watch(const std::string& text) const {
+  CROSSFADE_TRY(write_whole(watch(), text));
+  const int fd = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = fd >= 0 && ::fsync(fd) == 0;
+  const int number = errno;
+  if (fd >= 0) ::close(fd);
+  if (!synced) return fail(folder_error("state.write", watch(), number));
+  return ok();
+}
+
+Status StateFolder::forget_watch() const {
+  if (::unlink(watch().c_str()) != 0 && errno != ENOENT) {
+    return fail(folder_error("state.write", watch(), errno));
+  }
+  return ok();
+}
+
 std::string StateFolder::remembered_target() const {
   std::ifstream in(folder_ + "/target");
   return {std::istreambuf_iterator<char>(in), {}};

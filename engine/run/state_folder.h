@@ -41,6 +41,12 @@ class StateFolder {
   [[nodiscard]] std::string remembered_rules() const;
   Status remember_rules(const std::string& text) const;
 
+  // The watch after a cutover (engine/run/watch_record.h), or empty.
+  [[nodiscard]] std::string watch() const { return folder_ + "/watch.json"; }
+  [[nodiscard]] std::string remembered_watch() const;
+  Status remember_watch(const std::string& text) const;
+  Status forget_watch() const;
+
   // Statements that make what a move had put aside on the target and could not put back. Added to
   // what earlier moves left there.
   [[nodiscard]] std::string put_aside() const { return folder_ + "/put_aside.sql"; }

@@ -43,6 +43,7 @@ nlohmann::json to_json(const StatusReport& r) {
           {"conflicts", r.conflicts},
           {"conflicts_waiting", r.conflicts_waiting},
           {"reverse", reverse},
+          {"watch", r.watch ? to_json(*r.watch) : nlohmann::json()},
           {"running", r.running},
           {"target", r.target},
           {"trouble", r.trouble},
@@ -71,6 +72,11 @@ std::string to_text(const StatusReport& r) {
             : fmt::format("; the server keeps {} bytes for it", r.reverse_retained),
         r.reverse_set_aside == 0 ? "" : fmt::format("; {} rows do not fit", r.reverse_set_aside));
   }
+  if (r.watch) {
+    const bool unwatched = !r.running && !has_ended(r.watch->state);
+    out += fmt::format("watch      {}{}\n", to_text(*r.watch),
+                       unwatched ? "; NOBODY WATCHES: `crossfade run` goes on with it" : "");
+  }
   return out;
 }
 
@@ -86,6 +92,8 @@ Result<StatusReport> read_status(const std::string& database, const std::string&
   CROSSFADE_TRY(out.captured_lsn, capture::newest_lsn(source));
   CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source));
   if (way_back) out.reverse_applied = postgres::to_string(way_back->applied);
+  CROSSFADE_TRY(const auto state, StateFolder::of(database));
+  CROSSFADE_TRY(out.watch, load_watch(state));
   if (target.empty()) return out;
   CROSSFADE_TRY(auto params, postgres::ConnectionParams::parse(target));
   out.target = params.safe();

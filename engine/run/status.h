@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/core/result.h"
 #include "engine/core/strong.h"
 #include "engine/run/route_file.h"
+#include "engine/run/watch_record.h"
 
 namespace crossfade::run {
 
@@ -35,13 +37,14 @@ struct StatusReport {
   int64_t rows_compared = 0;  // of the verification that runs now; 0: none does
   int64_t quarantined = 0;
   int64_t conflicts = 0;
-  int64_t conflicts_waiting = 0;  // keys that a person must decide
-  std::string reverse_applied;    // what SQLite has of PostgreSQL's log; empty: no way back
-  int64_t reverse_retained = -1;  // bytes of log that the server keeps for it; -1: not known
-  int64_t reverse_set_aside = 0;  // rows that do not fit into SQLite
-  bool running = false;           // an engine works right now
-  std::string target;             // without password
-  std::string trouble;            // why the engine cannot work and tries again; empty: nothing
+  int64_t conflicts_waiting = 0;     // keys that a person must decide
+  std::string reverse_applied;       // what SQLite has of PostgreSQL's log; empty: no way back
+  int64_t reverse_retained = -1;     // bytes of log that the server keeps for it; -1: not known
+  int64_t reverse_set_aside = 0;     // rows that do not fit into SQLite
+  bool running = false;              // an engine works right now
+  std::string target;                // without password
+  std::string trouble;               // why the engine cannot work and tries again; empty: nothing
+  std::optional<WatchRecord> watch;  // after the last cutover, if one was asked for
   std::vector<TableProgress> tables;
 };
 

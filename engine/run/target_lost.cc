@@ -25,6 +25,10 @@ Error refuse(const std::string& database, std::string native, std::string hint) 
   return error;
 }
 
+Error no_move_begun(const std::string& database) {
+  return refuse(database, "no move of this database has begun", "begin one with `crossfade run`");
+}
+
 // A server that answers is there, whatever it answers; but for a database that is gone.
 bool means_lost(const Error& error) {
   return error.sqlstate == "3D000" ||
@@ -86,13 +90,16 @@ Error given_up_error(const std::string& database, const std::string& target) {
 
 Result<TargetGivenUp> give_up_target(const EngineOptions& options) {
   CROSSFADE_TRY(auto state, StateFolder::of(options.database));
-  Error not_begun = refuse(state.database(), "no move of this database has begun",
-                           "begin one with `crossfade run`");
-  if (!std::filesystem::exists(state.folder())) return fail(std::move(not_begun));
+  if (!std::filesystem::exists(state.folder())) return fail(no_move_begun(state.database()));
   CROSSFADE_TRY(state.lock());
   CROSSFADE_TRY(auto source, SourceFile::open(state.database()));
+  return give_up_target(options, state, source);
+}
+
+Result<TargetGivenUp> give_up_target(const EngineOptions& options, const StateFolder& state,
+                                     SourceFile& source) {
   CROSSFADE_TRY(const auto identity, capture::read_identity(source.connection()));
-  if (!identity) return fail(std::move(not_begun));
+  if (!identity) return fail(no_move_begun(state.database()));
   CROSSFADE_TRY(const auto noted, read_route_file(state.route()));
   CROSSFADE_TRY(const bool fenced, capture::fence_is_up(source.connection()));
   TargetGivenUp report;

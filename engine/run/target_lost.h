@@ -34,6 +34,9 @@ struct TargetGivenUp {
 // No engine may run (kFenced). Idempotent. kBlocked, and nothing is changed, while the target
 // answers and says that it is the primary, or when SQLite was not kept in step.
 Result<TargetGivenUp> give_up_target(const EngineOptions& options);
+// The same by the engine, which holds the folder's lock and has the source open.
+Result<TargetGivenUp> give_up_target(const EngineOptions& options, const StateFolder& state,
+                                     SourceFile& source);
 
 // A target that was given up: it says that it is the primary, of an older epoch than the file's.
 [[nodiscard]] bool is_given_up(const StateFolder& state, const Route& on_target);

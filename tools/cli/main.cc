@@ -16,6 +16,7 @@
 #include "tools/cli/quarantine_verb.h"
 #include "tools/cli/scrub.h"
 #include "tools/cli/verbs.h"
+#include "tools/cli/watch_flags.h"
 
 namespace crossfade::cli {
 namespace {
@@ -36,6 +37,7 @@ struct Arguments {
   bool keep_fence = false;
   std::string ddl;
   run::CutoverOptions cutover;
+  WatchArguments watch;
   run::RollbackOptions rollback;
   bool target_lost = false;
   QuarantineArguments quarantined;
@@ -135,6 +137,23 @@ CLI::App* add_conflicts(CLI::App* app, Arguments* a) {
   return verb;
 }
 
+CLI::App* add_cutover(CLI::App* app, Arguments* a) {
+  CLI::App* verb = app->add_subcommand(
+      "cutover", "fence SQLite, drain, verify, and make PostgreSQL the primary, atomically");
+  add_common(verb, a, true);
+  CLI::Option* dry_run =
+      verb->add_flag("--dry-run", a->cutover.dry_run,
+                     "do all but the switch: writers wait for a moment, nothing changes");
+  CLI::Option* no_rollback =
+      verb->add_flag("--no-rollback", a->cutover.no_rollback,
+                     "make no way back: SQLite is not kept in step afterwards");
+  verb->add_option("--max-pause", a->settings.max_pause_ms,
+                   "milliseconds writers may wait before it steps back (default: 5000)")
+      ->check(CLI::PositiveNumber);
+  add_watch_options(verb, &a->watch)->excludes(dry_run)->excludes(no_rollback);
+  return verb;
+}
+
 CLI::App* add_rollback(CLI::App* app, Arguments* a) {
   CLI::App* verb = app->add_subcommand(
       "rollback",
@@ -196,6 +215,7 @@ Status settle(Arguments* a) {
   a->cutover.max_pause =
       std::chrono::milliseconds(s.max_pause_ms.value_or(limits::kMaxPauseDefault.count()));
   a->rollback.max_pause = a->cutover.max_pause;
+  CROSSFADE_TRY(a->cutover.watch, to_watch_options(a->watch));
   // On a terminal the progress is drawn; lines of the log would run through it.
   const char* const default_level = ::isatty(STDERR_FILENO) != 0 ? "warn" : "info";
   CROSSFADE_TRY(const auto level, parse_log_level(s.log_level.value_or(default_level)));
@@ -230,7 +250,8 @@ Examples:
 
 Exit codes: 0 ok, 1 internal error, 2 usage, 3 blocked by findings, 4 verification found a
 difference, 5 source error, 6 target error, 7 another engine owns this source, 8 cutover or
-rollback stepped back (the old side is still primary, nothing lost), 9 stopped by a signal before the goal.
+rollback stepped back (the old side is still primary, nothing lost; also a cutover that was rolled back
+within its --watch), 9 stopped by a signal before the goal.
 Settings also come from CROSSFADE_* and DATABASE_URL in the environment and from crossfade.toml.)";
 
 struct VerbExamples {
@@ -250,7 +271,9 @@ constexpr VerbExamples kExamples[] = {
     {"cutover",
      "  crossfade cutover app.db --dry-run\n"
      "  crossfade cutover app.db --max-pause 2000\n"
-     "  crossfade cutover app.db --no-rollback          (where there can be no way back)"},
+     "  crossfade cutover app.db --no-rollback          (where there can be no way back)\n"
+     "  crossfade cutover app.db --watch 10m --rollback-if 'curl -fsS http://localhost/health'\n"
+     "                                  (stays for 10 minutes; exit 8 when it was rolled back)"},
     {"rollback",
      "  crossfade rollback app.db --dry-run\n"
      "  crossfade rollback app.db --max-pause 2000\n"
@@ -310,17 +333,7 @@ int main_of(int argc, char** argv) {
   CLI::App* verify_verb =
       app.add_subcommand("verify", "compare both sides exactly, while both keep moving");
   add_common(verify_verb, &a, true);
-  CLI::App* cutover_verb = app.add_subcommand(
-      "cutover", "fence SQLite, drain, verify, and make PostgreSQL the primary, atomically");
-  add_common(cutover_verb, &a, true);
-  cutover_verb->add_flag("--dry-run", a.cutover.dry_run,
-                         "do all but the switch: writers wait for a moment, nothing changes");
-  cutover_verb->add_flag("--no-rollback", a.cutover.no_rollback,
-                         "make no way back: SQLite is not kept in step afterwards");
-  cutover_verb
-      ->add_option("--max-pause", a.settings.max_pause_ms,
-                   "milliseconds writers may wait before it steps back (default: 5000)")
-      ->check(CLI::PositiveNumber);
+  CLI::App* cutover_verb = add_cutover(&app, &a);
   CLI::App* quarantine_verb = add_quarantine(&app, &a);
   CLI::App* conflicts_verb = add_conflicts(&app, &a);
   CLI::App* rollback_verb = add_rollback(&app, &a);

@@ -68,7 +68,12 @@ Result<run::TaskResult> do_here(const Common& common, run::Task task) {
   LocalEngine engine(local);
   engine.engine().post(std::move(task));
   auto status = engine.run(/*until_idle=*/true);
-  if (result) return std::move(*result);
+  if (result) {
+    // What came afterwards does not change the answer.
+    if (!status && result->exit_code == 0)
+      fmt::print(stderr, "crossfade: {}\n", describe(status.error()));
+    return std::move(*result);
+  }
   if (!status) return fail(std::move(status).error());
   Error error;
   error.code = ErrorCode::kInterrupted;
@@ -81,13 +86,14 @@ Result<run::TaskResult> do_here(const Common& common, run::Task task) {
 }  // namespace
 
 Result<run::TaskResult> do_task(const Common& common, const run::Task& task,
-                                const nlohmann::json& request) {
+                                const nlohmann::json& request, bool* here) {
   CROSSFADE_TRY(const auto state, run::StateFolder::of(common.engine.database));
   const Deadline deadline = Deadline::after(limits::kEngineHandover);
   while (true) {
     CROSSFADE_TRY(auto answered, run::ask_engine(state.folder(), request));
     if (answered) return std::move(*answered);
     auto done = do_here(common, task);
+    if (here != nullptr) *here = true;
     const int code = done ? done.value().exit_code : exit_code(done.error().code);
     if (code != exit_code(ErrorCode::kFenced) || deadline.expired()) return done;
     std::this_thread::sleep_for(limits::kPollInterval);

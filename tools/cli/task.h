@@ -34,8 +34,8 @@ class LocalEngine {
 
 // Runs one task here, or has the running engine do it. `request` is the task as the control socket
 // takes it. An engine that is just starting or ending, and so neither answers nor lets this process
-// work, is waited for, limits::kEngineHandover at most.
+// work, is waited for, limits::kEngineHandover at most. `here` learns whether it was done here.
 Result<run::TaskResult> do_task(const Common& common, const run::Task& task,
-                                const nlohmann::json& request);
+                                const nlohmann::json& request, bool* here = nullptr);
 
 }  // namespace crossfade::cli

@@ -18,6 +18,7 @@
 #include "engine/run/source_ddl.h"
 #include "engine/run/target_lost.h"
 #include "tools/cli/task.h"
+#include "tools/cli/watch_wait.h"
 #include "tools/client/crossfade_client.h"
 
 namespace crossfade::cli {
@@ -99,7 +100,10 @@ int cutover(const Common& common, const run::CutoverOptions& options) {
   run::Task task;
   task.kind = run::TaskKind::kCutover;
   task.cutover = options;
-  return show(common, do_task(common, task, run::cutover_request(options)));
+  bool here = false;
+  auto done = do_task(common, task, run::cutover_request(options), &here);
+  if (!options.watch || !done || done.value().exit_code != 0) return show(common, std::move(done));
+  return show(common, await_watch(common, std::move(done).value(), here));
 }
 
 int rollback(const Common& common, const run::RollbackOptions& options) {
