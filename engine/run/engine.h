@@ -117,6 +117,7 @@ class Engine {
   [[nodiscard]] bool watching() const;
   // SQLite goes on without the target if the watch wants that: then an error, which ends the run.
   Status give_up_if_wanted();
+  Status check_no_answer();
   Status serve_watch(ReverseFollower& follower);
   Result<std::string> source_id();
   Status on_caught_up(Move& move, Follower& follower, apply::Applier& applier);

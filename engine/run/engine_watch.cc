@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/core/limits.h"
 #include "engine/observe/log.h"
 #include "engine/run/engine.h"
 #include "engine/run/reverse_follower.h"
@@ -167,9 +168,25 @@ Status Engine::answer_watch_request(const CutoverOptions& options) {
   return begin_watch();
 }
 
+// A server that takes no new connections may go on working for those that it has.
+Status Engine::check_no_answer() {
+  if (!target_ || !target_->connection().alive()) return ok();
+  target_->connection().set_statement_timeout(limits::kConnectTimeout);
+  const auto answer = target_->connection().exec("SELECT 1");
+  target_->connection().set_statement_timeout(limits::kStatementTimeout);
+  if (!answer) return ok();
+  return fail(watch_refused(state_->database(),
+                            "PostgreSQL takes no new connections, and answers by one that is open: "
+                            "applications may be writing to it",
+                            "it is not given up; look at the server"));
+}
+
 Status Engine::give_up_if_wanted() {
   if (!watch_ || !watch_->wants_to_give_up()) return ok();
-  const auto done = give_up_target(options_, *state_, *source_);
+  const auto done = [&]() -> Result<TargetGivenUp> {
+    CROSSFADE_TRY(check_no_answer());
+    return give_up_target(options_, *state_, *source_);
+  }();
   watch_->note_given_up(done);
   if (!done) {
     log::error(describe(done.error()));

@@ -385,6 +385,28 @@ TEST_F(WatchedServerTest, AServerThatComesBackIsRolledBackWithAllThatItHas) {
   EXPECT_EQ(compare_databases(db_, url_), "");
 }
 
+// Its postmaster stands still: nobody new gets in, and who is in goes on writing.
+TEST_F(WatchedServerTest, AServerThatWorksForThoseWhoAreInIsNotGivenUp) {
+  make_shop();
+  follow();
+  begin_watch("120s", {"--watch-target-lost", "1s"});
+  auto inside = connect_or_die(url_);
+  const auto file = inside.exec("SELECT pg_read_file('postmaster.pid')");
+  ASSERT_TRUE(file) << describe(file.error());
+  const pid_t postmaster = std::stoi(file.value().text(0, 0));
+  ASSERT_EQ(::kill(postmaster, SIGSTOP), 0);
+  const bool refused = wait_until(
+      [&] { return engine_->err().find("answers by one that is open") != std::string::npos; },
+      seconds(60));
+  const auto written = inside.exec("INSERT INTO public.setting VALUES('from inside','1')");
+  EXPECT_EQ(refusal_by_sqlite(), kMoved);
+  ASSERT_EQ(::kill(postmaster, SIGCONT), 0);
+  EXPECT_TRUE(refused) << engine_->err();
+  ASSERT_TRUE(written) << describe(written.error());
+  (void)expect_ends(8, "rolled_back");
+  EXPECT_EQ(AppDb(db_).value("SELECT value FROM setting WHERE name='from inside'"), "1");
+}
+
 TEST_F(WatchedServerTest, AServerThatIsLostIsGivenUpWhereThatWasAskedFor) {
   make_shop();
   follow();

@@ -61,9 +61,16 @@ std::string told(const run::WatchRecord& record) {
     case run::WatchState::kTargetLost:
       return "PostgreSQL was given up: SQLite is the primary, from what had reached it; the "
              "details are in `crossfade status --json`, watch.lost\n";
-    default:
-      return "the watch ended: " + run::to_text(record) + "; PostgreSQL is the primary\n";
+    case run::WatchState::kArmed:
+    case run::WatchState::kWatching:
+    case run::WatchState::kTriggered:
+    case run::WatchState::kRollingBack:
+    case run::WatchState::kGivingUp:
+    case run::WatchState::kFailed:
+    case run::WatchState::kLapsed:
+      break;
   }
+  return "the watch ended: " + run::to_text(record) + "; PostgreSQL is the primary\n";
 }
 
 // Nothing: it has ended, or is not there any more.
