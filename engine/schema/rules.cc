@@ -4,6 +4,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "engine/schema/rules_conflict.h"
@@ -29,9 +30,27 @@ size_t distance(std::string_view a, std::string_view b) {
 
 class Parser {
  public:
-  Parser(Rules* rules, Problems* problems) : rules_(*rules), problems_(*problems) {}
+  explicit Parser(Rules* rules) : rules_(*rules) {}
 
-  void run(const toml::table& file) {
+  void run(const toml::table& file, Problems* problems) {
+    read(file);
+    // In the order of the file, whatever that of the keys.
+    const auto by_line = [](const auto& a, const auto& b) { return a.line < b.line; };
+    std::stable_sort(rules_.tables.begin(), rules_.tables.end(), by_line);
+    for (TableRule& table : rules_.tables) {
+      std::stable_sort(table.columns.begin(), table.columns.end(), by_line);
+    }
+    std::stable_sort(found_.begin(), found_.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& [line, what] : found_) {
+      problems->push_back(fmt::format("{}:{}: {}", rules_.file, line, what));
+    }
+  }
+
+ private:
+  static int64_t line_of(const toml::key& key) { return key.source().begin.line; }
+
+  void read(const toml::table& file) {
     for (const auto& [key, node] : file) {
       if (key == "defaults") {
         if (const auto* table = as_table(key, node)) read_defaults(*table);
@@ -43,12 +62,7 @@ class Parser {
     }
   }
 
- private:
-  static int64_t line_of(const toml::key& key) { return key.source().begin.line; }
-
-  void problem(int64_t line, const std::string& what) {
-    problems_.push_back(fmt::format("{}:{}: {}", rules_.file, line, what));
-  }
+  void problem(int64_t line, std::string what) { found_.emplace_back(line, std::move(what)); }
 
   void unknown(const toml::key& key, const std::string& where,
                const std::vector<std::string>& known) {
@@ -181,31 +195,18 @@ class Parser {
     }
   }
 
-  bool take_type_key(const toml::key& key, const toml::node& node, TypeKeys* keys) {
-    const std::pair<const char*, std::optional<std::string>*> places[] = {
-        {"type", &keys->type},
-        {"format", &keys->format},
-        {"form", &keys->form},
-        {"zone", &keys->zone},
-        {"words", &keys->words},
-        {"on_nul", &keys->on_nul},
-        {"on_invalid_utf8", &keys->on_invalid_utf8}};
-    for (const auto& [name, place] : places) {
-      if (key != name) continue;
-      *place = take_text(key, node);
-      return true;
-    }
-    return false;
-  }
-
   ColumnRule read_column(const std::string& table, const toml::key& name, const toml::table& keys) {
+    static const std::vector<std::string> kKnown = {
+        "type",   "format",          "form", "zone",    "words", "rename", "exclude", "on_misfit",
+        "on_nul", "on_invalid_utf8", "mask", "conflict"};
     ColumnRule rule;
     rule.column = name.str();
     rule.line = line_of(name);
     TypeKeys typed;
-    bool readable = true;  // what it says of the type
+    std::map<std::string, int64_t> lines;
     for (const auto& [key, node] : keys) {
-      const size_t problems_before = problems_.size();
+      const std::string known(key.str());
+      lines[known] = line_of(key);
       if (key == "exclude") {
         rule.exclude = take_flag(key, node);
       } else if (key == "rename") {
@@ -214,54 +215,46 @@ class Parser {
         rule.on_misfit = take_misfit(key, node);
       } else if (key == "mask") {
         const auto how = take_text(key, node);
-        rule.mask = true;
+        typed.masked = true;
         if (how && *how != "hash") {
-          problem(line_of(key), fmt::format("mask = '{}' is not hash", *how));
+          problem(line_of(key), fmt::format("mask = '{}' is not hash", printable(*how)));
         }
-      } else if (take_type_key(key, node, &typed)) {
-        readable = readable && problems_.size() == problems_before;
       } else if (read_dual_key(key, node, say_, &rule)) {
         continue;
+      } else if (std::find(kKnown.begin(), kKnown.end(), known) != kKnown.end()) {
+        typed.given[known] = take_text(key, node);
       } else {
-        readable = false;
-        unknown(key, fmt::format(" in column '{}.{}'", table, rule.column),
-                {"type", "format", "form", "zone", "words", "rename", "exclude", "on_misfit",
-                 "on_nul", "on_invalid_utf8", "mask", "conflict"});
+        typed.given[known] = std::nullopt;
+        unknown(key, fmt::format(" in column '{}.{}'", table, rule.column), kKnown);
         continue;
       }
       rule.text += as_toml(key, node);
     }
-    if (readable) settle(table, typed, &rule);
+    settle(table, typed, lines, &rule);
     return rule;
   }
 
-  void settle(const std::string& table, const TypeKeys& keys, ColumnRule* rule) {
-    const std::string name = table + "." + rule->column;
+  void settle(const std::string& table, const TypeKeys& keys,
+              const std::map<std::string, int64_t>& lines, ColumnRule* rule) {
+    const std::string name = printable(table + "." + rule->column);
     ResolvedType resolved = resolve_type(keys);
-    if (!resolved.problem.empty()) {
-      problem(rule->line, fmt::format("column '{}': {}", name, resolved.problem));
-      return;
+    for (const TypeProblem& each : resolved.problems) {
+      problem(lines.at(each.key), fmt::format("column '{}': {}", name, each.what));
     }
     rule->type = resolved.type;
-    if (rule->exclude &&
-        (rule->rename || rule->on_misfit || rule->type || rule->mask || !rule->dual_text.empty())) {
+    rule->mask = keys.masked;
+    if (rule->mask && rule->type) rule->type->form = SourceForm::kMasked;
+    const bool more = rule->rename || rule->on_misfit || rule->mask || !rule->dual_text.empty() ||
+                      std::any_of(keys.given.begin(), keys.given.end(),
+                                  [](const auto& each) { return each.second.has_value(); });
+    if (rule->exclude && more) {
       problem(rule->line,
               fmt::format("column '{}' is excluded: its other rules say nothing", name));
     }
-    if (!rule->mask || !rule->type) return;
-    const bool plain =
-        rule->type->form == SourceForm::kValue &&
-        (rule->type->base == TargetType::kText || rule->type->base == TargetType::kBigint);
-    if (!plain) {
-      problem(rule->line, fmt::format("column '{}': a mask makes it text or bigint, and no other"
-                                      " type or policy goes with it",
-                                      name));
-    }
-    rule->type->form = SourceForm::kMasked;
   }
 
   Rules& rules_;
-  Problems& problems_;
+  std::vector<std::pair<int64_t, std::string>> found_;  // by line
   const SayProblem say_ = [this](int64_t line, const std::string& what) { problem(line, what); };
 };
 
@@ -296,7 +289,7 @@ Rules parse_rules(std::string text, std::string file, Problems* problems) {
   rules.file = std::move(file);
   try {
     const toml::table parsed = toml::parse(rules.source);
-    Parser(&rules, problems).run(parsed);
+    Parser(&rules).run(parsed, problems);
   } catch (const toml::parse_error& e) {
     problems->push_back(
         fmt::format("{}:{}: {}", rules.file, e.source().begin.line, std::string(e.description())));

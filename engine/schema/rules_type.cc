@@ -3,342 +3,306 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <string_view>
 #include <utility>
-#include <vector>
 
-#include "engine/core/limits.h"
 #include "engine/core/source_time.h"
 #include "engine/schema/rules.h"
+#include "engine/schema/type_words.h"
+#include "engine/schema/utf8.h"
 
 namespace crossfade::schema {
 namespace {
 
-constexpr int kDimensionsMax = 16000;
+constexpr const char* kHowTyped[] = {"format", "form", "zone", "words"};
 
-constexpr std::array<std::pair<std::string_view, SourceForm>, 16> kFormNames{{
-    {"epoch_s", SourceForm::kEpochSeconds},
-    {"epoch_ms", SourceForm::kEpochMillis},
-    {"epoch_us", SourceForm::kEpochMicros},
-    {"epoch_ns", SourceForm::kEpochNanos},
-    {"epoch_real", SourceForm::kEpochReal},
-    {"julian_day", SourceForm::kJulianDay},
-    {"webkit", SourceForm::kWebkitMicros},
-    {"filetime", SourceForm::kFiletime},
-    {"cocoa", SourceForm::kCocoaSeconds},
-    {"uuid_lower", SourceForm::kUuidLower},
-    {"uuid_upper", SourceForm::kUuidUpper},
-    {"uuid_hex", SourceForm::kUuidHex},
-    {"uuid_bytes", SourceForm::kUuidBytes},
-    {"float32", SourceForm::kFloat32Bytes},
-    {"float64", SourceForm::kFloat64Bytes},
-    {"words", SourceForm::kWords},
-}};
-
-constexpr std::array<std::pair<std::string_view, TargetType>, 19> kTypes{{
-    {"boolean", TargetType::kBoolean},
-    {"bool", TargetType::kBoolean},
-    {"bigint", TargetType::kBigint},
-    {"int8", TargetType::kBigint},
-    {"double precision", TargetType::kDouble},
-    {"float8", TargetType::kDouble},
-    {"numeric", TargetType::kNumeric},
-    {"text", TargetType::kText},
-    {"bytea", TargetType::kBytea},
-    {"variant", TargetType::kVariant},
-    {"timestamp", TargetType::kTimestamp},
-    {"timestamptz", TargetType::kTimestamptz},
-    {"date", TargetType::kDate},
-    {"uuid", TargetType::kUuid},
-    {"json", TargetType::kJson},
-    {"jsonb", TargetType::kJsonb},
-    {"real[]", TargetType::kReals},
-    {"double precision[]", TargetType::kDoubles},
-    {"float8[]", TargetType::kDoubles},
-}};
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
+bool is_timed(TargetType base) {
+  return base == TargetType::kTimestamptz || base == TargetType::kTimestamp ||
+         base == TargetType::kDate;
 }
 
-ResolvedType wrong(std::string problem) {
-  return {std::nullopt, std::move(problem)};
-}
-
-bool read_int(std::string_view text, int* out) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), *out);
-  return code == std::errc() && end == text.data() + text.size();
-}
-
-// "numeric(10,2)", "vector(384)".
-bool read_modified(const std::string& text, ColumnType* out) {
-  const size_t open = text.find('(');
-  if (open == std::string::npos || !text.ends_with(')')) return false;
-  const std::string_view name = std::string_view(text).substr(0, open);
-  const std::string_view inside = std::string_view(text).substr(open + 1, text.size() - open - 2);
-  if (name == "vector") {
-    out->base = TargetType::kVector;
-    return read_int(inside, &out->dimensions) && out->dimensions >= 1 &&
-           out->dimensions <= kDimensionsMax;
-  }
-  if (name != "numeric" && name != "decimal") return false;
-  out->base = TargetType::kNumeric;
-  const size_t comma = inside.find(',');
-  if (!read_int(inside.substr(0, comma), &out->precision)) return false;
-  if (comma != std::string_view::npos && !read_int(inside.substr(comma + 1), &out->scale)) {
-    return false;
-  }
-  return out->precision >= 1 && out->precision <= limits::kPgNumericPrecisionMax &&
-         out->scale >= 0 && out->scale <= out->precision;
-}
-
-std::optional<ColumnType> read_type(const std::string& written) {
-  const std::string text = lower(written);
-  for (const auto& [name, type] : kTypes) {
-    if (text == name) return ColumnType(type);
-  }
-  ColumnType type;
-  if (read_modified(text, &type)) return type;
-  return std::nullopt;
-}
-
-std::optional<SourceForm> read_form(const std::string& text) {
-  for (const auto& [name, form] : kFormNames) {
-    if (text == name) return form;
-  }
-  return std::nullopt;
-}
-
-bool goes_with(SourceForm form, TargetType base) {
-  switch (form) {
-    case SourceForm::kWords:
-      return base == TargetType::kBoolean;
-    case SourceForm::kUuidLower:
-    case SourceForm::kUuidUpper:
-    case SourceForm::kUuidHex:
-    case SourceForm::kUuidBytes:
-      return base == TargetType::kUuid;
-    case SourceForm::kFloat32Bytes:
-      return base == TargetType::kReals || base == TargetType::kVector;
-    case SourceForm::kFloat64Bytes:
-      return base == TargetType::kDoubles;
-    default:
-      return base == TargetType::kTimestamptz;
-  }
-}
-
-std::vector<std::string> type_names() {
-  std::vector<std::string> out{"numeric(p,s)", "vector(n)"};
-  for (const auto& [name, type] : kTypes) out.emplace_back(name);
-  return out;
-}
-
-std::vector<std::string> form_names() {
-  std::vector<std::string> out;
-  for (const auto& [name, form] : kFormNames) out.emplace_back(name);
-  return out;
-}
-
-// The policies for text that PostgreSQL's text refuses.
-ResolvedType resolve_policy(const TypeKeys& keys) {
-  const std::string nul = keys.on_nul.value_or("quarantine");
-  const std::string invalid = keys.on_invalid_utf8.value_or("quarantine");
-  static const std::vector<std::string> kNul = {"quarantine", "strip", "escape", "bytea"};
-  static const std::vector<std::string> kInvalid = {"quarantine", "latin1", "bytea"};
-  const auto known = [](const std::vector<std::string>& all, const std::string& word) {
-    return std::find(all.begin(), all.end(), word) != all.end();
-  };
-  if (!known(kNul, nul)) {
-    return wrong(fmt::format("on_nul = '{}' is none of {}{}", nul, fmt::join(kNul, ", "),
-                             did_you_mean(nul, kNul)));
-  }
-  if (!known(kInvalid, invalid)) {
-    return wrong(fmt::format("on_invalid_utf8 = '{}' is none of {}{}", invalid,
-                             fmt::join(kInvalid, ", "), did_you_mean(invalid, kInvalid)));
-  }
-  if (keys.format || keys.form || keys.words || keys.zone) {
-    return wrong(
-        "on_nul and on_invalid_utf8 are for text, and do not go with format, form, words"
-        " or zone");
-  }
-  const bool bytes = nul == "bytea" || invalid == "bytea";
-  const std::string wanted = keys.type ? lower(*keys.type) : (bytes ? "bytea" : "text");
-  if (wanted != (bytes ? "bytea" : "text")) {
-    return wrong(
-        fmt::format("on_nul and on_invalid_utf8 make the column {}, and its type is said"
-                    " to be {}",
-                    bytes ? "bytea" : "text", *keys.type));
-  }
-  ColumnType type(bytes ? TargetType::kBytea : TargetType::kText);
-  const bool changes_nul = nul == "strip" || nul == "escape";
-  if (bytes && (changes_nul || invalid == "latin1")) {
-    return wrong("bytea holds every text as it is: the other policy has nothing to do");
-  }
-  if (changes_nul && invalid == "latin1") {
-    return wrong(
-        fmt::format("on_nul = '{}' and on_invalid_utf8 = 'latin1' cannot be combined;"
-                    " bytea takes both kinds of text",
-                    nul));
-  }
-  if (bytes) type.form = SourceForm::kTextBytes;
-  if (nul == "strip") type.form = SourceForm::kTextStripped;
-  if (nul == "escape") type.form = SourceForm::kTextEscaped;
-  if (invalid == "latin1") type.form = SourceForm::kTextLatin1;
-  return {type, ""};
-}
-
-ResolvedType resolve_format(const TypeKeys& keys, ColumnType type) {
-  if (type.base != TargetType::kTimestamptz && type.base != TargetType::kTimestamp &&
-      type.base != TargetType::kDate) {
-    return wrong(
-        fmt::format("a format does not go with {}: it is for timestamptz, timestamp and"
-                    " date",
-                    to_string(type)));
-  }
-  if (keys.form || keys.words) return wrong("a format does not go with form or words");
+bool is_pattern(TargetType base, const std::string& pattern) {
+  ColumnType type(base);
   type.form = SourceForm::kPattern;
-  type.pattern = *keys.format;
-  if (keys.zone) {
-    if (type.base != TargetType::kTimestamptz) {
-      return wrong(fmt::format("a zone does not go with {}, which has none", to_string(type)));
-    }
-    const std::string zone = *keys.zone == "UTC" ? "+00:00" : *keys.zone;
-    if (!zone_micros(zone)) {
-      return wrong(fmt::format(
-          "zone '{}' is neither UTC nor an offset like +02:00. A named zone has hours that come"
-          " twice and hours that never come, so its wall times are not one instant each",
-          zone));
-    }
-    if (TimePattern::compile(type).valid()) {
-      return wrong("the format names its zone already, so `zone` has nothing to say");
-    }
-    type.pattern += "%{" + zone + "}";
-  }
-  if (!TimePattern::compile(type).valid()) {
-    return wrong(fmt::format(
-        "format '{}' is no {} pattern: it needs %Y %m %d, then %H %M %S and a fraction (%1f to"
-        " %6f, %if, %tf) where there are such, each once{}",
-        *keys.format, to_string(type),
-        type.base == TargetType::kTimestamptz && !keys.zone
-            ? ", and its zone at the end (Z, +00:00) or in `zone`"
-            : ""));
-  }
-  return {type, ""};
+  type.pattern = pattern;
+  return TimePattern::compile(type).valid();
 }
 
-ResolvedType resolve_words(const TypeKeys& keys, ColumnType type) {
-  if (!keys.words) return wrong("form = 'words' needs words = 'yes/no', true first");
-  if (type.base != TargetType::kBoolean) {
-    return wrong(fmt::format("words do not go with {}: they are for boolean", to_string(type)));
-  }
-  const size_t slash = keys.words->find('/');
-  if (slash == std::string::npos || keys.words->find('/', slash + 1) != std::string::npos ||
-      keys.words->substr(0, slash) == keys.words->substr(slash + 1)) {
-    return wrong(
-        fmt::format("words = '{}' are not two different words with a / between", *keys.words));
-  }
-  type.form = SourceForm::kWords;
-  type.words = *keys.words;
-  return {type, ""};
+std::string in_zone(const std::string& pattern, const std::string& zone) {
+  return pattern + "%{" + zone + "}";
 }
 
-// The types that are read from text or bytes in one of several ways have to say which.
-ResolvedType resolve_bare(ColumnType type) {
-  switch (type.base) {
-    case TargetType::kTimestamptz:
-      return wrong(
-          "timestamptz needs `format`, or `form` (epoch_s, epoch_ms, epoch_us, epoch_ns,"
-          " epoch_real, julian_day, webkit, filetime, cocoa): how its values are written");
-    case TargetType::kTimestamp:
-    case TargetType::kDate:
-      return wrong(fmt::format("{} needs `format`: how its values are written", to_string(type)));
-    case TargetType::kUuid:
-      return wrong("uuid needs `form` (uuid_lower, uuid_upper, uuid_hex, uuid_bytes)");
-    case TargetType::kReals:
-    case TargetType::kVector:
+// For texts that name their zone, or for texts that leave it to `zone`.
+bool is_pattern_in_some_zone(TargetType base, const std::string& pattern) {
+  return is_pattern(base, pattern) ||
+         (base == TargetType::kTimestamptz && is_pattern(base, in_zone(pattern, "+00:00")));
+}
+
+// Judges each key alone, then those that are good together: what others mean beside a wrong one is
+// not known until it is mended.
+class TypeReader {
+ public:
+  explicit TypeReader(const TypeKeys& keys) : keys_(keys) {}
+
+  ResolvedType run() {
+    read_type_words();
+    read_how();
+    read_policies();
+    const auto alone = static_cast<std::ptrdiff_t>(problems_.size());
+    const bool policy = has("on_nul") || has("on_invalid_utf8");
+    if (policy) {
+      judge_policies();
+    } else if (has("type")) {
+      judge_format();
+      judge_zone();
+      judge_form();
+      judge_bare();
+    } else if (all_read() && says_how()) {
+      wrong(*std::find_if(std::begin(kHowTyped), std::end(kHowTyped),
+                          [this](const char* key) { return has(key); }),
+            "format, form, zone and words say how a type is written: `type` is missing");
+    }
+    std::optional<ColumnType> type = policy ? policy_type() : written_type();
+    if (keys_.masked) judge_mask(type, alone);
+    if (!problems_.empty()) type.reset();
+    return {std::move(type), std::move(problems_)};
+  }
+
+ private:
+  [[nodiscard]] bool has(const char* key) const { return keys_.given.contains(key); }
+
+  [[nodiscard]] const std::string* text(const char* key) const {
+    const auto found = keys_.given.find(key);
+    return found == keys_.given.end() || !found->second ? nullptr : &*found->second;
+  }
+
+  // Else what seems to be missing may be there.
+  [[nodiscard]] bool all_read() const {
+    return std::all_of(keys_.given.begin(), keys_.given.end(),
+                       [](const auto& each) { return each.second.has_value(); });
+  }
+
+  [[nodiscard]] bool says_how() const {
+    return std::any_of(std::begin(kHowTyped), std::end(kHowTyped),
+                       [this](const char* key) { return has(key); });
+  }
+
+  void wrong(const char* key, std::string what) { problems_.push_back({key, std::move(what)}); }
+
+  void none_of(const char* key, const std::vector<std::string>& known) {
+    wrong(key, fmt::format("{} '{}' is none of {}{}", key, printable(*text(key)),
+                           fmt::join(known, ", "), did_you_mean(*text(key), known)));
+  }
+
+  void read_type_words() {
+    if (const std::string* written = text("type")) {
+      type_ = read_type(*written);
+      if (!type_) none_of("type", type_names());
+    }
+    if (const std::string* written = text("form")) {
+      form_ = read_form(*written);
+      if (!form_) none_of("form", form_names());
+    }
+  }
+
+  void read_how() {
+    if (const std::string* format = text("format")) {
+      const bool any = is_pattern_in_some_zone(TargetType::kTimestamptz, *format) ||
+                       is_pattern(TargetType::kTimestamp, *format) ||
+                       is_pattern(TargetType::kDate, *format);
+      if (any) {
+        format_ = *format;
+      } else {
+        no_pattern("pattern", "");
+      }
+    }
+    if (const std::string* zone = text("zone")) {
+      const std::string offset = *zone == "UTC" ? "+00:00" : *zone;
+      if (zone_micros(offset)) {
+        zone_ = offset;
+      } else {
+        wrong("zone", fmt::format("zone '{}' is neither UTC nor an offset like +02:00. A named zone"
+                                  " has hours that come twice and hours that never come, so its"
+                                  " wall times are not one instant each",
+                                  printable(offset)));
+      }
+    }
+    if (const std::string* words = text("words")) {
+      const size_t slash = words->find('/');
+      if (slash == std::string::npos || words->find('/', slash + 1) != std::string::npos ||
+          words->substr(0, slash) == words->substr(slash + 1)) {
+        wrong("words", fmt::format("words = '{}' are not two different words with a / between",
+                                   printable(*words)));
+      }
+    }
+  }
+
+  void no_pattern(const std::string& what, const char* also) {
+    wrong("format", fmt::format("format '{}' is no {}: it needs %Y %m %d, then %H %M %S and a"
+                                " fraction (%1f to %6f, %if, %tf) where there are such, each"
+                                " once{}",
+                                printable(*text("format")), what, also));
+  }
+
+  void read_policies() {
+    nul_ = read_policy("on_nul", {"quarantine", "strip", "escape", "bytea"});
+    invalid_ = read_policy("on_invalid_utf8", {"quarantine", "latin1", "bytea"});
+  }
+
+  // Empty: it is not known.
+  std::string read_policy(const char* key, const std::vector<std::string>& known) {
+    if (!has(key)) return "quarantine";
+    const std::string* policy = text(key);
+    if (policy == nullptr) return {};
+    if (std::find(known.begin(), known.end(), *policy) != known.end()) return *policy;
+    none_of(key, known);
+    return {};
+  }
+
+  [[nodiscard]] bool as_bytes() const { return nul_ == "bytea" || invalid_ == "bytea"; }
+
+  void judge_policies() {
+    const char* key = has("on_nul") ? "on_nul" : "on_invalid_utf8";
+    if (says_how()) {
+      wrong(key,
+            "on_nul and on_invalid_utf8 are for text, and do not go with format, form, words or"
+            " zone");
+    }
+    if (nul_.empty() || invalid_.empty()) return;
+    const TargetType base = as_bytes() ? TargetType::kBytea : TargetType::kText;
+    if (type_ && *type_ != ColumnType(base)) {
+      wrong("type", fmt::format("on_nul and on_invalid_utf8 make the column {}, and its type is"
+                                " said to be {}",
+                                to_string(base), *text("type")));
+    }
+    const bool changes_nul = nul_ == "strip" || nul_ == "escape";
+    if (as_bytes() && (changes_nul || invalid_ == "latin1")) {
+      wrong(changes_nul ? "on_nul" : "on_invalid_utf8",
+            "bytea holds every text as it is: the other policy has nothing to do");
+    } else if (changes_nul && invalid_ == "latin1") {
+      wrong("on_nul", fmt::format("on_nul = '{}' and on_invalid_utf8 = 'latin1' cannot be combined;"
+                                  " bytea takes both kinds of text",
+                                  nul_));
+    }
+  }
+
+  [[nodiscard]] ColumnType policy_type() const {
+    ColumnType type(as_bytes() ? TargetType::kBytea : TargetType::kText);
+    if (as_bytes()) type.form = SourceForm::kTextBytes;
+    if (nul_ == "strip") type.form = SourceForm::kTextStripped;
+    if (nul_ == "escape") type.form = SourceForm::kTextEscaped;
+    if (invalid_ == "latin1") type.form = SourceForm::kTextLatin1;
+    return type;
+  }
+
+  void judge_format() {
+    if (!has("format")) return;
+    if (type_ && !is_timed(type_->base)) {
+      wrong("format", fmt::format("a format does not go with {}: it is for timestamptz, timestamp"
+                                  " and date",
+                                  to_string(*type_)));
+      return;
+    }
+    if (has("form") || has("words")) wrong("format", "a format does not go with form or words");
+    if (!type_ || !format_) return;
+    // Where a key could not be read, it may be the zone.
+    const bool zoned = has("zone") || !all_read();
+    if (zoned ? is_pattern_in_some_zone(type_->base, *format_)
+              : is_pattern(type_->base, *format_)) {
+      return;
+    }
+    no_pattern(to_string(*type_) + " pattern",
+               type_->base == TargetType::kTimestamptz
+                   ? ", and its zone at the end (Z, +00:00) or in `zone`"
+                   : "");
+  }
+
+  void judge_zone() {
+    if (!has("zone") || !type_) return;
+    if (!is_timed(type_->base) || (has("form") && !has("format"))) {
+      if (has("format")) return;  // it goes where the format goes
+      wrong("zone", "a zone goes with a format only: numbers count from an instant");
+    } else if (type_->base != TargetType::kTimestamptz) {
+      wrong("zone", fmt::format("a zone does not go with {}, which has none", to_string(*type_)));
+    } else if (zone_ && format_ && is_pattern(type_->base, *format_)) {
+      wrong("zone", "the format names its zone already, so `zone` has nothing to say");
+    }
+  }
+
+  void judge_form() {
+    const bool form_is_words = form_ == SourceForm::kWords;
+    if (form_ && !form_is_words && has("words")) {
+      wrong("words", fmt::format("words do not go with form '{}'", *text("form")));
+    } else if (form_is_words && !has("words") && all_read()) {
+      wrong("form", "form = 'words' needs words = 'yes/no', true first");
+    } else if (type_ && type_->base != TargetType::kBoolean && (has("words") || form_is_words)) {
+      wrong(has("words") ? "words" : "form",
+            fmt::format("words do not go with {}: they are for boolean", to_string(*type_)));
+    }
+    if (form_ && !form_is_words && type_ && !goes_with(*form_, type_->base)) {
+      wrong("form", fmt::format("form '{}' does not go with {}", *text("form"), to_string(*type_)));
+    }
+  }
+
+  // The types that are read from text or bytes in one of several ways have to say which.
+  void judge_bare() {
+    if (!type_ || !all_read() || has("format") || has("form") || has("words")) return;
+    if (type_->base == TargetType::kTimestamptz) {
+      wrong("type",
+            "timestamptz needs `format`, or `form` (epoch_s, epoch_ms, epoch_us, epoch_ns,"
+            " epoch_real, julian_day, webkit, filetime, cocoa): how its values are written");
+    } else if (is_timed(type_->base)) {
+      wrong("type",
+            fmt::format("{} needs `format`: how its values are written", to_string(*type_)));
+    } else if (type_->base == TargetType::kUuid) {
+      wrong("type", "uuid needs `form` (uuid_lower, uuid_upper, uuid_hex, uuid_bytes)");
+    }
+  }
+
+  // What good keys say.
+  [[nodiscard]] std::optional<ColumnType> written_type() const {
+    if (!type_) return std::nullopt;
+    ColumnType type = *type_;
+    if (format_) {
+      type.form = SourceForm::kPattern;
+      type.pattern = zone_ ? in_zone(*format_, *zone_) : *format_;
+    } else if (const std::string* words = text("words")) {
+      type.form = SourceForm::kWords;
+      type.words = *words;
+    } else if (form_) {
+      type.form = *form_;
+    } else if (type.base == TargetType::kReals || type.base == TargetType::kVector) {
       type.form = SourceForm::kFloat32Bytes;
-      break;
-    case TargetType::kDoubles:
+    } else if (type.base == TargetType::kDoubles) {
       type.form = SourceForm::kFloat64Bytes;
-      break;
-    default:
-      break;
+    }
+    return type;
   }
-  return {type, ""};
-}
+
+  // In place of what the keys would lack or have too much without it.
+  void judge_mask(const std::optional<ColumnType>& type, std::ptrdiff_t alone) {
+    const bool together = problems_.begin() + alone != problems_.end();
+    problems_.erase(problems_.begin() + alone, problems_.end());
+    const bool plain =
+        !type || *type == ColumnType(TargetType::kText) || *type == ColumnType(TargetType::kBigint);
+    if (!together && plain) return;
+    wrong("mask", "a mask makes it text or bigint, and no other type or policy goes with it");
+  }
+
+  const TypeKeys& keys_;
+  std::vector<TypeProblem> problems_;
+  // Of keys that are good by themselves; nothing: the key is not there, or is not.
+  std::optional<ColumnType> type_;
+  std::optional<SourceForm> form_;
+  std::optional<std::string> format_;
+  std::optional<std::string> zone_;  // an offset
+  std::string nul_;                  // empty: not known; not there: "quarantine"
+  std::string invalid_;
+};
 
 }  // namespace
 
 ResolvedType resolve_type(const TypeKeys& keys) {
-  if (keys.on_nul || keys.on_invalid_utf8) return resolve_policy(keys);
-  if (!keys.type) {
-    if (keys.format || keys.form || keys.zone || keys.words) {
-      return wrong("format, form, zone and words say how a type is written: `type` is missing");
-    }
-    return {};
-  }
-  const auto type = read_type(*keys.type);
-  if (!type) {
-    return wrong(fmt::format("type '{}' is none of {}{}", *keys.type, fmt::join(type_names(), ", "),
-                             did_you_mean(*keys.type, type_names())));
-  }
-  if (keys.format) return resolve_format(keys, *type);
-  if (keys.form && !read_form(*keys.form)) {
-    return wrong(fmt::format("form '{}' is none of {}{}", *keys.form, fmt::join(form_names(), ", "),
-                             did_you_mean(*keys.form, form_names())));
-  }
-  if (keys.zone) return wrong("a zone goes with a format only: numbers count from an instant");
-  const auto form = keys.form ? read_form(*keys.form) : std::nullopt;
-  if (keys.words || form == SourceForm::kWords) {
-    if (form && form != SourceForm::kWords) {
-      return wrong(fmt::format("words do not go with form '{}'", *keys.form));
-    }
-    return resolve_words(keys, *type);
-  }
-  if (!form) return resolve_bare(*type);
-  if (!goes_with(*form, type->base)) {
-    return wrong(fmt::format("form '{}' does not go with {}", *keys.form, to_string(*type)));
-  }
-  ColumnType out = *type;
-  out.form = *form;
-  return {out, ""};
-}
-
-std::string rule_keys(const ColumnType& type) {
-  const bool variant = type.base == TargetType::kVariant;
-  std::string out = "type = " + toml_string(variant ? "variant" : to_string(type));
-  if (type.form == SourceForm::kPattern) {
-    const size_t zone = type.pattern.find("%{");
-    out += ", format = " + toml_string(type.pattern.substr(0, zone));
-    if (zone != std::string::npos) {
-      out +=
-          ", zone = " + toml_string(type.pattern.substr(zone + 2, type.pattern.size() - zone - 3));
-    }
-    return out;
-  }
-  if (type.form == SourceForm::kWords) return out + ", words = " + toml_string(type.words);
-  for (const auto& [name, form] : kFormNames) {
-    if (form == type.form) out += ", form = " + toml_string(name);
-  }
-  if (type.form == SourceForm::kTextBytes) out += ", on_nul = \"bytea\"";
-  if (type.form == SourceForm::kTextEscaped) out += ", on_nul = \"escape\"";
-  if (type.form == SourceForm::kTextStripped) out += ", on_nul = \"strip\"";
-  if (type.form == SourceForm::kTextLatin1) out += ", on_invalid_utf8 = \"latin1\"";
-  if (type.form == SourceForm::kMasked) out += ", mask = \"hash\"";
-  return out;
-}
-
-bool is_one_way(SourceForm form) {
-  return form == SourceForm::kTextStripped || form == SourceForm::kTextLatin1 ||
-         form == SourceForm::kMasked;
+  return TypeReader(keys).run();
 }
 
 }  // namespace crossfade::schema
