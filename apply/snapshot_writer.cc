@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+#include <utility>
+
 #include "apply/row_writer.h"
 #include "engine/observe/fault.h"
 #include "engine/postgres/quote.h"
@@ -45,26 +48,55 @@ Status write_copy_chunk(postgres::Connection& target, const std::string& target_
   return written;
 }
 
-Status add_primary_key(postgres::Connection& target, const std::string& target_schema,
-                       const Table& table) {
-  if (table.primary_key_ddl.empty()) return ok();  // it has been there all the time
+namespace {
+
+constexpr const char* kUniqueViolation = "23505";
+constexpr const char* kDuplicateTable = "42P07";  // of the index's name
+
+struct KeyAttempt {
+  std::optional<Error> refusal;  // after which the transaction can go on
+};
+
+Result<KeyAttempt> try_primary_key(postgres::Connection& target, const std::string& ddl) {
   CROSSFADE_TRY(target.exec("SAVEPOINT primary_key"));
-  auto added = target.exec(table.primary_key_ddl);
+  auto added = target.exec(ddl);
   if (added) {
     CROSSFADE_TRY(target.exec("RELEASE SAVEPOINT primary_key"));
-    return ok();
+    return KeyAttempt();
   }
-  if (added.error().sqlstate != "23505") return fail(std::move(added).error());
+  const std::string& state = added.error().sqlstate;
+  if (state != kUniqueViolation && state != kDuplicateTable) return fail(std::move(added).error());
   CROSSFADE_TRY(target.exec("ROLLBACK TO SAVEPOINT primary_key"));
+  return KeyAttempt{std::move(added).error()};
+}
+
+}  // namespace
+
+Status add_primary_key(postgres::Connection& target, const std::string& target_schema,
+                       const Table& table) {
+  std::string ddl = table.primary_key_ddl;
+  if (ddl.empty()) return ok();  // it has been there all the time
+  const std::string name = quote(target_schema, table.target_name);
+  CROSSFADE_TRY(auto attempt, try_primary_key(target, ddl));
+  if (attempt.refusal && attempt.refusal->sqlstate == kDuplicateTable) {
+    // A table that came later may use the name of another's key again. PostgreSQL chooses one.
+    std::string columns;
+    for (const size_t k : table.key) {
+      columns += (columns.empty() ? "" : ", ") + quote(table.columns[k].target_name);
+    }
+    ddl = fmt::format("ALTER TABLE {} ADD PRIMARY KEY ({})", name, columns);
+    CROSSFADE_TRY(attempt, try_primary_key(target, ddl));
+  }
+  if (!attempt.refusal) return ok();
+  if (attempt.refusal->sqlstate != kUniqueViolation) return fail(std::move(*attempt.refusal));
   std::string same;
   for (const size_t k : table.key) {
-    const std::string name = quote(table.columns[k].target_name);
-    same += fmt::format("{}a.{}=b.{}", same.empty() ? "" : " AND ", name, name);
+    const std::string column = quote(table.columns[k].target_name);
+    same += fmt::format("{}a.{}=b.{}", same.empty() ? "" : " AND ", column, column);
   }
-  const std::string name = quote(target_schema, table.target_name);
   CROSSFADE_TRY(target.exec(
       fmt::format("DELETE FROM {0} a USING {0} b WHERE {1} AND a.ctid<b.ctid", name, same)));
-  CROSSFADE_TRY(target.exec(table.primary_key_ddl));
+  CROSSFADE_TRY(target.exec(ddl));
   return ok();
 }
 

@@ -124,7 +124,7 @@ struct Table {
   std::vector<Search> searches;
   std::string sequence;          // of a rowid's column, on the target; empty: PostgreSQL's choice
   std::string create_table_ddl;  // for the target, without keys and indexes
-  std::string primary_key_ddl;   // ALTER TABLE ... ADD PRIMARY KEY, or a unique index
+  std::string primary_key_ddl;   // ALTER TABLE ... ADD CONSTRAINT ... PRIMARY KEY
   std::string shape;             // changes when, and only when, what is carried changes
   std::string rules;             // the operator's, that bear on it, as text; empty: none
   std::string source_sql;        // the CREATE TABLE text

@@ -12,6 +12,8 @@
 #include "engine/run/lock_wait.h"
 #include "engine/run/put_aside.h"
 #include "engine/run/target_ddl.h"
+#include "engine/schema/index_ddl.h"
+#include "engine/schema/table_ddl.h"
 #include "engine/sqlite/statement.h"
 
 namespace crossfade::run {
@@ -19,11 +21,8 @@ namespace {
 
 using postgres::quote;
 
-// Runs DDL that the rows themselves may make impossible. A refusal is written down and passed over.
-Status try_ddl(Move& move, const std::string& table, const std::string& ddl) {
-  CROSSFADE_TRY(const auto attempt, attempt_ddl(move.target.connection(), ddl, Outcome::kKept));
-  if (!attempt.refusal) return ok();
-  const std::string& cause = attempt.refusal->native;
+void pass_over(Move& move, const std::string& table, const std::string& ddl, const Error& refusal) {
+  const std::string& cause = refusal.native;
   log::warn(fmt::format("{}: the target refused: {} ({})", table, ddl, cause));
   move.audit.record("ddl_refused", {{"table", table}, {"ddl", ddl}, {"cause", cause}});
   schema::Finding finding;
@@ -33,7 +32,34 @@ Status try_ddl(Move& move, const std::string& table, const std::string& ddl) {
   finding.message = fmt::format("the target refused: {}: {}", ddl, cause);
   finding.remedy = "mend the rows and run the statement on the target by hand";
   move.findings.push_back(std::move(finding));
+}
+
+// Runs DDL that the rows themselves may make impossible. A refusal is written down and passed over.
+Status try_ddl(Move& move, const std::string& table, const std::string& ddl) {
+  CROSSFADE_TRY(const auto attempt, attempt_ddl(move.target.connection(), ddl, Outcome::kKept));
+  if (attempt.refusal) pass_over(move, table, ddl, *attempt.refusal);
   return ok();
+}
+
+// A table that came later may call a constraint as another one does. PostgreSQL chooses a name
+// then.
+Status try_index(Move& move, const Table& table, const Index& index) {
+  postgres::Connection& target = move.target.connection();
+  CROSSFADE_TRY(const auto attempt, attempt_ddl(target, *index.target_ddl, Outcome::kKept));
+  if (!attempt.refusal) return ok();
+  constexpr const char* kNameTaken = "42P07";
+  if (attempt.refusal->sqlstate != kNameTaken || !schema::is_constraint_on_target(table, index)) {
+    pass_over(move, table.name, *index.target_ddl, *attempt.refusal);
+    return ok();
+  }
+  std::vector<std::string> columns;
+  for (const Index::Part& part : index.parts) {
+    columns.push_back(table.columns[part.column].target_name);
+  }
+  return try_ddl(move, table.name,
+                 fmt::format("ALTER TABLE {} ADD UNIQUE {}",
+                             quote(move.options.target_schema, table.target_name),
+                             schema::column_list(columns)));
 }
 
 Result<bool> constraint_exists(Move& move, const Table& table, const std::string& name) {
@@ -74,7 +100,7 @@ Status make_table_live(Move& move, TargetTable& entry) {
   }
   for (const Index& index : entry.table->indexes) {
     if (!index.target_ddl) continue;
-    CROSSFADE_TRY(try_ddl(move, entry.table->name, *index.target_ddl));
+    CROSSFADE_TRY(try_index(move, *entry.table, index));
   }
   for (const Search& search : entry.table->searches) {
     CROSSFADE_TRY(try_ddl(move, entry.table->name, search.index_ddl));

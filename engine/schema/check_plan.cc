@@ -20,8 +20,8 @@ using expression::CheckClause;
 // Names of one table's constraints, which PostgreSQL keeps apart per table.
 class ConstraintNames {
  public:
-  ConstraintNames(const TableNames& names, std::string table) : table_(std::move(table)) {
-    taken_.insert(names.primary_key);
+  ConstraintNames(const TableNames& names, const Table& table)
+      : table_(table.target_name), taken_(key_names(table, names)) {
     taken_.insert(names.foreign_keys.begin(), names.foreign_keys.end());
   }
 
@@ -78,7 +78,7 @@ void plan_checks(const Rules* rules, const TableNames& names, const std::string&
   }
   const expression::Scope scope = expression_scope(*table);
   const std::vector<std::string> kept_back = kept_back_columns(rules, *table);
-  ConstraintNames constraints(names, table->target_name);
+  ConstraintNames constraints(names, *table);
   table->checks.clear();
   for (size_t i = 0; i < written.size(); ++i) {
     Check check;

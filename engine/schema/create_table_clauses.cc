@@ -18,7 +18,7 @@ bool begins_table_constraint(const Token& token) {
 }
 
 bool begins_other_constraint(const Token& token) {
-  for (const char* word : {"PRIMARY", "UNIQUE", "NOT", "NULL", "DEFAULT", "COLLATE", "GENERATED"}) {
+  for (const char* word : {"NOT", "NULL", "DEFAULT", "COLLATE", "GENERATED"}) {
     if (is_word(token, word)) return true;
   }
   return false;
@@ -29,22 +29,38 @@ std::string text_between(const Token& first, const Token& last) {
   return std::string(first.text.data(), static_cast<size_t>(end - first.text.data()));
 }
 
-// Foreign keys of a table's body, whose tokens it is shown in order.
-class ForeignKeyReader {
- public:
-  explicit ForeignKeyReader(std::vector<ForeignKeyClause>* out) : out_(*out) {}
+// What each item of the list that opens at `open` begins with.
+std::vector<std::string> listed_names(const std::vector<Token>& tokens, size_t open) {
+  std::vector<std::string> out;
+  const size_t end = closing(tokens, open);
+  bool item_start = true;
+  for (size_t i = open + 1; i < end; ++i) {
+    if (item_start) out.push_back(meaning(tokens[i]));
+    item_start = is_symbol(tokens[i], ',');
+  }
+  return out;
+}
 
-  // The index of the last token that it took.
-  size_t see(const std::vector<Token>& tokens, size_t i, size_t end) {
+// Keys and foreign keys of a table's body, whose tokens it is shown in order.
+class ConstraintReader {
+ public:
+  explicit ConstraintReader(CreateTableClauses* out) : out_(*out) {}
+
+  // The index of the last token that it took. `column`: whose definition it is; empty: none's.
+  size_t see(const std::vector<Token>& tokens, size_t i, size_t end, const std::string& column) {
     const bool more = i + 1 < end;
     if (more && is_word(tokens[i], "CONSTRAINT")) {
       name_ = meaning(tokens[++i]);
     } else if (more && is_word(tokens[i], "REFERENCES")) {
-      out_.push_back({std::exchange(name_, {}), meaning(tokens[++i]), false});
-    } else if (is_word(tokens[i], "DEFERRABLE") && !out_.empty()) {
-      out_.back().deferred = i + 2 < end && !is_word(tokens[i - 1], "NOT") &&
-                             is_word(tokens[i + 1], "INITIALLY") &&
-                             is_word(tokens[i + 2], "DEFERRED");
+      out_.foreign_keys.push_back({std::exchange(name_, {}), meaning(tokens[++i]), false});
+    } else if (is_word(tokens[i], "DEFERRABLE") && !out_.foreign_keys.empty()) {
+      out_.foreign_keys.back().deferred = i + 2 < end && !is_word(tokens[i - 1], "NOT") &&
+                                          is_word(tokens[i + 1], "INITIALLY") &&
+                                          is_word(tokens[i + 2], "DEFERRED");
+    } else if (is_word(tokens[i], "UNIQUE")) {
+      add_key(tokens, i + 1, end, column, false);
+    } else if (more && is_word(tokens[i], "PRIMARY")) {
+      add_key(tokens, ++i + 1, end, column, true);
     } else if (begins_other_constraint(tokens[i])) {
       name_.clear();
     }
@@ -54,7 +70,16 @@ class ForeignKeyReader {
   void end_constraint() { name_.clear(); }
 
  private:
-  std::vector<ForeignKeyClause>& out_;
+  void add_key(const std::vector<Token>& tokens, size_t open, size_t end, const std::string& column,
+               bool primary) {
+    KeyClause key{std::exchange(name_, {}), primary, {column}};
+    if (column.empty() && open < end && is_symbol(tokens[open], '(')) {
+      key.columns = listed_names(tokens, open);
+    }
+    out_.keys.push_back(std::move(key));
+  }
+
+  CreateTableClauses& out_;
   std::string name_;  // of the constraint that begins
 };
 
@@ -62,7 +87,7 @@ class ForeignKeyReader {
 
 CreateTableClauses parse_clauses(const std::string& create_table_sql) {
   CreateTableClauses out;
-  ForeignKeyReader foreign_keys(&out.foreign_keys);
+  ConstraintReader constraints(&out);
   const std::vector<Token> tokens = tokenize(create_table_sql);
   size_t i = 0;
   while (i < tokens.size() && !is_symbol(tokens[i], '(')) ++i;
@@ -73,7 +98,7 @@ CreateTableClauses parse_clauses(const std::string& create_table_sql) {
     if (item_start) {
       column = begins_table_constraint(tokens[i]) ? std::string() : meaning(tokens[i]);
       item_start = false;
-      foreign_keys.end_constraint();
+      constraints.end_constraint();
       if (!column.empty()) continue;
     }
     const bool opens = i + 1 < body_end && is_symbol(tokens[i + 1], '(');
@@ -81,7 +106,7 @@ CreateTableClauses parse_clauses(const std::string& create_table_sql) {
       const size_t end = std::min(closing(tokens, i + 1), body_end - 1);
       auto& clauses = is_word(tokens[i], "CHECK") ? out.checks : out.generated;
       clauses.push_back(Clause{column, text_between(tokens[i], tokens[end])});
-      foreign_keys.end_constraint();
+      constraints.end_constraint();
       i = end;
     } else if (is_symbol(tokens[i], '(')) {
       i = closing(tokens, i);
@@ -91,7 +116,7 @@ CreateTableClauses parse_clauses(const std::string& create_table_sql) {
       out.conflicts.push_back(Clause{column, text_between(tokens[i], tokens[i + 2])});
       i += 2;
     } else {
-      i = foreign_keys.see(tokens, i, body_end);
+      i = constraints.see(tokens, i, body_end, column);
     }
   }
   return out;

@@ -1,5 +1,5 @@
 // The clauses of a CREATE TABLE that SQLite's pragmas do not tell: CHECK, generated expressions,
-// ON CONFLICT, names of foreign keys and when they are checked.
+// ON CONFLICT, names of keys, names of foreign keys and when they are checked.
 #pragma once
 
 #include <string>
@@ -20,11 +20,19 @@ struct ForeignKeyClause {
   bool deferred = false;     // DEFERRABLE INITIALLY DEFERRED; all else is immediate in SQLite
 };
 
+// PRIMARY KEY or UNIQUE.
+struct KeyClause {
+  std::string name;  // of its CONSTRAINT; empty: it has none
+  bool primary = false;
+  std::vector<std::string> columns;
+};
+
 struct CreateTableClauses {
   std::vector<Clause> checks;
   std::vector<Clause> generated;  // "AS (a + b)"
   std::vector<Clause> conflicts;  // "ON CONFLICT REPLACE"
   std::vector<ForeignKeyClause> foreign_keys;
+  std::vector<KeyClause> keys;
 };
 
 [[nodiscard]] CreateTableClauses parse_clauses(const std::string& create_table_sql);

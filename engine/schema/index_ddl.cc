@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "engine/postgres/quote.h"
@@ -167,6 +168,12 @@ IndexDdl make_index_ddl(const Table& table, const Index& index, const TableEvide
         fmt::format("it has more than the {} columns PostgreSQL allows", kIndexColumnsMax);
   }
   if (!out.obstacle.empty()) return out;
+  if (is_constraint_on_target(table, index)) {
+    out.sql = fmt::format("ALTER TABLE {} ADD CONSTRAINT {} UNIQUE ({})",
+                          postgres::quote(target_schema, table.target_name), postgres::quote(name),
+                          writer.keys);
+    return out;
+  }
   out.sql = fmt::format("CREATE {}INDEX {} ON {} ({}){}", index.unique ? "UNIQUE " : "",
                         postgres::quote(name), postgres::quote(target_schema, table.target_name),
                         writer.keys, where);
@@ -177,6 +184,14 @@ bool is_plain_on_target(const Table& table, const Index& index) {
   return !index.partial && !index.expression &&
          std::none_of(index.parts.begin(), index.parts.end(),
                       [&](const Index::Part& part) { return is_collated(table, part); });
+}
+
+bool is_constraint_on_target(const Table& table, const Index& index) {
+  if (!index.constraint || !is_plain_on_target(table, index)) return false;
+  std::set<size_t> columns;
+  return std::all_of(index.parts.begin(), index.parts.end(), [&](const Index::Part& part) {
+    return !part.descending && columns.insert(part.column).second;
+  });
 }
 
 }  // namespace crossfade::schema

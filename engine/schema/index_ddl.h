@@ -1,4 +1,5 @@
-// CREATE INDEX for the target, of a plain, partial, collated or expression index.
+// CREATE INDEX for the target, of a plain, partial, collated or expression index; of a constraint,
+// where PostgreSQL has its equal, ALTER TABLE ... ADD CONSTRAINT ... UNIQUE.
 #pragma once
 
 #include <string>
@@ -22,5 +23,9 @@ struct IndexDdl {
 
 // Whether the target's index is on the columns themselves, and on all rows.
 [[nodiscard]] bool is_plain_on_target(const Table& table, const Index& index);
+
+// Whether it is a UNIQUE constraint there too: PostgreSQL has them of columns as they are, each
+// once.
+[[nodiscard]] bool is_constraint_on_target(const Table& table, const Index& index);
 
 }  // namespace crossfade::schema

@@ -37,11 +37,13 @@ std::string column_ddl(const Table& table, size_t i, const std::string& target_s
 
 std::string primary_key(const Table& table, const TableNames& names,
                         const std::string& target_schema) {
+  const bool declared = table.identity != Identity::kSurrogate;
   std::vector<std::string> columns;
   for (const size_t column : table.key) columns.push_back(table.columns[column].target_name);
   return fmt::format("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY {}",
                      postgres::quote(target_schema, table.target_name),
-                     postgres::quote(names.primary_key), column_list(columns));
+                     postgres::quote(declared ? names.primary_key : names.rowid_key),
+                     column_list(columns));
 }
 
 Finding index_finding(const Table& table, const Index& index, const std::string& why) {
@@ -96,7 +98,7 @@ void write_ddl(const TableEvidence& evidence, const TableNames& names,
   table->primary_key_ddl = primary_key(*table, names, target_schema);
   for (size_t i = 0; i < table->indexes.size(); ++i) {
     Index& index = table->indexes[i];
-    // The declared key is the target's primary key, unless NULLs made it a plain unique index.
+    // The declared key is the target's primary key, unless NULLs made it a UNIQUE one.
     if (index.primary && table->identity == Identity::kPrimaryKey) continue;
     IndexDdl made =
         make_index_ddl(*table, index, evidence, kept_back, names.indexes[i], target_schema);

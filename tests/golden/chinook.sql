@@ -215,17 +215,17 @@ COMMENT ON TABLE "public"."Track" IS 'In SQLite: CREATE TABLE [Track]
     FOREIGN KEY ([MediaTypeId]) REFERENCES [MediaType] ([MediaTypeId]) 
 		ON DELETE NO ACTION ON UPDATE NO ACTION
 )';
-ALTER TABLE "public"."Album" ADD CONSTRAINT "Album_pkey" PRIMARY KEY ("AlbumId");
-ALTER TABLE "public"."Artist" ADD CONSTRAINT "Artist_pkey" PRIMARY KEY ("ArtistId");
-ALTER TABLE "public"."Customer" ADD CONSTRAINT "Customer_pkey" PRIMARY KEY ("CustomerId");
-ALTER TABLE "public"."Employee" ADD CONSTRAINT "Employee_pkey" PRIMARY KEY ("EmployeeId");
-ALTER TABLE "public"."Genre" ADD CONSTRAINT "Genre_pkey" PRIMARY KEY ("GenreId");
-ALTER TABLE "public"."Invoice" ADD CONSTRAINT "Invoice_pkey" PRIMARY KEY ("InvoiceId");
-ALTER TABLE "public"."InvoiceLine" ADD CONSTRAINT "InvoiceLine_pkey" PRIMARY KEY ("InvoiceLineId");
-ALTER TABLE "public"."MediaType" ADD CONSTRAINT "MediaType_pkey" PRIMARY KEY ("MediaTypeId");
-ALTER TABLE "public"."Playlist" ADD CONSTRAINT "Playlist_pkey" PRIMARY KEY ("PlaylistId");
-ALTER TABLE "public"."PlaylistTrack" ADD CONSTRAINT "PlaylistTrack_pkey" PRIMARY KEY ("PlaylistId", "TrackId");
-ALTER TABLE "public"."Track" ADD CONSTRAINT "Track_pkey" PRIMARY KEY ("TrackId");
+ALTER TABLE "public"."Album" ADD CONSTRAINT "PK_Album" PRIMARY KEY ("AlbumId");
+ALTER TABLE "public"."Artist" ADD CONSTRAINT "PK_Artist" PRIMARY KEY ("ArtistId");
+ALTER TABLE "public"."Customer" ADD CONSTRAINT "PK_Customer" PRIMARY KEY ("CustomerId");
+ALTER TABLE "public"."Employee" ADD CONSTRAINT "PK_Employee" PRIMARY KEY ("EmployeeId");
+ALTER TABLE "public"."Genre" ADD CONSTRAINT "PK_Genre" PRIMARY KEY ("GenreId");
+ALTER TABLE "public"."Invoice" ADD CONSTRAINT "PK_Invoice" PRIMARY KEY ("InvoiceId");
+ALTER TABLE "public"."InvoiceLine" ADD CONSTRAINT "PK_InvoiceLine" PRIMARY KEY ("InvoiceLineId");
+ALTER TABLE "public"."MediaType" ADD CONSTRAINT "PK_MediaType" PRIMARY KEY ("MediaTypeId");
+ALTER TABLE "public"."Playlist" ADD CONSTRAINT "PK_Playlist" PRIMARY KEY ("PlaylistId");
+ALTER TABLE "public"."PlaylistTrack" ADD CONSTRAINT "PK_PlaylistTrack" PRIMARY KEY ("PlaylistId", "TrackId");
+ALTER TABLE "public"."Track" ADD CONSTRAINT "PK_Track" PRIMARY KEY ("TrackId");
 CREATE INDEX "IFK_AlbumArtistId" ON "public"."Album" ("ArtistId");
 CREATE INDEX "IFK_CustomerSupportRepId" ON "public"."Customer" ("SupportRepId");
 CREATE INDEX "IFK_EmployeeReportsTo" ON "public"."Employee" ("ReportsTo");

@@ -116,13 +116,13 @@ ALTER TABLE "public"."django_migrations" ADD CONSTRAINT "django_migrations_pkey"
 ALTER TABLE "public"."django_redirect" ADD CONSTRAINT "django_redirect_pkey" PRIMARY KEY ("id");
 ALTER TABLE "public"."django_session" ADD CONSTRAINT "django_session_pkey" PRIMARY KEY ("session_key");
 ALTER TABLE "public"."django_site" ADD CONSTRAINT "django_site_pkey" PRIMARY KEY ("id");
-CREATE UNIQUE INDEX "auth_group_name_key" ON "public"."auth_group" ("name");
+ALTER TABLE "public"."auth_group" ADD CONSTRAINT "auth_group_name_key" UNIQUE ("name");
 CREATE UNIQUE INDEX "auth_group_permissions_group_id_permission_id_0cd325b0_uniq" ON "public"."auth_group_permissions" ("group_id", "permission_id");
 CREATE INDEX "auth_group_permissions_group_id_b120cbf9" ON "public"."auth_group_permissions" ("group_id");
 CREATE INDEX "auth_group_permissions_permission_id_84c5c92e" ON "public"."auth_group_permissions" ("permission_id");
 CREATE UNIQUE INDEX "auth_permission_content_type_id_codename_01ab375a_uniq" ON "public"."auth_permission" ("content_type_id", "codename");
 CREATE INDEX "auth_permission_content_type_id_2f476e4b" ON "public"."auth_permission" ("content_type_id");
-CREATE UNIQUE INDEX "auth_user_username_key" ON "public"."auth_user" ("username");
+ALTER TABLE "public"."auth_user" ADD CONSTRAINT "auth_user_username_key" UNIQUE ("username");
 CREATE UNIQUE INDEX "auth_user_groups_user_id_group_id_94350c0c_uniq" ON "public"."auth_user_groups" ("user_id", "group_id");
 CREATE INDEX "auth_user_groups_user_id_6a12ed8b" ON "public"."auth_user_groups" ("user_id");
 CREATE INDEX "auth_user_groups_group_id_97559544" ON "public"."auth_user_groups" ("group_id");
@@ -140,7 +140,7 @@ CREATE UNIQUE INDEX "django_redirect_site_id_old_path_ac5dd16b_uniq" ON "public"
 CREATE INDEX "django_redirect_site_id_c3e37341" ON "public"."django_redirect" ("site_id");
 CREATE INDEX "django_redirect_old_path_c6cc94d3" ON "public"."django_redirect" ("old_path");
 CREATE INDEX "django_session_expire_date_a5c62663" ON "public"."django_session" ("expire_date");
-CREATE UNIQUE INDEX "django_site_domain_key" ON "public"."django_site" ("domain");
+ALTER TABLE "public"."django_site" ADD CONSTRAINT "django_site_domain_key" UNIQUE ("domain");
 ALTER TABLE "public"."auth_group_permissions" ADD CONSTRAINT "auth_group_permissions_group_id_fkey" FOREIGN KEY ("group_id") REFERENCES "public"."auth_group" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY DEFERRED NOT VALID;
 ALTER TABLE "public"."auth_group_permissions" ADD CONSTRAINT "auth_group_permissions_permission_id_fkey" FOREIGN KEY ("permission_id") REFERENCES "public"."auth_permission" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY DEFERRED NOT VALID;
 ALTER TABLE "public"."auth_permission" ADD CONSTRAINT "auth_permission_content_type_id_fkey" FOREIGN KEY ("content_type_id") REFERENCES "public"."django_content_type" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY DEFERRED NOT VALID;

@@ -134,4 +134,4 @@ ALTER TABLE "public"."t548" ADD CONSTRAINT "t548_pkey" PRIMARY KEY ("_crossfade_
 ALTER TABLE "public"."typenames" ADD CONSTRAINT "typenames_pkey" PRIMARY KEY ("id");
 ALTER TABLE "public"."unsigned" ADD CONSTRAINT "unsigned_pkey" PRIMARY KEY ("_crossfade_rowid");
 ALTER TABLE "public"."user" ADD CONSTRAINT "user_pkey" PRIMARY KEY ("id");
-CREATE UNIQUE INDEX "autoinc_id_key" ON "public"."autoinc" ("id");
+ALTER TABLE "public"."autoinc" ADD CONSTRAINT "autoinc_id_key" UNIQUE ("id");

@@ -43,7 +43,7 @@ ALTER TABLE "public"."metadata_entries" ADD CONSTRAINT "metadata_entries_pkey" P
 ALTER TABLE "public"."tags" ADD CONSTRAINT "tags_pkey" PRIMARY KEY ("id");
 CREATE INDEX "idx_entities_path" ON "public"."entities" ("filepath");
 CREATE INDEX "idx_entities_created" ON "public"."entities" ("file_created_at");
-CREATE UNIQUE INDEX "libraries_name_key" ON "public"."libraries" ("name");
+ALTER TABLE "public"."libraries" ADD CONSTRAINT "libraries_name_key" UNIQUE ("name");
 CREATE INDEX "idx_metadata_key" ON "public"."metadata_entries" ("key");
 CREATE UNIQUE INDEX "tags_name_key" ON "public"."tags" ((lower("name" COLLATE "C")));
 ALTER TABLE "public"."entities" ADD CONSTRAINT "entities_library_id_fkey" FOREIGN KEY ("library_id") REFERENCES "public"."libraries" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY IMMEDIATE NOT VALID;

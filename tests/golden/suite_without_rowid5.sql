@@ -92,4 +92,4 @@ ALTER TABLE "public"."wordcount" ADD CONSTRAINT "wordcount_pkey" PRIMARY KEY ("w
 ALTER TABLE "public"."wordcount_b" ADD CONSTRAINT "wordcount_b_pkey" PRIMARY KEY ("word");
 ALTER TABLE "public"."wordcount_c" ADD CONSTRAINT "wordcount_c_pkey" PRIMARY KEY ("word");
 ALTER TABLE "public"."wordcount_d" ADD CONSTRAINT "wordcount_d_pkey" PRIMARY KEY ("word");
-CREATE UNIQUE INDEX "nn_c_a_e_key" ON "public"."nn" ("c", "a", "e");
+ALTER TABLE "public"."nn" ADD CONSTRAINT "nn_c_a_e_key" UNIQUE ("c", "a", "e");

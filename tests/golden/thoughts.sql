@@ -57,7 +57,7 @@ ALTER TABLE "public"."thoughts" ADD CONSTRAINT "thoughts_pkey" PRIMARY KEY ("tho
 CREATE INDEX "idx_segments_thought" ON "public"."segments" ("thought_id");
 CREATE INDEX "idx_segments_recent" ON "public"."segments" ("created_at" DESC) WHERE "cluster_id" IS NOT NULL;
 CREATE INDEX "idx_seg_lower" ON "public"."segments" ((lower("title" COLLATE "C") COLLATE "C"));
-CREATE UNIQUE INDEX "tags_name_key" ON "public"."tags" ("name");
+ALTER TABLE "public"."tags" ADD CONSTRAINT "tags_name_key" UNIQUE ("name");
 ALTER TABLE "public"."relations" ADD CONSTRAINT "relations_from_id_fkey" FOREIGN KEY ("from_id") REFERENCES "public"."thoughts" ("thought_id") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY IMMEDIATE NOT VALID;
 ALTER TABLE "public"."relations" ADD CONSTRAINT "relations_to_id_fkey" FOREIGN KEY ("to_id") REFERENCES "public"."thoughts" ("thought_id") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY IMMEDIATE NOT VALID;
 ALTER TABLE "public"."segments" ADD CONSTRAINT "segments_thought_id_fkey" FOREIGN KEY ("thought_id") REFERENCES "public"."thoughts" ("thought_id") ON UPDATE NO ACTION ON DELETE CASCADE DEFERRABLE INITIALLY IMMEDIATE NOT VALID;

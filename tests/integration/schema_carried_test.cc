@@ -99,6 +99,31 @@ TEST_F(SchemaCarriedTest, IndexesFollowAndChecksComeWithTheCutover) {
   EXPECT_EQ(refusal("INSERT INTO public.item VALUES(306,'sold','xx',2,3,'{}')"), "23505");
 }
 
+// Promise: keys of the source's are constraints there, by their names, also for ON CONFLICT.
+TEST_F(SchemaCarriedTest, UniqueConstraintsAreConstraints) {
+  app(R"(
+    CREATE TABLE t(id INTEGER CONSTRAINT "PK_t" PRIMARY KEY, a INTEGER UNIQUE, b TEXT, c TEXT,
+      CONSTRAINT t_b_c UNIQUE(b, c));
+    CREATE TABLE child(id INTEGER PRIMARY KEY, b TEXT, c TEXT, FOREIGN KEY(b, c) REFERENCES t(b, c));
+    INSERT INTO t VALUES(1,1,'x','y'),(2,2,'x','z'); INSERT INTO child VALUES(1,'x','y');)");
+  follow();
+  // Values change places, as they may within a statement or a transaction of SQLite's.
+  app("BEGIN; UPDATE t SET a=-1 WHERE id=1; UPDATE t SET a=1 WHERE id=2; UPDATE t SET a=2 WHERE "
+      "id=1; COMMIT; REPLACE INTO t VALUES(3,1,'x','z')");
+  expect_becomes_equal();
+  const Finished done = crossfade({"cutover", db_, "--no-rollback"});
+  ASSERT_EQ(done.code, 0) << done.out << done.err;
+  EXPECT_EQ(target_value("SELECT string_agg(constraint_name, ',' ORDER BY constraint_name) FROM "
+                         "information_schema.table_constraints WHERE table_name = 't' AND "
+                         "constraint_type IN ('PRIMARY KEY', 'UNIQUE')"),
+            "PK_t,t_a_key,t_b_c");
+  EXPECT_EQ(refusal("INSERT INTO public.t VALUES(9,9,'x','y')"), "23505");
+  EXPECT_EQ(refusal("INSERT INTO public.t VALUES(9,9,'x','y') ON CONFLICT ON CONSTRAINT t_b_c DO "
+                    "UPDATE SET a = 9"),
+            "");
+  EXPECT_EQ(target_value("SELECT a::text FROM public.t WHERE id = 1"), "9");
+}
+
 // The order in which one transaction moves values between rows does not matter, as for any unique
 // index.
 TEST_F(SchemaCarriedTest, PartialAndFoldedUniqueIndexesTakeSwapsAndReplace) {

@@ -57,6 +57,24 @@ TEST_F(SchemaChangeTest, ANewTable) {
   EXPECT_EQ(target_value("SELECT code||cents FROM public.coupon"), "A9");
 }
 
+// SQLite keeps names of constraints apart by table, PostgreSQL those of keys by schema.
+TEST_F(SchemaChangeTest, ANewTableWhoseKeysAreNamedAsAnothers) {
+  const auto keys = [this](const std::string& table) {
+    return target_value(fmt::format(
+        "SELECT string_agg(conname||' '||contype::text, ',' ORDER BY contype) FROM pg_constraint"
+        " WHERE conrelid=to_regclass('public.{}')",
+        table));
+  };
+  const std::string body =
+      "(code TEXT, n INTEGER, CONSTRAINT pk PRIMARY KEY(code), CONSTRAINT once UNIQUE(n))";
+  app("CREATE TABLE zone" + body + "; INSERT INTO zone VALUES('a', 1)");
+  EXPECT_TRUE(wait_until([&] { return keys("zone") == "pk p,once u"; }, seconds(30)));
+  app("CREATE TABLE area" + body + "; INSERT INTO area VALUES('b', 2)");
+  expect_carried_over();
+  EXPECT_EQ(keys("zone"), "pk p,once u");
+  EXPECT_EQ(keys("area"), "area_pkey p,area_n_key u");
+}
+
 TEST_F(SchemaChangeTest, AnAddedColumn) {
   app("ALTER TABLE purchase ADD COLUMN currency TEXT DEFAULT 'EUR';"
       "INSERT INTO purchase(id,customer_id,cents,currency) VALUES(900001,1,5,'USD')");

@@ -36,7 +36,7 @@ TEST_F(PlanTest, OrdersDdlTablesKeysIndexesForeignKeys) {
           "ALTER TABLE \"s\".\"a\" ADD CONSTRAINT \"a_pkey\" PRIMARY KEY (\"id\")",
           "ALTER TABLE \"s\".\"b\" ADD CONSTRAINT \"b_pkey\" PRIMARY KEY (\"id\")",
           "CREATE INDEX \"a_n\" ON \"s\".\"a\" (\"n\" DESC, \"id\")",
-          "CREATE UNIQUE INDEX \"b_e_key\" ON \"s\".\"b\" (\"e\")",
+          "ALTER TABLE \"s\".\"b\" ADD CONSTRAINT \"b_e_key\" UNIQUE (\"e\")",
           "ALTER TABLE \"s\".\"b\" ADD CONSTRAINT \"b_a_id_fkey\" FOREIGN KEY (\"a_id\") REFERENCES"
           " \"s\".\"a\" (\"id\") ON UPDATE NO ACTION ON DELETE NO ACTION DEFERRABLE INITIALLY"
           " IMMEDIATE NOT VALID"}));
@@ -92,11 +92,69 @@ TEST_F(PlanTest, MakesNamesThatDoNotCollide) {
   ASSERT_EQ(l.indexes.size(), 2U);
   std::set<std::string> names;
   for (const Index& index : l.indexes) {
-    const size_t begin = index.target_ddl->find('"') + 1;
+    const size_t begin = index.target_ddl->find("CONSTRAINT \"") + 12;
     names.insert(index.target_ddl->substr(begin, index.target_ddl->find('"', begin) - begin));
   }
   EXPECT_EQ(names.size(), 2U);
   for (const std::string& name : names) EXPECT_LE(name.size(), 63U);
+}
+
+// The end of each ALTER TABLE or CREATE INDEX that makes a key.
+std::vector<std::string> key_ddl(const Table& table) {
+  std::vector<std::string> out = {table.primary_key_ddl};
+  for (const Index& index : table.indexes) {
+    if (index.target_ddl) out.push_back(*index.target_ddl);
+  }
+  for (std::string& each : out) {
+    const size_t name = each.find(" CONSTRAINT ");
+    if (name != std::string::npos) each = each.substr(name + 12);
+  }
+  return out;
+}
+
+// Promise: a UNIQUE constraint is one on the target, and keys keep the names they were given.
+TEST_F(PlanTest, KeysAreConstraintsOfTheirNames) {
+  exec(
+      "CREATE TABLE t(id INTEGER CONSTRAINT \"PK T\" PRIMARY KEY, a TEXT CONSTRAINT [a once] "
+      "UNIQUE,"
+      "  b TEXT CONSTRAINT n NOT NULL UNIQUE ON CONFLICT IGNORE, c REAL, UNIQUE(c, b)"
+      "  CONSTRAINT ab UNIQUE(b /* , c */, 'a'), CONSTRAINT ab CHECK (c > 0));"
+      "CREATE TABLE u(k TEXT, v TEXT, CONSTRAINT u_pk PRIMARY KEY(v, k)) WITHOUT ROWID;"
+      "CREATE TABLE v(k INTEGER PRIMARY KEY, w INTEGER, CONSTRAINT ab UNIQUE(w),"
+      "  CONSTRAINT t_c_b_key UNIQUE(w, k), CONSTRAINT ab CHECK (w > 0),"
+      "  CONSTRAINT t_c_b_key FOREIGN KEY(w) REFERENCES t)");
+  const Plan made = plan();
+  EXPECT_EQ(key_ddl(table(made, "t").table),
+            (std::vector<std::string>{"\"PK T\" PRIMARY KEY (\"id\")", "\"a once\" UNIQUE (\"a\")",
+                                      "\"t_b_key\" UNIQUE (\"b\")",
+                                      "\"t_c_b_key_2\" UNIQUE (\"c\", \"b\")",
+                                      "\"ab\" UNIQUE (\"b\", \"a\")"}));
+  EXPECT_EQ(key_ddl(table(made, "u").table),
+            (std::vector<std::string>{"\"u_pk\" PRIMARY KEY (\"v\", \"k\")"}));
+  const Table v = table(made, "v").table;
+  EXPECT_EQ(key_ddl(v),
+            (std::vector<std::string>{"\"v_pkey\" PRIMARY KEY (\"k\")", "\"ab_2\" UNIQUE (\"w\")",
+                                      "\"t_c_b_key\" UNIQUE (\"w\", \"k\")"}));
+  EXPECT_EQ(table(made, "t").table.checks.at(0).name, "t_check") << "ab is taken in this table";
+  ASSERT_EQ(v.checks.size(), 1U);
+  EXPECT_EQ(v.checks[0].name, "ab");
+  EXPECT_EQ(v.foreign_keys.at(0).target_constraint, "v_w_fkey");
+}
+
+// Promise: what a constraint of PostgreSQL's cannot say stays an index, under the same name.
+TEST_F(PlanTest, UniqueConstraintsWithoutAnEqualAreIndexes) {
+  exec(
+      "CREATE TABLE t(a TEXT, b TEXT COLLATE NOCASE, c INTEGER, CONSTRAINT folded UNIQUE(b),"
+      "  CONSTRAINT down UNIQUE(c DESC), CONSTRAINT twice UNIQUE(a, a),"
+      "  CONSTRAINT plain UNIQUE(b COLLATE BINARY, c), CONSTRAINT k PRIMARY KEY(a));"
+      "INSERT INTO t VALUES (NULL, 'x', 1)");
+  EXPECT_EQ(key_ddl(table(plan(), "t").table),
+            (std::vector<std::string>{
+                "\"t_pkey\" PRIMARY KEY (\"_crossfade_rowid\")",
+                "CREATE UNIQUE INDEX \"folded\" ON \"s\".\"t\" ((lower(\"b\" COLLATE \"C\")))",
+                "CREATE UNIQUE INDEX \"down\" ON \"s\".\"t\" (\"c\" DESC)",
+                "CREATE UNIQUE INDEX \"twice\" ON \"s\".\"t\" (\"a\", \"a\")",
+                "\"plain\" UNIQUE (\"b\", \"c\")", "\"k\" UNIQUE (\"a\")"}));
 }
 
 TEST_F(PlanTest, ForeignKeysWithoutAnIndexAreNamed) {
@@ -134,7 +192,7 @@ TEST_F(PlanTest, NullKeysMakeTheRowidTheIdentity) {
   EXPECT_EQ(planned.storage[2].integer, 2);
   EXPECT_TRUE(contains(planned.table.primary_key_ddl, "(\"_crossfade_rowid\")"));
   ASSERT_EQ(planned.table.indexes.size(), 2U);
-  EXPECT_TRUE(contains(*planned.table.indexes[0].target_ddl, "UNIQUE INDEX \"t_a_key\""));
+  EXPECT_TRUE(contains(*planned.table.indexes[0].target_ddl, "\"t_a_key\" UNIQUE (\"a\")"));
   EXPECT_TRUE(table(made, "child").table.foreign_keys[0].target_ddl.has_value());
   const Finding found = finding(made, "null_in_primary_key");
   EXPECT_EQ(found.severity, Severity::kWarning);
