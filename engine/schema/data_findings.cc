@@ -100,7 +100,8 @@ void find_declaration_breaks(const Table& table, size_t i, const ColumnEvidence&
   }
   if (declared_boolean(column) && column.type.base == TargetType::kBigint) {
     Finding finding = about(table, column, Severity::kWarning, "boolean_beyond_0_1");
-    finding.rows = evidence.beyond_boolean;
+    finding.rows = evidence.beyond_boolean.rows;
+    finding.samples = evidence.beyond_boolean.samples;
     finding.message =
         fmt::format("declared {}, but the values run from {} to {}; it becomes bigint",
                     printable(column.declared_type), evidence.integer_min, evidence.integer_max);
@@ -152,8 +153,8 @@ Finding null_key_finding(const Table& table, const RowTally& null_keys) {
   finding.rows = null_keys.rows;
   finding.message =
       "the declared primary key holds NULLs, which SQLite allows and PostgreSQL does not; rows are"
-      " told apart by their rowid, carried in _crossfade_rowid, and the declared key becomes a"
-      " unique index";
+      " told apart by their rowid, carried in _crossfade_rowid, and the declared key becomes "
+      "UNIQUE";
   finding.samples = null_keys.samples;
   finding.remedy = "give the rows a key and inspect again to have it as the primary key";
   return finding;

@@ -88,8 +88,8 @@ void find_misfits(const Table& table, const Column& column, const ColumnEvidence
     if (count == 0 || may_hold(column.type, storage_class)) continue;
     add(count, evidence.samples[static_cast<size_t>(storage_class)]);
   }
-  if (column.type == ColumnType(TargetType::kBoolean) && evidence.beyond_boolean > 0) {
-    add(evidence.beyond_boolean, evidence.samples[static_cast<size_t>(StorageClass::kInteger)]);
+  if (column.type == ColumnType(TargetType::kBoolean)) {
+    add(evidence.beyond_boolean.rows, evidence.beyond_boolean.samples);
   }
   if (finding.rows == 0) return;
   finding.message = fmt::format("{} values do not fit {}{}, which a rule gives the column",

@@ -153,7 +153,7 @@ class Scanner {
     ++column->storage.integer;
     column->integer_min = std::min(column->integer_min, value);
     column->integer_max = std::max(column->integer_max, value);
-    if (value != 0 && value != 1) ++column->beyond_boolean;
+    if (value != 0 && value != 1) cell.tally(&column->beyond_boolean);
     add_number(static_cast<double>(value), column);
     column->forms.add_integer(value, cell);
   }

@@ -28,8 +28,8 @@ struct ColumnEvidence {
   double number_min =
       0;  // of the INTEGER and REAL values but zeros and infinities; both zero: none
   double number_max = 0;
-  int64_t beyond_boolean = 0;  // integers other than 0 and 1
   int64_t infinities = 0;
+  RowTally beyond_boolean;  // integers other than 0 and 1
   RowTally text_nul;
   RowTally text_invalid;
   size_t text_bytes_max = 0;

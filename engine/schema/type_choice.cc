@@ -54,7 +54,7 @@ TypeChoice choose_by_declaration(const Column& column) {
 
 TypeChoice choose_for_integers(const Column& column, const ColumnEvidence& evidence) {
   const int64_t count = evidence.storage.integer;
-  if (declared_boolean(column) && evidence.beyond_boolean == 0) {
+  if (declared_boolean(column) && evidence.beyond_boolean.rows == 0) {
     return {TargetType::kBoolean,
             fmt::format("{} and {}", declaration(column), all_values(count, "0 or 1"))};
   }

@@ -196,6 +196,7 @@ TEST_F(EvidenceChoiceTest, FindingsNameTheRows) {
       {"TEXT", {R"('["\u0000"]')"}, "json_nul_escape", 1, R"(id=1: '["\u0000"]')"},
       {"UUID", {kUuidA, kUuidA, "'none'"}, "uuid_mixed", 1, "id=3: 'none'"},
       {"DECIMAL(5,2)", {"1.5", "1.234"}, "decimal_beyond_declared", 1, "id=2: 1.234"},
+      {"BOOLEAN", {"1", "0", "2", "1"}, "boolean_beyond_0_1", 1, "id=3: 2"},
       {"BOOLEAN", {"'t'", "'f'", "'maybe'"}, "boolean_words", 1, "id=3: 'maybe'"},
       {"BOOLEAN", {"'t'", "'t'", "'yes'"}, "boolean_words", 1, "id=1: 't'"},
       {"VARCHAR(3)", {"'abc'", "'äöü'", "'long'"}, "longer_than_declared", 1, "id=3: 'long'"},
