@@ -1,4 +1,6 @@
-// Promise: any bytes are split into tokens that lie in the SQL one after the other.
+// Promise: any bytes are split into tokens that lie in the SQL one after the other, and read for
+// the clauses of a CREATE TABLE.
+#include "engine/schema/create_table_clauses.h"
 #include "engine/schema/expression/lexeme.h"
 #include "engine/schema/sql_lexer.h"
 #include "tests/fuzz/input.h"
@@ -21,6 +23,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const size_t close = schema::closing(tokens, i);
       fuzz::require(close == tokens.size() || (close > i && schema::is_symbol(tokens[close], ')')),
                     "what closes a parenthesis is one");
+    }
+  }
+  for (const auto& key : schema::parse_clauses(std::string(sql)).keys) {
+    for (const std::string& column : key.columns) {
+      fuzz::require(column.size() <= sql.size(), "a column's name is in the SQL");
     }
   }
   const auto lexemes = schema::expression::lex(sql);

@@ -184,7 +184,9 @@ TEST(SqlLexerTest, SkipsStringsCommentsAndQuotedNames) {
 
 // A statement cut anywhere is still split without reading past its end.
 TEST(SqlLexerTest, SurvivesTruncationAtEveryLength) {
-  const std::string sql = "CREATE TABLE \"a\"\"b\"(x [y] `z` CHECK ('it''s' /* c */), x'00', 1e-5)";
+  const std::string sql =
+      "CREATE TABLE \"a\"\"b\"(x [y] `z` CHECK ('it''s' /* c */), x'00', 1e-5, y UNIQUE,"
+      " CONSTRAINT p PRIMARY KEY(x, 'y' DESC) CONSTRAINT u UNIQUE([y] COLLATE nocase, x))";
   for (size_t n = 0; n <= sql.size(); ++n) {
     const std::string cut = sql.substr(0, n);
     for (const Token& token : tokenize(cut)) {
