@@ -133,7 +133,7 @@ Status Engine::end_dual(Move& move) {
 Status Engine::dual(Move& move, bool until_idle, Next* next) {
   CROSSFADE_TRY(check_schema(move));
   CROSSFADE_TRY(const std::string id, source_id());
-  CROSSFADE_TRY(const auto follower, DualFollower::open(move, id, policies_of(move)));
+  CROSSFADE_TRY(auto follower, DualFollower::open(move, id, policies_of(move)));
   move.set_phase(kDualPhase);
   std::optional<DualRound> round;
   Deadline::Clock::time_point next_check{};
@@ -151,7 +151,9 @@ Status Engine::dual(Move& move, bool until_idle, Next* next) {
     CROSSFADE_TRY(serve_dual(move, *follower, &round, &ended));
     if (ended) {
       *next = Next::kAgain;
-      return ok();
+      round.reset();
+      follower.reset();  // which reads the slot
+      return std::exchange(leave_dual_, false) ? end_dual(move) : ok();
     }
     if (until_idle && !current_task()) break;
   }
@@ -202,12 +204,23 @@ Status Engine::serve_dual(Move& move, DualFollower& follower, std::optional<Dual
                          "`crossfade conflicts list` shows what waits; decide, and run again"));
   }
   *ended = true;
-  return end_dual(move);
+  leave_dual_ = true;
+  return ok();
 }
 
 Status Engine::serve_dual_cutover(Move& move, DualFollower& follower, const VerifyReport& report,
                                   bool* ended) {
   const auto task = current_task();
+  auto ready = task->cutover.no_rollback
+                   ? Status(fail(not_dual("the way back is there already, and in use",
+                                          "leave --no-rollback out; `crossfade finish` takes the "
+                                          "way back away afterwards")))
+                   : arm_watch(task->cutover, board_.get().epoch.next());
+  if (!ready) {
+    audit_->record("cutover_stepped_back", {{"cause", ready.error().native}});
+    answer(to_result(ready.error()));
+    return task->cutover.dry_run ? ok() : forget_watch();
+  }
   if (!task->cutover.dry_run) {
     audit_->record("cutover_begun", {{"max_pause_ms", task->cutover.max_pause.count()}});
     move.set_phase("cutting_over");
@@ -219,19 +232,23 @@ Status Engine::serve_dual_cutover(Move& move, DualFollower& follower, const Veri
                    {{"cause", done.error().native}});
     if (!in_doubt) move.set_phase(kDualPhase);
     answer(to_result(done.error()));
+    if (!task->cutover.dry_run && !in_doubt) {
+      CROSSFADE_TRY(forget_watch());
+    }
     *ended = true;  // the next session begins from what the two databases say
     return ok();
   }
   const CutoverReport& cut = done.value();
+  *ended = true;
   audit_->record(cut.dry_run ? "cutover_rehearsed" : "cut_over", to_json(cut));
   if (!cut.dry_run) {
     cut_over_ = true;
     way_back_made_ = true;
-    *ended = true;
     board_.update([&](StatusReport& r) {
       r.primary = cut.primary;
       r.epoch = cut.epoch;
     });
+    if (auto begun = begin_watch(); !begun) log::error(describe(begun.error()));
   }
   answer({0, to_json(cut), cutover_text(cut, true)});
   return ok();

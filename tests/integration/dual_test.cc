@@ -228,12 +228,77 @@ TEST_F(DualTest, AnEngineThatIsKilledGoesOn) {
   EXPECT_EQ(here("SELECT balance FROM account WHERE id=1"), std::to_string(expected));
 }
 
+TEST_F(DualTest, BackToSqliteAlone) {
+  make_accounts();
+  run_dual();
+  target_exec("INSERT INTO public.account(owner) VALUES('there')");
+  app("INSERT INTO account(owner) VALUES('here')");
+  expect_becomes_equal();
+  stop();
+  engine_ = std::make_unique<Process>(crossfade_command({"run", db_, "--mode", "follow"}));
+  ASSERT_TRUE(await_phase("following")) << engine_->err();
+  EXPECT_EQ(target_value("SELECT count(*) FROM pg_replication_slots WHERE "
+                         "database=current_database()"),
+            "0");
+  app("INSERT INTO account(owner) VALUES('after')");
+  expect_becomes_equal();
+  const Finished done = crossfade({"cutover", db_, "--json"});
+  ASSERT_EQ(done.code, 0) << done.out << done.err << engine_->err();
+  target_exec("INSERT INTO public.account(owner) VALUES('last')");
+  EXPECT_EQ(target_value("SELECT id=(SELECT max(id) FROM public.account) FROM public.account WHERE "
+                         "owner='last'"),
+            "t");
+}
+
+TEST_F(DualTest, SidesThatDifferAreNamedAndLeftAsTheyAre) {
+  make_accounts();
+  ASSERT_EQ(run_until_verified().code, 0);
+  target_exec("UPDATE public.account SET note='mine' WHERE id=2");
+  const Finished done = crossfade({"run", db_, "--target", url_, "--mode", "dual"});
+  EXPECT_EQ(done.code, 4) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("id=2"));
+  EXPECT_EQ(target_value("SELECT note FROM public.account WHERE id=2"), "mine");
+  EXPECT_EQ(here("SELECT coalesce(note,'-') FROM account WHERE id=2"), "-");
+}
+
+TEST_F(DualTest, ATableWithoutAKeyIsRefused) {
+  make_accounts();
+  app("CREATE TABLE journal(at INTEGER, what TEXT); INSERT INTO journal VALUES(1,'x')");
+  const Finished done = crossfade({"run", db_, "--target", url_, "--mode", "dual"});
+  EXPECT_EQ(done.code, 3) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("journal"));
+  EXPECT_EQ(target_value("SELECT count(*) FROM pg_replication_slots WHERE "
+                         "database=current_database()"),
+            "0");
+}
+
+TEST_F(DualTest, AnApplicationThatHoldsARowIsNotDisturbed) {
+  make_accounts();
+  write_rules("[defaults]\nconflict = \"source_wins\"\n");
+  run_dual();
+  auto holder = connect_or_die(url_);
+  ASSERT_TRUE(holder.exec("BEGIN; UPDATE public.account SET note='held' WHERE id=1"));
+  app("UPDATE account SET note='s' WHERE id=1");
+  target_exec("UPDATE public.account SET note='other' WHERE id=2");
+  // What does not need the row goes on, to SQLite too.
+  ASSERT_TRUE(wait_until([&] { return here("SELECT note FROM account WHERE id=2") == "other"; },
+                         seconds(10)));
+  app("UPDATE account SET balance=7 WHERE id=3");
+  ASSERT_TRUE(holder.exec("COMMIT"));
+  expect_becomes_equal();
+  EXPECT_EQ(here("SELECT note FROM account WHERE id=1"), "s");
+  EXPECT_THAT(conflicts(), HasSubstr("update_origin_differs"));
+}
+
 TEST_F(DualTest, CutoverWhilePostgresIsWrittenTo) {
   make_accounts();
   write_rules("[defaults]\nconflict = \"source_wins\"\n");
   run_dual();
   app("INSERT INTO account(owner) VALUES('late')");
   target_exec("INSERT INTO public.setting VALUES('x','y')");
+  EXPECT_EQ(crossfade({"cutover", db_, "--json", "--dry-run"}).code, 0) << engine_->err();
+  ASSERT_TRUE(await_phase("dual")) << engine_->err();
+  app("INSERT INTO account(owner) VALUES('later')");
   const Finished done = crossfade({"cutover", db_, "--json"});
   ASSERT_EQ(done.code, 0) << done.out << done.err << engine_->err();
   ASSERT_TRUE(await_phase("reversed")) << engine_->err();
