@@ -105,7 +105,9 @@ Error schema_moved(const std::string& path) {
 
 Status retire_shape(sqlite::Connection& source, CaptureId id) {
   CROSSFADE_TRY(drop_triggers(source, fmt::format("{}{}_*", kPrefix, id.value), nullptr));
-  return source.exec(fmt::format("UPDATE {} SET retired=1 WHERE id={}", kShapesTable, id.value));
+  return source.exec(fmt::format(
+      "UPDATE {} SET retired=max(1,(SELECT ifnull(max(lsn),0) FROM {})) WHERE id={} AND retired=0",
+      kShapesTable, kLogTable, id.value));
 }
 
 }  // namespace

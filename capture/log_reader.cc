@@ -13,70 +13,16 @@
 namespace crossfade::capture {
 namespace {
 
-constexpr int kFirstValueColumn = 3;  // after lsn, tbl, op
-
-std::string select_sql() {
-  std::string sql = "SELECT lsn,tbl,op";
-  for (size_t i = 0; i < limits::kLogValuesPerRow; ++i) sql += fmt::format(",c{}", i);
-  return sql + fmt::format(" FROM {} WHERE lsn>=?1 AND lsn<=?2 ORDER BY lsn", kLogTable);
-}
-
-size_t value_count(const Table& table, LogOp op) {
-  switch (op) {
-    case LogOp::kInsert:
-    case LogOp::kDelete:
-      return table.columns.size();
-    case LogOp::kUpdate:
-      return 2 * table.columns.size();
-    case LogOp::kRecheck:
-      return table.key.size();
-    case LogOp::kContinuation:
-      break;
-  }
-  return 0;
-}
-
-size_t log_rows(const Table& table, LogOp op) {
-  return (value_count(table, op) + limits::kLogValuesPerRow - 1) / limits::kLogValuesPerRow;
-}
-
 std::string key_identity(const Table& table, const Row& key) {
   std::string out = table.name + '\0';
   for (const Value& value : key) append_identity(value, &out);
   return out;
 }
 
-// The primary key's own collation, which may not be its column's; its index serves no other.
-std::string key_collation(const Table& table, size_t i) {
-  if (table.identity != Identity::kPrimaryKey || table.unique_keys.empty()) return "";
-  const std::vector<UniqueKey::Part>& parts = table.unique_keys.front().parts;
-  if (i >= parts.size() || parts[i].column != table.key[i]) return "";
-  return " COLLATE " + sqlite::quote(parts[i].collation);
-}
-
-Row key_of(const Table& table, const Row& row) {
-  Row key;
-  for (const size_t k : table.key) key.push_back(row[k]);
-  return key;
-}
-
 }  // namespace
 
 LogReader::LogReader(sqlite::Connection& source, Shapes shapes)
-    : source_(source), shapes_(std::move(shapes)) {}
-
-Error LogReader::tampered(Lsn lsn, std::string what) const {
-  Error error;
-  error.code = ErrorCode::kSource;
-  error.op = "capture.read";
-  error.object = fmt::format("{} in {}", kLogTable, source_.path());
-  error.native = std::move(what);
-  error.lsn = lsn;
-  error.hint =
-      "somebody wrote to or deleted from crossfade's log. The target is as it was; run "
-      "`crossfade finish` and start the move anew";
-  return error;
-}
+    : source_(source), shapes_(std::move(shapes)), entries_(source, shapes_) {}
 
 Result<Watermark> LogReader::begin_snapshot() {
   end_snapshot();
@@ -99,8 +45,7 @@ Result<Watermark> LogReader::pin() {
 }
 
 void LogReader::end_snapshot() {
-  select_.reset();
-  have_row_ = false;
+  entries_.end();
   lookups_.clear();
   taken_out_.clear();
   log_read_ = false;
@@ -108,26 +53,13 @@ void LogReader::end_snapshot() {
   within_ = false;
 }
 
-Status LogReader::walk(Lsn first, Lsn last) {
-  if (!select_) {
-    CROSSFADE_TRY(auto select, sqlite::Statement::prepare(source_, select_sql()));
-    select_.emplace(std::move(select));
-  }
-  select_->reset();
-  select_->bind(1, first.value);
-  select_->bind(2, last.value);
-  expected_ = first;
-  CROSSFADE_TRY(have_row_, select_->step());
-  return ok();
-}
-
 Result<ChangeBatch> LogReader::read(Lsn after, size_t bytes_max) {
   CROSSFADE_ASSERT(snapshot_.has_value() || within_, "read() without a snapshot");
   ChangeBatch batch;
   batch.through = after;
-  if (!select_) {
+  if (!entries_.walking()) {
     one_part_ = true;
-    CROSSFADE_TRY(walk(after.next(), watermark_.newest));
+    CROSSFADE_TRY(entries_.walk(after.next(), watermark_.newest));
   }
   if (!log_read_) {
     CROSSFADE_TRY(read_log(bytes_max, &batch));
@@ -142,54 +74,24 @@ Result<ChangeBatch> LogReader::read(Lsn after, size_t bytes_max) {
 }
 
 Status LogReader::read_log(size_t bytes_max, ChangeBatch* batch) {
-  while (have_row_ && batch->bytes < bytes_max) {
-    RawEntry entry;
-    CROSSFADE_TRY(have_row_, next_entry(*select_, &entry));
+  while (entries_.more() && batch->bytes < bytes_max) {
+    CROSSFADE_TRY(LogEntry entry, entries_.next());
     // Below the watermark until all is put back: the caller goes on until it is reached.
-    batch->through = have_row_ ? entry.last : Lsn{entry.first.value - 1};
+    batch->through = entries_.more() ? entry.last : Lsn{entry.first.value - 1};
     CROSSFADE_TRY(decode(std::move(entry), batch));
   }
-  log_read_ = !have_row_;
+  log_read_ = !entries_.more();
   if (!log_read_) one_part_ = false;
-  if (log_read_ && expected_ != watermark_.newest.next()) {
-    return fail(tampered(expected_, fmt::format("the log ends at {} but its newest position is {}",
-                                                expected_.value - 1, watermark_.newest.value)));
+  const Lsn expected = entries_.expected();
+  if (log_read_ && expected != watermark_.newest.next()) {
+    return fail(log_tampered(source_, expected,
+                             fmt::format("the log ends at {} but its newest position is {}",
+                                         expected.value - 1, watermark_.newest.value)));
   }
   return resolve_vanished(batch);
 }
 
-// Reads the entry that `rows` stands on, with its continuations, and moves to the next one.
-Result<bool> LogReader::next_entry(sqlite::Statement& rows, RawEntry* entry) {
-  entry->first = entry->last = Lsn{rows.integer(0)};
-  entry->id = CaptureId{rows.integer(1)};
-  entry->op = static_cast<LogOp>(rows.integer(2));
-  const auto shape = shapes_.find(entry->id);
-  const size_t wanted = shape == shapes_.end() ? 0 : value_count(*shape->second.table, entry->op);
-  const size_t rows_wanted = shape == shapes_.end() ? 0 : log_rows(*shape->second.table, entry->op);
-  size_t rows_read = 0;
-  bool more = true;
-  do {
-    entry->last = Lsn{rows.integer(0)};
-    if (entry->last != expected_ || CaptureId{rows.integer(1)} != entry->id) {
-      return fail(
-          tampered(entry->last, fmt::format("position {} is missing or altered", expected_.value)));
-    }
-    expected_ = entry->last.next();
-    ++rows_read;
-    for (size_t i = 0; i < limits::kLogValuesPerRow && entry->values.size() < wanted; ++i) {
-      entry->values.push_back(rows.value(kFirstValueColumn + static_cast<int>(i)));
-    }
-    CROSSFADE_TRY(more, rows.step());
-  } while (more && static_cast<LogOp>(rows.integer(2)) == LogOp::kContinuation);
-  if (shape != shapes_.end() && (wanted == 0 || rows_read != rows_wanted)) {
-    return fail(tampered(entry->first,
-                         fmt::format("an entry of kind {} has {} rows instead of {}",
-                                     static_cast<int64_t>(entry->op), rows_read, rows_wanted)));
-  }
-  return more;
-}
-
-Status LogReader::decode(RawEntry entry, ChangeBatch* batch) {
+Status LogReader::decode(LogEntry entry, ChangeBatch* batch) {
   const auto shape = shapes_.find(entry.id);
   if (shape == shapes_.end() || entry.last <= shape->second.base_lsn) return ok();
   Change change;
@@ -214,15 +116,18 @@ Status LogReader::decode(RawEntry entry, ChangeBatch* batch) {
                           std::make_move_iterator(entry.values.end()));
       note_null_key(*change.table, change.after);
       break;
-    case LogOp::kRecheck:
+    case LogOp::kRecheck: {
       change.op = ChangeOp::kVanish;
       change.before.resize(width);
-      for (size_t i = 0; i < change.table->key.size(); ++i) {
-        change.before[change.table->key[i]] = std::move(entry.values[i]);
+      Row key = recheck_key(*change.table, entry.values);
+      for (size_t i = 0; i < key.size(); ++i) {
+        change.before[change.table->key[i]] = std::move(key[i]);
       }
       break;
+    }
+    case LogOp::kReopened:
     case LogOp::kContinuation:
-      return fail(tampered(entry.first, "a continuation without a head"));
+      return fail(log_tampered(source_, entry.first, "a continuation without a head"));
   }
   batch->bytes += sizeof(Change) + size_bytes(change.before) + size_bytes(change.after);
   batch->changes.push_back(std::move(change));
@@ -244,14 +149,10 @@ Result<std::optional<Row>> LogReader::current_row(const std::shared_ptr<const Ta
     for (const Column& column : table->columns) {
       columns += (columns.empty() ? "" : ",") + column.source_sql;
     }
-    std::string where;
-    for (size_t i = 0; i < table->key.size(); ++i) {
-      where += fmt::format("{}{}=?{}", where.empty() ? "" : " AND ",
-                           table->columns[table->key[i]].source_sql, key_collation(*table, i));
-    }
-    CROSSFADE_TRY(auto statement, sqlite::Statement::prepare(
-                                      source_, fmt::format("SELECT {} FROM {} WHERE {}", columns,
-                                                           sqlite::quote(table->name), where)));
+    CROSSFADE_TRY(auto statement,
+                  sqlite::Statement::prepare(
+                      source_, fmt::format("SELECT {} FROM {} WHERE {}", columns,
+                                           sqlite::quote(table->name), where_key(*table))));
     lookup.by_key.emplace(std::move(statement));
   }
   sqlite::Statement& statement = *lookup.by_key;
@@ -356,23 +257,23 @@ Status LogReader::resolve_vanished(ChangeBatch* batch) {
 Status LogReader::put_back(size_t bytes_max, ChangeBatch* batch) {
   while (!taken_out_.empty() && batch->bytes < bytes_max) {
     Stretch& stretch = taken_out_.front();
-    CROSSFADE_TRY(walk(stretch.first, stretch.last));
-    while (have_row_ && batch->bytes < bytes_max) {
-      RawEntry entry;
-      CROSSFADE_TRY(have_row_, next_entry(*select_, &entry));
+    CROSSFADE_TRY(entries_.walk(stretch.first, stretch.last));
+    while (entries_.more() && batch->bytes < bytes_max) {
+      CROSSFADE_TRY(const LogEntry entry, entries_.next());
       stretch.first = entry.last.next();
       CROSSFADE_TRY(put_back_row(entry, batch));
     }
-    if (!have_row_) taken_out_.pop_front();
+    if (!entries_.more()) taken_out_.pop_front();
   }
   return ok();
 }
 
 // The row as the snapshot has it. A vanish and not an update: it may not be on the target.
-Status LogReader::put_back_row(const RawEntry& entry, ChangeBatch* batch) {
+Status LogReader::put_back_row(const LogEntry& entry, ChangeBatch* batch) {
   const auto shape = shapes_.find(entry.id);
   if (entry.op != LogOp::kRecheck || shape == shapes_.end()) return ok();
-  CROSSFADE_TRY(auto row, current_row(shape->second.table, entry.values));
+  CROSSFADE_TRY(auto row,
+                current_row(shape->second.table, recheck_key(*shape->second.table, entry.values)));
   if (!row) return ok();
   Change vanish{watermark_.newest, shape->second.table, ChangeOp::kVanish, *row, {}};
   Change insert{watermark_.newest, shape->second.table, ChangeOp::kInsert, {}, std::move(*row)};

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "capture/names.h"
+#include "capture/log_entries.h"
 #include "engine/core/change.h"
 #include "engine/core/result.h"
 #include "engine/sqlite/statement.h"
@@ -25,13 +25,6 @@ class Connection;
 
 namespace crossfade::capture {
 
-// What the reader must know of each captured shape. Log rows of other ids are retired, and skipped.
-struct Shape {
-  std::shared_ptr<const Table> table;
-  Lsn base_lsn;  // changes at or below it are in the copy already
-};
-using Shapes = std::map<CaptureId, Shape>;
-
 struct Watermark {
   Lsn newest;
   int64_t schema_version = 0;
@@ -40,6 +33,8 @@ struct Watermark {
 class LogReader {
  public:
   LogReader(sqlite::Connection& source, Shapes shapes);
+  LogReader(const LogReader&) = delete;
+  LogReader& operator=(const LogReader&) = delete;
 
   // Opens a snapshot (ends the one before). The caller compares schema_version with the one its
   // shapes belong to before it reads: under another schema the log must not be interpreted.
@@ -59,13 +54,6 @@ class LogReader {
   [[nodiscard]] const std::optional<std::string>& null_key_table() const { return null_key_table_; }
 
  private:
-  struct RawEntry {
-    Lsn first;
-    Lsn last;
-    CaptureId id;
-    LogOp op = LogOp::kInsert;
-    Row values;
-  };
   struct Lookup {
     std::optional<sqlite::Statement> by_key;  // all carried columns
   };
@@ -75,26 +63,21 @@ class LogReader {
   };
 
   Result<Watermark> pin();
-  // Lets select_ walk the log from `first` to `last`.
-  Status walk(Lsn first, Lsn last);
-  Result<bool> next_entry(sqlite::Statement& rows, RawEntry* entry);
-  Status decode(RawEntry entry, ChangeBatch* batch);
+  Status decode(LogEntry entry, ChangeBatch* batch);
   Status read_log(size_t bytes_max, ChangeBatch* batch);
   Result<std::optional<Row>> current_row(const std::shared_ptr<const Table>& table, const Row& key);
   Result<bool> has_triggers(const Table& table);
   Status resolve_vanished(ChangeBatch* batch);
   Status put_back(size_t bytes_max, ChangeBatch* batch);
-  Status put_back_row(const RawEntry& entry, ChangeBatch* batch);
+  Status put_back_row(const LogEntry& entry, ChangeBatch* batch);
   void note_null_key(const Table& table, const Row& row);
-  [[nodiscard]] Error tampered(Lsn lsn, std::string what) const;
 
   sqlite::Connection& source_;
-  const Shapes shapes_;
+  const Shapes shapes_;  // entries_ borrows it
   std::optional<sqlite::Transaction> snapshot_;
   bool within_ = false;  // a transaction of the caller's
-  std::optional<sqlite::Statement> select_;
+  LogEntries entries_;
   Watermark watermark_;
-  Lsn expected_;          // the next position, to notice holes
   bool one_part_ = true;  // the whole way to the watermark fits one part
   std::map<std::string, Lookup> lookups_;
   std::map<std::string, bool> triggered_;  // by table; of the shapes' schema, like them
@@ -103,7 +86,6 @@ class LogReader {
   // keys, so that a statement of any size costs no memory.
   std::deque<Stretch> taken_out_;
   std::optional<std::string> null_key_table_;
-  bool have_row_ = false;  // select_ stands on a row that begins the next entry
   bool log_read_ = false;  // up to the watermark; what remains is taken_out_
 };
 

@@ -20,7 +20,8 @@ enum class LogOp : int64_t {
   kInsert = 1,        // the new row
   kUpdate = 2,        // the old row, then the new
   kDelete = 3,        // the old row
-  kRecheck = 4,       // the key of a row that a REPLACE may be about to remove
+  kRecheck = 4,       // the row, or its key, that a REPLACE may be about to remove
+  kReopened = 5,      // of no table: until here the way back wrote, and none of that is in the log
 };
 
 }  // namespace crossfade::capture

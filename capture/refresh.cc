@@ -2,11 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "capture/change_log.h"
-#include "capture/names.h"
-#include "engine/core/limits.h"
+#include "capture/log_writer.h"
 #include "engine/sqlite/connection.h"
 #include "engine/sqlite/statement.h"
 #include "engine/sqlite/transaction.h"
@@ -26,30 +23,6 @@ std::string select_sql(const Table& table) {
   return fmt::format("SELECT {} FROM main.{} WHERE {}", columns, sqlite::quote(table.name), where);
 }
 
-std::string insert_sql() {
-  std::string columns;
-  std::string marks;
-  for (size_t i = 0; i < limits::kLogValuesPerRow; ++i) {
-    columns += fmt::format(",c{}", i);
-    marks += ",?";
-  }
-  return fmt::format("INSERT INTO {}(tbl,op{}) VALUES(?,?{})", kLogTable, columns, marks);
-}
-
-Status log_update(sqlite::Statement& insert, CaptureId id, const Row& row) {
-  const size_t values = 2 * row.size();
-  for (size_t at = 0; at < values; at += limits::kLogValuesPerRow) {
-    insert.clear();
-    insert.bind(1, id.value);
-    insert.bind(2, static_cast<int64_t>(at == 0 ? LogOp::kUpdate : LogOp::kContinuation));
-    for (size_t i = at; i < std::min(values, at + limits::kLogValuesPerRow); ++i) {
-      insert.bind(static_cast<int>(i - at) + 3, row[i % row.size()]);
-    }
-    CROSSFADE_TRY(insert.run());
-  }
-  return ok();
-}
-
 }  // namespace
 
 Result<Refreshed> log_refresh(sqlite::Connection& source, const Table& table, CaptureId id,
@@ -57,7 +30,7 @@ Result<Refreshed> log_refresh(sqlite::Connection& source, const Table& table, Ca
   Refreshed out;
   CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
   CROSSFADE_TRY(auto select, sqlite::Statement::prepare(source, select_sql(table)));
-  CROSSFADE_TRY(auto insert, sqlite::Statement::prepare(source, insert_sql()));
+  CROSSFADE_TRY(auto log, LogWriter::prepare(source));
   for (size_t i = 0; i < keys.size(); ++i) {
     select.clear();
     int parameter = 0;
@@ -69,7 +42,7 @@ Result<Refreshed> log_refresh(sqlite::Connection& source, const Table& table, Ca
       any = true;
       Row values = select.row();
       values.resize(table.columns.size());
-      CROSSFADE_TRY(log_update(insert, id, values));
+      CROSSFADE_TRY(log.write_update(id, values, values));
     }
     if (!any) out.absent.push_back(i);
   }

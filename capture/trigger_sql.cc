@@ -151,8 +151,18 @@ bool is_rowid_key(const Table& table, const UniqueKey& key) {
          key.parts[0].column == table.key[0];
 }
 
+// What a recheck needs of the row in the way.
+std::vector<std::string> recheck_image(const Table& table) {
+  if (!recheck_has_row(table)) return key_image(table, "t");
+  std::vector<std::string> out = image(table, "t");
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (table.columns[i].generated) out[i] = "NULL";
+  }
+  return out;
+}
+
 std::string recheck(const Table& table, CaptureId id, const std::string& condition) {
-  return log_insert(id, LogOp::kRecheck, key_image(table, "t"),
+  return log_insert(id, LogOp::kRecheck, recheck_image(table),
                     fmt::format(" FROM {} AS t WHERE {}", quote(table.name), condition));
 }
 
@@ -230,6 +240,13 @@ void append_recheck_triggers(const Table& table, CaptureId id, std::vector<Trigg
 }
 
 }  // namespace
+
+bool recheck_has_row(const Table& table) {
+  if (table.columns.size() <= limits::kLogValuesPerRow) return true;
+  const auto is_partial = [](const Index& index) { return index.unique && index.partial; };
+  return hidden_by_null(table).empty() &&
+         std::none_of(table.indexes.begin(), table.indexes.end(), is_partial);
+}
 
 std::vector<std::string> capture_tables_sql() {
   return {

@@ -24,6 +24,11 @@ struct TriggerSql {
 // The triggers that record `table`'s changes under `id`.
 [[nodiscard]] std::vector<TriggerSql> capture_triggers(const Table& table, CaptureId id);
 
+// A recheck holds the row as it is, but NULL for generated columns, which could fail to be
+// computed. False: the key alone. An entry of several log rows is written by one INSERT each, which
+// must find one row only; in such a table a condition may find many.
+[[nodiscard]] bool recheck_has_row(const Table& table);
+
 // The triggers that refuse every write to `table` by a connection without kMovedFunction.
 [[nodiscard]] std::vector<TriggerSql> fence_triggers(const Table& table, CaptureId id);
 
