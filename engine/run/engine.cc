@@ -442,9 +442,10 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
   apply::Applier applier(move.target.connection(), move.options.target_schema, move.token,
                          progress.applied_lsn);
   applier.set_quarantined_tables({quarantined.begin(), quarantined.end()});
-  CROSSFADE_TRY(auto source, SourceThread::start(move.source, board_,
-                                                 {std::move(shapes), move.schema_version,
-                                                  progress.applied_lsn, move.utf8}));
+  CROSSFADE_TRY(auto source,
+                SourceThread::start(move.source, board_,
+                                    {std::move(shapes), move.schema_version, progress.applied_lsn,
+                                     move.utf8, move.options.keep_log}));
   Follower follower(move, *source, applier);
   CROSSFADE_TRY(on_caught_up(move, follower, applier));
   while (!stop_.requested()) {

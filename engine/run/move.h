@@ -45,6 +45,7 @@ struct EngineOptions {
   std::shared_ptr<const schema::Rules> rules;  // null: none
   RunMode mode = RunMode::kAsItIs;
   bool must_have_begun = false;  // refuse to begin a move; only go on with one
+  int64_t keep_log = 0;  // positions of the change log that stay behind what is applied, for undo
 };
 
 struct Move {

@@ -2,15 +2,28 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "apply/source_writer.h"
 #include "capture/change_log.h"
+#include "capture/undo.h"
 #include "engine/observe/log.h"
 #include "engine/schema/catalog.h"
 #include "engine/schema/fts_declaration.h"
+#include "engine/schema/utf8.h"
 
 namespace crossfade::run {
+namespace {
 
-Result<std::vector<std::string>> refresh_searches(Move& move) {
-  sqlite::Connection& source = move.source.connection();
+template <typename Items, typename NameOf>
+bool has_name(const Items& items, const std::string& name, NameOf name_of) {
+  return std::any_of(items.begin(), items.end(),
+                     [&](const auto& each) { return schema::same_name(name_of(each), name); });
+}
+
+// `written` null: any table.
+Result<std::vector<std::string>> rebuild_searches(sqlite::Connection& source,
+                                                  const std::vector<std::string>* written) {
   CROSSFADE_TRY(const auto catalog, schema::read_catalog(source));
   std::vector<std::string> behind;
   for (const schema::VirtualTable& table : catalog.virtual_tables) {
@@ -19,6 +32,13 @@ Result<std::vector<std::string>> refresh_searches(Move& move) {
     const std::string name = sqlite::quote(table.name);
     if (!declared->content || declared->content->empty()) {
       behind.push_back(table.name);
+      continue;
+    }
+    // The text may come from a view, of any tables.
+    const bool of_table =
+        has_name(catalog.tables, *declared->content, [](const Table& each) { return each.name; });
+    if (written != nullptr && of_table &&
+        !has_name(*written, *declared->content, [](const std::string& each) { return each; })) {
       continue;
     }
     const auto rebuilt = source.exec(fmt::format("INSERT INTO {0}({0}) VALUES('rebuild')", name));
@@ -30,9 +50,28 @@ Result<std::vector<std::string>> refresh_searches(Move& move) {
   return behind;
 }
 
+}  // namespace
+
+Result<std::vector<std::string>> refresh_searches(Move& move) {
+  return rebuild_searches(move.source.connection(), nullptr);
+}
+
+Result<std::vector<std::string>> refresh_searches_of(sqlite::Connection& source,
+                                                     const std::vector<std::string>& written) {
+  if (written.empty()) return std::vector<std::string>();
+  return rebuild_searches(source, &written);
+}
+
+Status mark_reopened(sqlite::Connection& source) {
+  CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source));
+  if (!way_back || !way_back->live) return ok();
+  return capture::log_reopened(source);
+}
+
 Status open_source(Move& move, std::optional<int64_t> schema_version) {
   sqlite::Connection& source = move.source.connection();
   CROSSFADE_TRY(const int64_t before, source.query_int("PRAGMA schema_version"));
+  CROSSFADE_TRY(mark_reopened(source));
   CROSSFADE_TRY(capture::lower_fence(source));
   if (before != schema_version) return ok();
   CROSSFADE_TRY(const int64_t after, source.query_int("PRAGMA schema_version"));

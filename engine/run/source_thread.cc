@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "capture/change_log.h"
@@ -203,7 +204,8 @@ Status SourceThread::housekeeping() {
     CROSSFADE_TRY(source_.check_same_file());
   }
   if (now >= next_prune_) {
-    const auto done = capture::prune(connection_, Lsn{applied_.load()}, limits::kPruneRowsMax);
+    const int64_t prune_below = std::max<int64_t>(0, applied_.load() - options_.keep_log);
+    const auto done = capture::prune(connection_, Lsn{prune_below}, limits::kPruneRowsMax);
     if (!done && sqlite::is_full(done.error())) {
       // Following needs no room on the source's disk: what has been written is still moved.
       log::warn("the change log cannot be pruned: " + describe(done.error()));

@@ -57,6 +57,7 @@ struct SourceThreadOptions {
   int64_t schema_version = 0;
   Lsn from;  // changes above it are read
   bool utf8 = true;
+  int64_t keep_log = 0;  // positions below what is applied that are not pruned
 };
 
 class SourceThread {

@@ -10,6 +10,7 @@
 #include "capture/change_log.h"
 #include "engine/core/limits.h"
 #include "engine/run/reachable_target.h"
+#include "engine/run/source_opening.h"
 
 namespace crossfade::run {
 namespace {
@@ -121,6 +122,7 @@ Result<TargetGivenUp> give_up_target(const EngineOptions& options, const StateFo
   CROSSFADE_TRY(report.set_aside, writer.set_aside_count());
   CROSSFADE_TRY(report.samples, writer.set_aside(static_cast<int64_t>(limits::kSamplesMax)));
   AuditLog(state.audit()).record("target_given_up", to_json(report));
+  CROSSFADE_TRY(mark_reopened(source.connection()));
   CROSSFADE_TRY(capture::lower_fence(source.connection()));
   CROSSFADE_TRY(write_route_file(state.route(), {Primary::kSqlite, report.epoch, ""}));
   return report;

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <iterator>
 #include <regex>
 #include <set>
 
@@ -59,6 +60,8 @@ const std::vector<std::string>& points_of_dual_writes() {
   return kPoints;
 }
 
+constexpr const char* kUndoPoints[] = {"undo.before_commit", "undo.after_commit"};
+
 // A point that is added to the code is added to one of the lists above.
 TEST(FaultPointsTest, TheListIsComplete) {
   std::set<std::string> found;
@@ -76,6 +79,7 @@ TEST(FaultPointsTest, TheListIsComplete) {
   std::set<std::string> listed(points().begin(), points().end());
   listed.insert(points_of_the_way_back().begin(), points_of_the_way_back().end());
   listed.insert(points_of_dual_writes().begin(), points_of_dual_writes().end());
+  listed.insert(std::begin(kUndoPoints), std::end(kUndoPoints));
   EXPECT_EQ(found, listed);
 }
 
@@ -146,6 +150,32 @@ std::string name_of(const ::testing::TestParamInfo<std::string>& param_info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryPoint, FaultPointTest, ::testing::ValuesIn(points()), name_of);
+
+class UndoFaultTest : public FaultPointTest {};
+
+// All of it or nothing, and the next one ends where this one would have.
+TEST_P(UndoFaultTest, TheNextUndoPutsItRight) {
+  make_shop(300);
+  ASSERT_EQ(run_until_verified().code, 0);
+  const std::string lsn = AppDb(db_).value("SELECT max(lsn) FROM _crossfade_log");
+  const std::string before = AppDb(db_).value("SELECT sum(cents)||'|'||count(*) FROM purchase");
+  app("UPDATE purchase SET cents=cents+1; DELETE FROM purchase WHERE id>100");
+  const std::string after = AppDb(db_).value("SELECT sum(cents)||'|'||count(*) FROM purchase");
+  const std::string to = lsn.empty() ? "0" : lsn;
+  const Finished done = run_process(dying({"undo", db_, "--to", to}));
+  ASSERT_EQ(done.code, kDied) << done.err;
+  const bool committed = GetParam() == "undo.after_commit";
+  EXPECT_EQ(AppDb(db_).value("SELECT sum(cents)||'|'||count(*) FROM purchase"),
+            committed ? before : after);
+  const Finished again = crossfade({"undo", db_, "--to", to, "--json"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(nlohmann::json::parse(again.out).at("tables").empty(), committed);
+  EXPECT_EQ(AppDb(db_).value("SELECT sum(cents)||'|'||count(*) FROM purchase"), before);
+  EXPECT_EQ(crossfade({"run", db_, "--until", "verified"}).code, 0);
+  EXPECT_EQ(compare_databases(db_, url_), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryPoint, UndoFaultTest, ::testing::ValuesIn(kUndoPoints), name_of);
 
 class WayBackFaultTest : public FaultPointTest {
  protected:

@@ -16,10 +16,11 @@ namespace crossfade::testing {
 namespace {
 
 std::unique_ptr<run::Engine> make_engine(const std::string& database, const std::string& url,
-                                         StopSource& stop) {
+                                         int64_t keep_log, StopSource& stop) {
   run::EngineOptions options;
   options.database = database;
   options.target = url;
+  options.keep_log = keep_log;
   return std::make_unique<run::Engine>(std::move(options), stop);
 }
 
@@ -38,8 +39,8 @@ bool lacks_only(const std::string& report, int64_t aside) {
 
 }  // namespace
 
-EngineRun::EngineRun(const std::string& database, const std::string& url)
-    : database_(database), engine_(make_engine(database, url, stop_)), thread_([this] {
+EngineRun::EngineRun(const std::string& database, const std::string& url, int64_t keep_log)
+    : database_(database), engine_(make_engine(database, url, keep_log, stop_)), thread_([this] {
         const auto done = engine_->run(/*until_idle=*/false);
         if (!done) error_ = describe(done.error());
         ended_.store(true);

@@ -20,7 +20,8 @@ inline constexpr std::chrono::seconds kSettleMax{30};
 
 class EngineRun {
  public:
-  EngineRun(const std::string& database, const std::string& url);
+  // `keep_log`: positions of the change log that are not pruned though applied.
+  EngineRun(const std::string& database, const std::string& url, int64_t keep_log = 0);
   ~EngineRun();  // stops
   EngineRun(const EngineRun&) = delete;
   EngineRun& operator=(const EngineRun&) = delete;

@@ -18,6 +18,7 @@ constexpr const char* kVariables[] = {"CROSSFADE_TARGET",
                                       "CROSSFADE_TARGET_SCHEMA",
                                       "CROSSFADE_LOG_LEVEL",
                                       "CROSSFADE_MAX_PAUSE_MS",
+                                      "CROSSFADE_KEEP_LOG",
                                       "CROSSFADE_QUARANTINE",
                                       "CROSSFADE_KEEP_JOURNAL_MODE",
                                       "CROSSFADE_SCHEMA_FROM_TARGET"};
@@ -59,18 +60,20 @@ class ConfigTest : public ::testing::Test {
 TEST_F(ConfigTest, FlagsThenEnvironmentThenFile) {
   const std::string path = file(
       "target = 'file'\ntarget_schema = 'file'\nlog_level = 'error'\nmax_pause_ms = 1\n"
-      "quarantine = true\nkeep_journal_mode = true\nschema_from_target = true\n");
+      "keep_log = 7\nquarantine = true\nkeep_journal_mode = true\nschema_from_target = true\n");
   Settings settings;
   settings.target = "flag";
   ::setenv("CROSSFADE_TARGET", "environment", 1);
   ::setenv("CROSSFADE_TARGET_SCHEMA", "environment", 1);
   ::setenv("CROSSFADE_MAX_PAUSE_MS", "250", 1);
+  ::setenv("CROSSFADE_KEEP_LOG", "900", 1);
   ::setenv("CROSSFADE_QUARANTINE", "0", 1);
   ASSERT_TRUE(complete_settings(path, &settings));
   EXPECT_EQ(settings.target, "flag");
   EXPECT_EQ(settings.target_schema, "environment");
   EXPECT_EQ(settings.log_level, "error");
   EXPECT_EQ(settings.max_pause_ms, 250);
+  EXPECT_EQ(settings.keep_log, 900);
   EXPECT_EQ(settings.quarantine, false);
   EXPECT_EQ(settings.keep_journal_mode, true);
   EXPECT_EQ(settings.schema_from_target, true);

@@ -40,6 +40,18 @@ Result<std::optional<bool>> environment_bool(const char* name) {
   return fail(usage(name, fmt::format("'{}' is neither true nor false", *text), "use 1 or 0"));
 }
 
+Status environment_number(const char* name, const char* hint, std::optional<int64_t>* setting) {
+  const auto text = environment(name);
+  if (!text || *setting) return ok();
+  int64_t value = 0;
+  const auto [end, ec] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (ec != std::errc() || end != text->data() + text->size()) {
+    return fail(usage(name, fmt::format("'{}' is no number", *text), hint));
+  }
+  *setting = value;
+  return ok();
+}
+
 Status from_environment(Settings* s) {
   fill(&s->target, environment("CROSSFADE_TARGET"));
   fill(&s->target, environment("DATABASE_URL"));
@@ -47,15 +59,10 @@ Status from_environment(Settings* s) {
   fill(&s->naming, environment("CROSSFADE_NAMING"));
   fill(&s->rules, environment("CROSSFADE_RULES"));
   fill(&s->log_level, environment("CROSSFADE_LOG_LEVEL"));
-  if (const auto text = environment("CROSSFADE_MAX_PAUSE_MS"); text && !s->max_pause_ms) {
-    int64_t value = 0;
-    const auto [end, ec] = std::from_chars(text->data(), text->data() + text->size(), value);
-    if (ec != std::errc() || end != text->data() + text->size()) {
-      return fail(usage("CROSSFADE_MAX_PAUSE_MS", fmt::format("'{}' is no number", *text),
-                        "give milliseconds"));
-    }
-    s->max_pause_ms = value;
-  }
+  CROSSFADE_TRY(
+      environment_number("CROSSFADE_MAX_PAUSE_MS", "give milliseconds", &s->max_pause_ms));
+  CROSSFADE_TRY(
+      environment_number("CROSSFADE_KEEP_LOG", "give a number of positions", &s->keep_log));
   CROSSFADE_TRY(const auto quarantine, environment_bool("CROSSFADE_QUARANTINE"));
   fill(&s->quarantine, quarantine);
   CROSSFADE_TRY(const auto keep, environment_bool("CROSSFADE_KEEP_JOURNAL_MODE"));
@@ -94,6 +101,8 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
       CROSSFADE_TRY(take(file, name, node, &s->log_level));
     } else if (name == "max_pause_ms") {
       CROSSFADE_TRY(take(file, name, node, &s->max_pause_ms));
+    } else if (name == "keep_log") {
+      CROSSFADE_TRY(take(file, name, node, &s->keep_log));
     } else if (name == "quarantine") {
       CROSSFADE_TRY(take(file, name, node, &s->quarantine));
     } else if (name == "keep_journal_mode") {
@@ -103,7 +112,7 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
           usage(fmt::format("{}:{}", file, key.source().begin.line),
                 fmt::format("unknown setting '{}'", name),
                 "known: target, target_schema, naming, schema_from_target, rules, log_level, "
-                "max_pause_ms, quarantine, keep_journal_mode"));
+                "max_pause_ms, keep_log, quarantine, keep_journal_mode"));
     }
   }
   return ok();

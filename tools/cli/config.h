@@ -19,6 +19,7 @@ struct Settings {
   std::optional<std::string> rules;
   std::optional<std::string> log_level;
   std::optional<int64_t> max_pause_ms;
+  std::optional<int64_t> keep_log;
   std::optional<bool> quarantine;
   std::optional<bool> keep_journal_mode;
 };

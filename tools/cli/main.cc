@@ -12,6 +12,7 @@
 #include "engine/run/rules_file.h"
 #include "tools/cli/config.h"
 #include "tools/cli/conflicts_verb.h"
+#include "tools/cli/examples.h"
 #include "tools/cli/inspect_verb.h"
 #include "tools/cli/quarantine_verb.h"
 #include "tools/cli/scrub.h"
@@ -39,6 +40,7 @@ struct Arguments {
   run::CutoverOptions cutover;
   WatchArguments watch;
   run::RollbackOptions rollback;
+  run::UndoOptions undo;
   bool target_lost = false;
   QuarantineArguments quarantined;
   ConflictsArguments conflicting;
@@ -74,6 +76,25 @@ void add_run_options(CLI::App* verb, Arguments* a) {
   verb->add_flag("--quarantine", a->quarantine,
                  "set rows aside on the target that it cannot represent, instead of refusing");
   verb->add_flag("--keep-journal-mode", a->keep_journal_mode, "do not switch the source to WAL");
+  verb->add_option(
+          "--keep-log", a->settings.keep_log,
+          "so many positions of the change log stay behind what the target has, for `undo` "
+          "to go back over (default: 0)")
+      ->check(CLI::NonNegativeNumber);
+}
+
+CLI::App* add_undo(CLI::App* app, Arguments* a) {
+  CLI::App* verb = app->add_subcommand(
+      "undo",
+      "give up what was written to SQLite after a position of the change log; the target follows");
+  add_common(verb, a, false);
+  verb->add_option("--to", a->undo.to.value,
+                   "the position to go back to: captured_lsn of `status --json`, noted earlier")
+      ->required()
+      ->check(CLI::NonNegativeNumber);
+  verb->add_flag("--dry-run", a->undo.dry_run,
+                 "tell what would be undone; writers wait for a moment, nothing changes");
+  return verb;
 }
 
 CLI::App* add_quarantine(CLI::App* app, Arguments* a) {
@@ -195,6 +216,16 @@ Status settle(Arguments* a) {
   engine.keep_journal_mode = s.keep_journal_mode.value_or(false);
   if (a->mode == "dual") engine.mode = run::RunMode::kDual;
   if (a->mode == "follow") engine.mode = run::RunMode::kFollow;
+  engine.keep_log = s.keep_log.value_or(0);
+  if (engine.keep_log < 0) {
+    Error error;
+    error.code = ErrorCode::kUsage;
+    error.op = "config";
+    error.object = "keep_log";
+    error.native = fmt::format("{} is no number of positions", engine.keep_log);
+    error.hint = "give 0 or more";
+    return fail(std::move(error));
+  }
   if (engine.database.find("://") != std::string::npos) {
     Error error;  // which does not repeat it: it may have a password
     error.code = ErrorCode::kUsage;
@@ -238,64 +269,6 @@ int say_usage(CLI::App& app, int argc, char** argv) {
   return exit_code(ErrorCode::kUsage);
 }
 
-constexpr const char* kFooter = R"(
-Examples:
-  crossfade inspect app.db --html report.html
-  crossfade run app.db --target postgresql://app@db.example/app --until verified
-  crossfade run app.db            (goes on, and follows live changes until told to stop)
-  crossfade status app.db --json
-  crossfade cutover app.db --dry-run
-  crossfade cutover app.db --max-pause 2000
-  crossfade rollback app.db
-
-Exit codes: 0 ok, 1 internal error, 2 usage, 3 blocked by findings, 4 verification found a
-difference, 5 source error, 6 target error, 7 another engine owns this source, 8 cutover or
-rollback stepped back (the old side is still primary, nothing lost; also a cutover that was rolled back
-within its --watch), 9 stopped by a signal before the goal.
-Settings also come from CROSSFADE_* and DATABASE_URL in the environment and from crossfade.toml.)";
-
-struct VerbExamples {
-  const char* verb;
-  const char* examples;
-};
-constexpr VerbExamples kExamples[] = {
-    {"inspect",
-     "  crossfade inspect app.db\n"
-     "  crossfade inspect app.db --target postgresql://app@db.example/app --html report.html"},
-    {"run",
-     "  crossfade run app.db --target postgresql://app@db.example/app --until verified\n"
-     "  crossfade run app.db            (goes on, and follows until SIGTERM or Ctrl-C)\n"
-     "  crossfade run app.db --mode dual --rules rules.toml     (both sides are written to)"},
-    {"status", "  crossfade status app.db\n  crossfade status app.db --json | jq .lag_ms"},
-    {"verify", "  crossfade verify app.db         (exit 4: a difference, named by table and key)"},
-    {"cutover",
-     "  crossfade cutover app.db --dry-run\n"
-     "  crossfade cutover app.db --max-pause 2000\n"
-     "  crossfade cutover app.db --no-rollback          (where there can be no way back)\n"
-     "  crossfade cutover app.db --watch 10m --rollback-if 'curl -fsS http://localhost/health'\n"
-     "                                  (stays for 10 minutes; exit 8 when it was rolled back)"},
-    {"rollback",
-     "  crossfade rollback app.db --dry-run\n"
-     "  crossfade rollback app.db --max-pause 2000\n"
-     "  crossfade rollback app.db --target-lost         (PostgreSQL does not come back)"},
-    {"quarantine",
-     "  crossfade quarantine list app.db\n"
-     "  crossfade quarantine show app.db 17\n"
-     "  crossfade quarantine accept app.db --table person --all"},
-    {"conflicts",
-     "  crossfade conflicts list app.db\n"
-     "  crossfade conflicts show app.db 17\n"
-     "  crossfade conflicts resolve app.db 17 --take source\n"
-     "  crossfade conflicts resolve app.db 17 --row '{\"balance\": 120}'"},
-    {"ddl", "  crossfade ddl app.db \"ALTER TABLE person DROP COLUMN fax\""},
-    {"finish",
-     "  crossfade finish app.db\n"
-     "  crossfade finish app.db --keep-fence   (the side that was left goes on refusing writes)"},
-    {"route",
-     "  crossfade route app.db --json\n"
-     "  crossfade route app.db --wait --timeout 600   (exit 9 when the time is over)"},
-};
-
 // Each verb's own examples instead of all of them.
 void add_examples(CLI::App* app) {
   for (const auto& [verb, examples] : kExamples) {
@@ -337,6 +310,7 @@ int main_of(int argc, char** argv) {
   CLI::App* quarantine_verb = add_quarantine(&app, &a);
   CLI::App* conflicts_verb = add_conflicts(&app, &a);
   CLI::App* rollback_verb = add_rollback(&app, &a);
+  CLI::App* undo_verb = add_undo(&app, &a);
   CLI::App* ddl_verb = app.add_subcommand(
       "ddl", "change the source's schema where capture is in the way (ALTER TABLE DROP COLUMN)");
   add_common(ddl_verb, &a, false);
@@ -364,7 +338,7 @@ int main_of(int argc, char** argv) {
   if (auto settled = settle(&a); !settled) return fail_usage(settled.error());
   const bool plans = inspect_verb->parsed() || run_verb->parsed() || verify_verb->parsed() ||
                      cutover_verb->parsed() || rollback_verb->parsed() ||
-                     quarantine_verb->parsed() || conflicts_verb->parsed();
+                     quarantine_verb->parsed() || conflicts_verb->parsed() || undo_verb->parsed();
   if (plans) {
     const auto loaded = run::load_rules(a.settings.rules.value_or(""), &a.common.engine);
     if (!loaded) return fail_usage(loaded.error());
@@ -379,6 +353,7 @@ int main_of(int argc, char** argv) {
   if (rollback_verb->parsed()) {
     return a.target_lost ? give_up_target(a.common) : rollback(a.common, a.rollback);
   }
+  if (undo_verb->parsed()) return undo(a.common, a.undo);
   if (ddl_verb->parsed()) return ddl(a.common, a.ddl);
   if (finish_verb->parsed()) return finish(a.common, a.keep_fence);
   return route(a.common, a.wait,

@@ -120,6 +120,13 @@ int give_up_target(const Common& common) {
               run::TaskResult{0, run::to_json(given_up.value()), run::to_text(given_up.value())});
 }
 
+int undo(const Common& common, const run::UndoOptions& options) {
+  const auto undone = run::undo(common.engine, options);
+  if (!undone) return show(common, undone.error());
+  return show(common,
+              run::TaskResult{0, run::to_json(undone.value()), run::to_text(undone.value())});
+}
+
 int ddl(const Common& common, const std::string& sql) {
   const auto done = [&]() -> Result<run::TaskResult> {
     CROSSFADE_TRY(const auto state, run::StateFolder::of(common.engine.database));

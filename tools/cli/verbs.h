@@ -8,6 +8,7 @@
 #include "engine/run/cutover.h"
 #include "engine/run/move.h"
 #include "engine/run/rollback.h"
+#include "engine/run/undo.h"
 
 namespace crossfade::cli {
 
@@ -22,6 +23,7 @@ int verify(const Common& common);
 int cutover(const Common& common, const run::CutoverOptions& options);
 int rollback(const Common& common, const run::RollbackOptions& options);
 int give_up_target(const Common& common);
+int undo(const Common& common, const run::UndoOptions& options);
 int ddl(const Common& common, const std::string& sql);
 int finish(const Common& common, bool keep_fence);
 int route(const Common& common, bool wait, std::chrono::milliseconds timeout);
