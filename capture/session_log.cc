@@ -51,15 +51,21 @@ RecorderStatus changeset_failed(int rc) {
 
 RecorderStatus SessionLog::append(sqlite3_session* session, const std::vector<SessionTable>& tables,
                                   uint64_t* changes) {
-  CROSSFADE_RECORDER_TRY(prepare_once(db_, log_entry_sql(), &insert_));
   int size = 0;
   void* raw = nullptr;
   if (const int rc = sqlite3session_changeset(session, &size, &raw); rc != SQLITE_OK) {
     return changeset_failed(rc);
   }
   const std::unique_ptr<void, FreeBytes> changeset(raw);
+  return append_changeset(raw, size, tables, changes);
+}
+
+RecorderStatus SessionLog::append_changeset(void* bytes, int size,
+                                            const std::vector<SessionTable>& tables,
+                                            uint64_t* changes) {
+  CROSSFADE_RECORDER_TRY(prepare_once(db_, log_entry_sql(), &insert_));
   sqlite3_changeset_iter* iterator = nullptr;
-  if (const int rc = sqlite3changeset_start(&iterator, size, raw); rc != SQLITE_OK) {
+  if (const int rc = sqlite3changeset_start(&iterator, size, bytes); rc != SQLITE_OK) {
     return changeset_failed(rc);
   }
   const std::unique_ptr<sqlite3_changeset_iter, EndIteration> owner(iterator);
@@ -108,6 +114,7 @@ RecorderStatus SessionLog::append_change(sqlite3_changeset_iter* changes, const 
                        ? sqlite3changeset_new(changes, static_cast<int>(at), &value)
                        : sqlite3changeset_old(changes, static_cast<int>(at), &value);
     if (rc != SQLITE_OK) return changeset_failed(rc);
+    if (value == nullptr) return changeset_failed(SQLITE_CORRUPT);
     values_.push_back(value);
   }
   const LogOp kind = op == SQLITE_INSERT ? LogOp::kInsert : LogOp::kDelete;
@@ -124,6 +131,7 @@ RecorderStatus SessionLog::collect_update(sqlite3_changeset_iter* changes,
   for (const size_t at : table.key_at) {
     sqlite3_value* part = nullptr;
     int rc = sqlite3changeset_old(changes, static_cast<int>(at), &part);
+    if (rc == SQLITE_OK && part == nullptr) return changeset_failed(SQLITE_CORRUPT);
     if (rc == SQLITE_OK) rc = sqlite3_bind_value(select.get(), ++parameter, part);
     if (rc != SQLITE_OK) return sqlite_refused(db_, rc, "the key of a row of " + table.name);
   }

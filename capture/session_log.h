@@ -30,6 +30,11 @@ class SessionLog {
   // `changes` grows by what was written. An error leaves some of it written: undo it.
   RecorderStatus append(sqlite3_session* session, const std::vector<SessionTable>& tables,
                         uint64_t* changes);
+  // The same of a changeset's bytes. What is no changeset of these tables is an error, but bytes
+  // that no session made are not to be given: SQLite 3.40 does not come to the end of a header that
+  // is cut off.
+  RecorderStatus append_changeset(void* bytes, int size, const std::vector<SessionTable>& tables,
+                                  uint64_t* changes);
   // The tables are no longer what they were.
   void forget() { selects_.clear(); }
 

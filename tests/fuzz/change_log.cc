@@ -1,5 +1,5 @@
 // Promise: whatever rows stand in the change log, the reader gives changes of the table's width or
-// says that the log was tampered with; and it comes to an end.
+// says that the log was tampered with; and it comes to an end. So does undo.
 //
 // Input: the size of a part, then rows: table and op, a byte that says whether a position is left
 // out and how many values follow, the values.
@@ -9,6 +9,7 @@
 
 #include "capture/change_log.h"
 #include "capture/log_reader.h"
+#include "capture/undo.h"
 #include "engine/schema/catalog.h"
 #include "engine/sqlite/connection.h"
 #include "tests/fuzz/input.h"
@@ -103,5 +104,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     after = batch.value().through;
   }
   reader.end_snapshot();
+  source->exec("BEGIN");
+  (void)capture::undo_changes(source->connection, source->shapes, Lsn{0});
+  source->exec("ROLLBACK");
   return 0;
 }

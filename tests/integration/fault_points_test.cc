@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <iterator>
 #include <regex>
 #include <set>
 
@@ -60,7 +59,10 @@ const std::vector<std::string>& points_of_dual_writes() {
   return kPoints;
 }
 
-constexpr const char* kUndoPoints[] = {"undo.before_commit", "undo.after_commit"};
+const std::vector<std::string>& points_of_undo() {
+  static const std::vector<std::string> kPoints = {"undo.before_commit", "undo.after_commit"};
+  return kPoints;
+}
 
 // A point that is added to the code is added to one of the lists above.
 TEST(FaultPointsTest, TheListIsComplete) {
@@ -79,7 +81,7 @@ TEST(FaultPointsTest, TheListIsComplete) {
   std::set<std::string> listed(points().begin(), points().end());
   listed.insert(points_of_the_way_back().begin(), points_of_the_way_back().end());
   listed.insert(points_of_dual_writes().begin(), points_of_dual_writes().end());
-  listed.insert(std::begin(kUndoPoints), std::end(kUndoPoints));
+  listed.insert(points_of_undo().begin(), points_of_undo().end());
   EXPECT_EQ(found, listed);
 }
 
@@ -175,7 +177,7 @@ TEST_P(UndoFaultTest, TheNextUndoPutsItRight) {
   EXPECT_EQ(compare_databases(db_, url_), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryPoint, UndoFaultTest, ::testing::ValuesIn(kUndoPoints), name_of);
+INSTANTIATE_TEST_SUITE_P(EveryPoint, UndoFaultTest, ::testing::ValuesIn(points_of_undo()), name_of);
 
 class WayBackFaultTest : public FaultPointTest {
  protected:
