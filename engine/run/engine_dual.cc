@@ -15,6 +15,7 @@
 #include "engine/run/engine.h"
 #include "engine/run/live_tables.h"
 #include "engine/run/reconcile.h"
+#include "engine/run/source_opening.h"
 #include "engine/run/way_back.h"
 #include "engine/schema/conflict_rules.h"
 
@@ -124,6 +125,8 @@ Status Engine::end_dual(Move& move) {
   CROSSFADE_TRY(join_numbers(move));
   CROSSFADE_TRY(hand_over_sequences(move, move.source.connection()));
   CROSSFADE_TRY(move.target.set_phase("following"));
+  // What came from PostgreSQL is not in the log, so nothing may be undone across it.
+  CROSSFADE_TRY(mark_reopened(move.source.connection()));
   CROSSFADE_TRY(remove_way_back(move, id));
   audit_->record("dual_ended", nlohmann::json::object());
   log::warn("PostgreSQL's own writes are not carried to SQLite any more, and are written over");

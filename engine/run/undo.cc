@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apply/reverse_state.h"
+#include "apply/source_writer.h"
 #include "capture/change_log.h"
 #include "capture/undo_table.h"
 #include "engine/core/limits.h"
@@ -89,6 +91,13 @@ class Undoer {
     if (!identity) {
       return fail(undo_refused(state_.database(), "no move of this database is on",
                                "the change log begins with `crossfade run`"));
+    }
+    CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source_));
+    if (way_back && way_back->live) {
+      return fail(undo_refused(state_.database(),
+                               "PostgreSQL's writes come to this file too, and the change log has "
+                               "not got them",
+                               "end the dual writes first: `crossfade run --mode follow`"));
     }
     CROSSFADE_TRY(const bool fenced, capture::fence_is_up(source_));
     CROSSFADE_TRY(const auto noted, read_route_file(state_.route()));
