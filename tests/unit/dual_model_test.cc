@@ -23,7 +23,7 @@ namespace crossfade::run {
 namespace {
 
 constexpr int64_t kKeys = 3;
-constexpr uint64_t kSeeds = 3'000;
+constexpr uint64_t kSeeds = 800;
 constexpr int kSteps = 120;
 
 std::shared_ptr<const Table> counter_table() {
