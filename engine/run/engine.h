@@ -152,7 +152,7 @@ class Engine {
   bool way_back_made_ = false;  // by this engine's cutover
   bool watch_round_ = false;    // the follower's round is one of the watch
   bool slot_warned_ = false;
-  bool leave_dual_ = false;  // both sides' being written to ends now
+  bool leave_dual_ = false;   // both sides' being written to ends now
   bool dual_round_ = false;   // a comparison runs before both sides may be written to
   bool route_known_ = false;  // the row on the target was read
   std::mutex mutex_;
