@@ -73,7 +73,11 @@ Outcome<Operand> Translator::for_key(const Expr& at, Operand operand) {
   if (!form) {
     CROSSFADE_TRY(operand, plain(at, std::move(operand)));
   }
-  if (operand.kind == Kind::kNull || operand.constant) return no(at, "a key that is constant");
+  // A literal is left of more than constants too: of coalesce('x', c).
+  const bool is_literal = operand.tightness == Tightness::kAtom && operand.sql.starts_with('\'');
+  if (operand.kind == Kind::kNull || operand.constant || is_literal) {
+    return no(at, "a key that is constant");
+  }
   if (operand.kind != Kind::kText) return operand;
   const std::string& collation = operand.collation;
   if (collation == "NOCASE") {
