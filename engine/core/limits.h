@@ -70,10 +70,10 @@ inline constexpr std::chrono::milliseconds kDualLockWait{200};        // for row
 inline constexpr std::chrono::milliseconds kDualSourceLockWait{250};  // for SQLite's write lock
 inline constexpr std::chrono::milliseconds kDualTurn{10};  // between looks at either side
 inline constexpr std::chrono::milliseconds kDualCheckInterval{1'000};  // decisions, numbers, slot
-inline constexpr size_t kDualNetBytesMax = 32 * kMiB;      // of the target's changes, then applied
-inline constexpr size_t kDualPendingBytesMax = 16 * kMiB;  // of the source's, read under its lock
-inline constexpr size_t kDualKeysInFlightMax = 200'000;    // written by us, and not yet come back
-inline constexpr int64_t kDualNumbersBlock = 1'000'000;  // keys set apart for the target at a time
+inline constexpr size_t kDualNetBytesMax = 32 * kMiB;     // of the target's changes, then applied
+inline constexpr size_t kDualPendingBytesMax = 2 * kMiB;  // of the source's, read under its lock
+inline constexpr size_t kDualKeysInFlightMax = 200'000;   // written by us, and not yet come back
+inline constexpr int64_t kDualNumbersBlock = 1'000'000;   // keys set apart for the target at a time
 
 // Waiting.
 inline constexpr std::chrono::milliseconds kConnectTimeout{5'000};

@@ -38,7 +38,7 @@ void SourceChanges::touch(const std::shared_ptr<const Table>& table, Lsn lsn, co
                           const Row* after, const Row& of_key) {
   Row key = key_of_row(*table, of_key);
   KeyId id = key_id(*table, key);
-  if (ledger_->is_settled(id, lsn)) return;
+  if (!knows(id) || ledger_->is_settled(id, lsn)) return;
   const auto [at, fresh] = index_.try_emplace(std::move(id), nets_.size());
   if (fresh) {
     SourceNet net{table, std::move(key), std::nullopt, std::nullopt, lsn};

@@ -35,9 +35,15 @@ struct SourceNet {
 // The source's changes of a stretch of its log, without those that the ledger has as settled.
 class SourceChanges {
  public:
-  explicit SourceChanges(const DualLedger& ledger) : ledger_(&ledger) {}
+  // `only`: of these keys; null: of all. Borrowed.
+  explicit SourceChanges(const DualLedger& ledger, const std::unordered_set<KeyId>* only = nullptr)
+      : ledger_(&ledger), only_(only) {}
   void add(const ChangeBatch& batch);
   [[nodiscard]] const SourceNet* find(const KeyId& id) const;
+  // Whether find() tells of the key at all.
+  [[nodiscard]] bool knows(const KeyId& id) const {
+    return only_ == nullptr || only_->contains(id);
+  }
   // In the order in which keys were first touched.
   [[nodiscard]] const std::vector<SourceNet>& all() const { return nets_; }
   [[nodiscard]] size_t bytes() const { return bytes_; }
@@ -47,6 +53,7 @@ class SourceChanges {
              const Row* after, const Row& of_key);
 
   const DualLedger* ledger_;
+  const std::unordered_set<KeyId>* only_;
   std::vector<SourceNet> nets_;
   std::unordered_map<KeyId, size_t> index_;
   size_t bytes_ = 0;

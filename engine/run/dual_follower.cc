@@ -187,6 +187,10 @@ Status DualFollower::look_at_decisions() {
     CROSSFADE_TRY(const bool done, carry_out(one));
     if (!done) return ok();  // locked out: later
   }
+  // Nothing is half done here, so SQLite has its part of what was settled up to there.
+  if (revisit_.empty()) {
+    CROSSFADE_TRY(forget_settled_keys(target_.connection(), applied_));
+  }
   return load_held();
 }
 

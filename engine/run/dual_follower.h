@@ -57,7 +57,7 @@ class DualFollower {
   Status commit_locked();
   void unlock_source();
 
-  // Carries out what a person has decided meanwhile, and notes who waits.
+  // Carries out what a person has decided meanwhile, notes who waits, and forgets what is past.
   Status look_at_decisions();
   // Rows set aside in SQLite because they did not fit are tried again.
   Status retry_set_aside();
@@ -106,8 +106,13 @@ class DualFollower {
   Result<std::vector<Contested>> write_to_target(const SourceChanges& changes,
                                                  std::vector<KeyId>* written);
 
-  // With both sides held still. Nothing: SQLite's log is too far ahead to look at under its lock.
-  Result<std::optional<SourceChanges>> pending(Lsn* newest);
+  // With SQLite's lock held, its changes that PostgreSQL has not got. Nothing: too many to look at
+  // under the lock. With `only` the log is read to its end however long that takes.
+  Result<std::optional<SourceChanges>> pending(Lsn* newest,
+                                               const std::unordered_set<KeyId>* only = nullptr);
+  // The contested keys, and those of the rows in their way.
+  Result<std::unordered_set<KeyId>> keys_to_know(const std::vector<Contested>& contested,
+                                                 const SourceChanges& changes);
   Status resolve_in_open(const std::vector<Contested>& contested, const SourceChanges& pending,
                          Lsn newest, DualResolver* resolver);
   // Nothing but `contested`, in transactions of their own. False: put off.

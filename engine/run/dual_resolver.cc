@@ -184,8 +184,9 @@ Status DualResolver::decide_rivals(const Contested& contested, const Sides& side
   }
   Taken taken = Taken::kSource;
   for (const LockedRow& rival : rivals) {
-    const bool held = ledger_.is_held(key_id(table, key_of_row(table, rival.values)));
-    const Taken one = held || !rival.misfit.empty()
+    const KeyId its_id = key_id(table, key_of_row(table, rival.values));
+    const bool unknown = ledger_.is_held(its_id) || !pending_->knows(its_id);
+    const Taken one = unknown || !rival.misfit.empty()
                           ? Taken::kWaits
                           : apply::choose(table, policy_of(table), wanted, rival.values);
     if (one == Taken::kWaits) taken = Taken::kWaits;

@@ -23,6 +23,14 @@ int64_t wall_us() {
       .count();
 }
 
+Error schema_moved() {
+  Error error;
+  error.remedy = Remedy::kRetry;
+  error.op = "dual.follow";
+  error.native = "the schema of the SQLite file was changed";
+  return error;
+}
+
 // What sets of one table come to.
 struct TableWrites {
   std::shared_ptr<const Table> table;
@@ -60,7 +68,11 @@ Result<bool> DualFollower::take_from_source(Deadline deadline) {
     }
   }
   if (Deadline::Clock::now() < target_due_) return false;
-  if (ledger_.keys_in_flight() > limits::kDualKeysInFlightMax) return false;
+  // Unless the stream cannot be read on before this has gone.
+  if (ledger_.keys_in_flight() > limits::kDualKeysInFlightMax &&
+      net_.bytes() < limits::kDualNetBytesMax) {
+    return false;
+  }
   CROSSFADE_TRY(const bool done, apply_to_target());
   if (!done) {
     target_due_ = Deadline::Clock::now() + limits::kDualTurn;
@@ -87,13 +99,14 @@ Result<bool> DualFollower::apply_to_target() {
     if (!contested.empty()) {
       CROSSFADE_TRY(begin_source());
       Lsn newest;
-      CROSSFADE_TRY(const auto waiting, pending(&newest));
+      std::unordered_set<KeyId> only;
+      CROSSFADE_TRY(auto waiting, pending(&newest));
       if (!waiting) {
-        Error error;
-        error.remedy = Remedy::kRetry;
-        error.native = "too many changes wait to decide a conflict among them";
-        return fail(std::move(error));
+        // A backlog: it can only become less by going on with it.
+        CROSSFADE_TRY(only, keys_to_know(contested, changes));
+        CROSSFADE_TRY(waiting, pending(&newest, &only));
       }
+      if (!waiting) return fail(schema_moved());
       CROSSFADE_TRY(resolve_in_open(contested, *waiting, newest, &resolver));
       outcome = resolver.take_outcome();
     }
@@ -154,7 +167,24 @@ Result<std::vector<Contested>> DualFollower::write_to_target(const SourceChanges
   return contested;
 }
 
-Result<std::optional<SourceChanges>> DualFollower::pending(Lsn* newest) {
+Result<std::unordered_set<KeyId>> DualFollower::keys_to_know(
+    const std::vector<Contested>& contested, const SourceChanges& changes) {
+  std::unordered_set<KeyId> out;
+  for (const Contested& one : contested) {
+    const KeyId id = key_id(*one.table, one.key);
+    out.insert(id);
+    const SourceNet* net = changes.find(id);
+    if (net == nullptr || !net->final || !one.must_wait.empty()) continue;
+    CROSSFADE_TRY(const auto rivals, target_.rivals(*one.table, one.key, *net->final));
+    for (const LockedRow& rival : rivals) {
+      out.insert(key_id(*one.table, key_of_row(*one.table, rival.values)));
+    }
+  }
+  return out;
+}
+
+Result<std::optional<SourceChanges>> DualFollower::pending(Lsn* newest,
+                                                           const std::unordered_set<KeyId>* only) {
   capture::LogReader reader(writer_.connection(), shapes_);
   CROSSFADE_TRY(const auto watermark, reader.begin_within());
   if (watermark.schema_version != move_.schema_version) {
@@ -162,14 +192,14 @@ Result<std::optional<SourceChanges>> DualFollower::pending(Lsn* newest) {
     return std::nullopt;
   }
   *newest = watermark.newest;
-  SourceChanges changes(ledger_);
+  SourceChanges changes(ledger_, only);
   Lsn at = applied_;
   while (at < watermark.newest) {
     CROSSFADE_TRY(const auto batch, reader.read(at, limits::kBatchBytesMax));
     changes.add(batch);
     at = batch.through;
     if (batch.closes_watermark) break;
-    if (changes.bytes() > limits::kDualPendingBytesMax) return std::nullopt;
+    if (only == nullptr && changes.bytes() > limits::kDualPendingBytesMax) return std::nullopt;
   }
   return changes;
 }

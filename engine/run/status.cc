@@ -7,6 +7,7 @@
 #include "apply/source_writer.h"
 #include "capture/change_log.h"
 #include "engine/core/limits.h"
+#include "engine/run/conflict_store.h"
 #include "engine/run/target_store.h"
 #include "engine/sqlite/connection.h"
 
@@ -108,6 +109,7 @@ Result<StatusReport> read_status(const std::string& database, const std::string&
   CROSSFADE_TRY(const auto route, store.route());
   CROSSFADE_TRY(out.quarantined, store.quarantined());
   CROSSFADE_TRY(out.conflicts, store.conflicts());
+  CROSSFADE_TRY(out.conflicts_waiting, waiting_conflict_count(store.connection()));
   CROSSFADE_TRY(const auto tables, store.tables());
   out.phase = progress.phase;
   out.primary = route.primary;

@@ -290,6 +290,34 @@ TEST_F(DualTest, AnApplicationThatHoldsARowIsNotDisturbed) {
   EXPECT_THAT(conflicts(), HasSubstr("update_origin_differs"));
 }
 
+// More than may be looked at under SQLite's lock, on both sides, with conflicts at either end.
+TEST_F(DualTest, AfterALongTimeWithoutAnEngine) {
+  make_accounts();
+  write_rules(
+      "[defaults]\nconflict = \"source_wins\"\n[tables.account.columns.balance]\nconflict = "
+      "\"delta\"\n");
+  run_dual();
+  stop();
+  app(R"(
+    UPDATE account SET balance=balance+1 WHERE id=1;
+    WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<20000)
+      INSERT INTO item(id,name,size) SELECT 1000+i, hex(randomblob(150)), i/7.0 FROM c;
+    INSERT INTO account(id,owner,note) VALUES(5000000,'eve','s');
+    UPDATE account SET balance=balance+1 WHERE id IN (1,2);)");
+  target_exec("UPDATE public.account SET balance=balance+10 WHERE id IN (1,2)");
+  target_exec(
+      "INSERT INTO public.item SELECT 500000+i, 1, repeat(md5(i::text),10), i/3.0 FROM "
+      "generate_series(1,20000) i");
+  target_exec("INSERT INTO public.account(id,owner,note) VALUES(6000000,'eve','t')");
+  target_exec("UPDATE public.item SET name='t' WHERE id=1");
+  app("UPDATE item SET name='s' WHERE id=1");
+  run_dual();
+  expect_becomes_equal(seconds(60));
+  EXPECT_EQ(here("SELECT group_concat(balance) FROM account WHERE id<3"), "112,211");
+  EXPECT_EQ(here("SELECT count(*)||' '||(SELECT name FROM item WHERE id=1) FROM item"), "40003 s");
+  EXPECT_EQ(here("SELECT group_concat(id||note) FROM account WHERE owner='eve'"), "5000000s");
+}
+
 TEST_F(DualTest, CutoverWhilePostgresIsWrittenTo) {
   make_accounts();
   write_rules("[defaults]\nconflict = \"source_wins\"\n");
