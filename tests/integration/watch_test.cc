@@ -98,7 +98,7 @@ TEST_F(WatchTest, ACommandThatFailsBringsEveryWriterBack) {
   app("CREATE TABLE app_entry(id INTEGER PRIMARY KEY, writer INTEGER, n INTEGER)");
   follow();
   begin_watch("60s", {"--rollback-if", fails_when_bad()});
-  PostgresWriters writers(url_, 2);
+  PostgresWriters writers(url_, 2, std::chrono::milliseconds(4));
   ASSERT_TRUE(wait_until([&] { return writers.acknowledged() > 200; }, seconds(20)));
   ASSERT_TRUE(wait_until([&] { return watch().value("verified_rounds", 0) > 0; }, seconds(30)))
       << "beside the writers: " << watch();
