@@ -92,6 +92,9 @@ class Undoer {
       return fail(undo_refused(state_.database(), "no move of this database is on",
                                "the change log begins with `crossfade run`"));
     }
+    CROSSFADE_TRY(const bool fenced, capture::fence_is_up(source_));
+    CROSSFADE_TRY(const auto noted, read_route_file(state_.route()));
+    if (fenced || noted.primary == Primary::kPostgres) return fail(not_primary(state_.database()));
     CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source_));
     if (way_back && way_back->live) {
       return fail(undo_refused(state_.database(),
@@ -99,9 +102,6 @@ class Undoer {
                                "not got them",
                                "end the dual writes first: `crossfade run --mode follow`"));
     }
-    CROSSFADE_TRY(const bool fenced, capture::fence_is_up(source_));
-    CROSSFADE_TRY(const auto noted, read_route_file(state_.route()));
-    if (fenced || noted.primary == Primary::kPostgres) return fail(not_primary(state_.database()));
     return ok();
   }
 
