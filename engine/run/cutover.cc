@@ -17,6 +17,7 @@
 #include "engine/run/put_aside.h"
 #include "engine/run/reconcile.h"
 #include "engine/run/resolve_flip.h"
+#include "engine/run/sequences.h"
 #include "engine/run/source_searches.h"
 #include "engine/run/target_checks.h"
 #include "engine/run/target_fence.h"
@@ -329,9 +330,8 @@ class CutoverDriver {
   }
 
   Status prepare() {
-    if (dual_ != nullptr) {
-      CROSSFADE_TRY(join_numbers(move_));
-    }
+    // Apart while both sides were written to, or since that was begun and not got through.
+    CROSSFADE_TRY(join_numbers(move_, pause_end_.remaining()));
     CROSSFADE_TRY(hand_over_sequences(move_, source()));
     schema_may_be_there_ = true;
     if (!move_.target.replica_role()) {

@@ -110,6 +110,7 @@ class DualFollower {
   // under the lock. With `only` the log is read to its end however long that takes.
   Result<std::optional<SourceChanges>> pending(Lsn* newest,
                                                const std::unordered_set<KeyId>* only = nullptr);
+  Result<SourceChanges> all_pending(Lsn* newest);  // kRetry where that gives nothing
   // The contested keys, and those of the rows in their way.
   Result<std::unordered_set<KeyId>> keys_to_know(const std::vector<Contested>& contested,
                                                  const SourceChanges& changes);

@@ -5,6 +5,10 @@
 // the block, which lie below all that SQLite gives out from then on. Of other tables PostgreSQL's
 // sequence counts down from below the smallest key, at most from -1: whatever it gives out does not
 // raise the largest.
+//
+// What a sequence was before stands in crossfade.numbers, written in the transaction that changes
+// it: whoever ends the move, in whatever state, gives it back.
+//
 // Threads: the connections'.
 #pragma once
 
@@ -12,17 +16,24 @@
 #include <string>
 
 #include "apply/source_writer.h"
+#include "engine/core/deadline.h"
 #include "engine/core/result.h"
 #include "engine/run/move.h"
 
 namespace crossfade::run {
 
 // `shared`: tables that keep their numbers as they are. Idempotent: a block that is half used up is
-// followed by another. kRetry when SQLite's write lock is not to be had.
+// followed by another. kRetry when SQLite's write lock is not to be had, or when a transaction that
+// has taken a number from a sequence is still open (is_lock_timeout()): what was done until then
+// holds.
 Status keep_numbers_apart(Move& move, apply::SourceWriter& source,
                           const std::set<std::string>& shared);
 
-// Sequences count up by one again; hand_over_sequences() says from where.
-Status join_numbers(Move& move);
+// Gives every sequence back what it was, inside the caller's transaction, and has it go on beyond
+// the keys that are there. Nothing to do unless some were set apart.
+Status join_numbers(postgres::Connection& target);
+// In transactions of its own, until open transactions let go of the sequences. Beyond what the
+// source has given out: hand_over_sequences().
+Status join_numbers(Move& move, std::chrono::milliseconds patience);
 
 }  // namespace crossfade::run

@@ -116,19 +116,13 @@ Result<bool> DualFollower::apply_to_source() {
   auto done = [&]() -> Status {
     CROSSFADE_TRY(begin_source());
     Lsn newest;
-    CROSSFADE_TRY(const auto waiting, pending(&newest));
-    if (!waiting) {
-      Error error;
-      error.remedy = Remedy::kRetry;
-      error.native = "SQLite's changes go first: too many wait";
-      return fail(std::move(error));
-    }
+    CROSSFADE_TRY(const auto waiting, all_pending(&newest));
     std::vector<Contested> contested;
-    CROSSFADE_TRY(write_to_source(*waiting, &contested));
+    CROSSFADE_TRY(write_to_source(waiting, &contested));
     if (contested.empty()) return commit_source(state);
     mark_ = next_mark();
     CROSSFADE_TRY(target_.begin(mark_));
-    CROSSFADE_TRY(resolve_in_open(contested, *waiting, newest, &resolver));
+    CROSSFADE_TRY(resolve_in_open(contested, waiting, newest, &resolver));
     auto outcome = resolver.take_outcome();
     CROSSFADE_TRY(commit_target(applied_, {}, outcome));
     CROSSFADE_TRY(commit_source(state));

@@ -204,6 +204,16 @@ Result<std::optional<SourceChanges>> DualFollower::pending(Lsn* newest,
   return changes;
 }
 
+Result<SourceChanges> DualFollower::all_pending(Lsn* newest) {
+  CROSSFADE_TRY(auto waiting, pending(newest));
+  if (waiting) return std::move(*waiting);
+  Error error;
+  error.remedy = Remedy::kRetry;
+  error.op = "dual.follow";
+  error.native = "more of SQLite's changes wait than fit: they go to the target first";
+  return fail(std::move(error));
+}
+
 Status DualFollower::resolve_in_open(const std::vector<Contested>& contested,
                                      const SourceChanges& pending, Lsn newest,
                                      DualResolver* resolver) {
@@ -247,16 +257,10 @@ Result<bool> DualFollower::resolve_alone(const std::vector<Contested>& contested
   auto done = [&]() -> Status {
     CROSSFADE_TRY(begin_source());
     Lsn newest;
-    CROSSFADE_TRY(const auto waiting, pending(&newest));
-    if (!waiting) {
-      Error error;
-      error.remedy = Remedy::kRetry;
-      error.native = "too many changes wait";
-      return fail(std::move(error));
-    }
+    CROSSFADE_TRY(const auto waiting, all_pending(&newest));
     mark_ = next_mark();
     CROSSFADE_TRY(target_.begin(mark_));
-    CROSSFADE_TRY(resolve_in_open(contested, *waiting, newest, &resolver));
+    CROSSFADE_TRY(resolve_in_open(contested, waiting, newest, &resolver));
     auto outcome = resolver.take_outcome();
     CROSSFADE_TRY(commit_target(applied_, {}, outcome));
     CROSSFADE_TRY(commit_source(source_state()));

@@ -14,7 +14,9 @@
 #include "engine/run/dual_round.h"
 #include "engine/run/engine.h"
 #include "engine/run/live_tables.h"
+#include "engine/run/lock_wait.h"
 #include "engine/run/reconcile.h"
+#include "engine/run/sequences.h"
 #include "engine/run/source_opening.h"
 #include "engine/run/way_back.h"
 #include "engine/schema/conflict_rules.h"
@@ -102,8 +104,14 @@ Status Engine::begin_dual(Move& move) {
   auto begun = [&]() -> Status {
     CROSSFADE_TRY(auto writer, apply::SourceWriter::open(move.source.path()));
     CROSSFADE_TRY(make_settled_table(move.target.connection()));
+    // Of an attempt that did not get through.
+    CROSSFADE_TRY(join_numbers(move, limits::kLockPatience));
     CROSSFADE_TRY(hand_over_sequences(move, move.source.connection()));
-    CROSSFADE_TRY(keep_numbers_apart(move, writer, with_shared_numbers(move)));
+    CROSSFADE_TRY(until_unlocked(move.target.connection(), move.options.target_schema,
+                                 limits::kLockPatience, [&](const LockWait&) {
+                                   return keep_numbers_apart(move, writer,
+                                                             with_shared_numbers(move));
+                                 }));
     // From here on what comes is the application's.
     apply::ReverseState state = writer.state();
     state.live = true;
@@ -115,14 +123,17 @@ Status Engine::begin_dual(Move& move) {
     audit_->record("dual_begun", nlohmann::json::object());
     return ok();
   }
-  if (auto removed = remove_way_back(move, id); !removed) log::warn(describe(removed.error()));
+  // What cannot be taken back now is taken back by the next cutover, or by `finish`.
+  auto undone = join_numbers(move, limits::kTargetLockWait);
+  if (undone) undone = remove_way_back(move, id);
+  if (!undone) log::warn(describe(undone.error()));
   return begun;
 }
 
 // Whoever wrote to PostgreSQL must have ended: from here on it is written over.
 Status Engine::end_dual(Move& move) {
   CROSSFADE_TRY(const std::string id, source_id());
-  CROSSFADE_TRY(join_numbers(move));
+  CROSSFADE_TRY(join_numbers(move, limits::kLockPatience));
   CROSSFADE_TRY(hand_over_sequences(move, move.source.connection()));
   CROSSFADE_TRY(move.target.set_phase("following"));
   // What came from PostgreSQL is not in the log, so nothing may be undone across it.
@@ -167,7 +178,9 @@ Status Engine::look_after_dual(Move& move, DualFollower& follower) {
   CROSSFADE_TRY(follower.look_at_decisions());
   CROSSFADE_TRY(follower.retry_set_aside());
   auto apart = keep_numbers_apart(move, follower.writer(), with_shared_numbers(move));
-  if (!apart && apart.error().remedy != Remedy::kRetry) return apart;
+  if (!apart && apart.error().remedy != Remedy::kRetry && !is_lock_timeout(apart.error())) {
+    return apart;
+  }
   CROSSFADE_TRY(const auto health, follower.slot_health());
   return note_slot(move, health, follower.writer());
 }

@@ -1,5 +1,4 @@
-// What a table gets once its rows are the source's: secondary indexes, unique keys, foreign keys;
-// and its sequence at a cutover.
+// What a table gets once its rows are the source's: secondary indexes, unique keys, foreign keys.
 //
 // Secondary unique keys come only now, because while changes are replayed over the copy a value may
 // stand in two rows for a moment.
@@ -29,15 +28,5 @@ Status add_foreign_keys(Move& move);
 // back.
 Status drop_foreign_keys(Move& move);
 Status validate_foreign_keys(Move& move);
-
-// Every identity column's sequence goes above the largest key on the source and above its
-// sqlite_sequence. `source` must see the final position.
-Status hand_over_sequences(Move& move, sqlite::Connection& source);
-
-// The way back, inside the caller's transaction on the source: sqlite_sequence of every
-// AUTOINCREMENT table is at least what the target's sequence has given out. Others number on from
-// their largest key.
-Status hand_back_sequences(postgres::Connection& target, const std::string& target_schema,
-                           const std::vector<TargetTable>& tables, sqlite::Connection& source);
 
 }  // namespace crossfade::run

@@ -8,11 +8,12 @@
 namespace crossfade::run {
 namespace {
 
-// Which lock it was is not known any more: all tables of the schema that are ours to alter.
+// Which lock it was is not known any more: all tables and sequences of the schema that are ours to
+// alter.
 Result<FencedTables> tables_of(postgres::Connection& target, const std::string& target_schema) {
   CROSSFADE_TRY(const auto names,
                 target.query("SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = "
-                             "c.relnamespace WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') "
+                             "c.relnamespace WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'S') "
                              "AND pg_has_role(c.relowner, 'USAGE')",
                              {postgres::text_param(target_schema)}));
   FencedTables out{target_schema, {}};

@@ -24,7 +24,7 @@ WITH RECURSIVE heir(oid, name) AS (
   SELECT i.inhrelid, heir.name FROM heir JOIN pg_inherits i ON i.inhparent = heir.oid)
 SELECT h.oid, h.name, n.nspname, c.relname, c.relkind = 'p'
 FROM heir h LEFT JOIN pg_class c ON c.oid = h.oid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IS NULL OR c.relkind IN ('r', 'p')
+WHERE c.relkind IS NULL OR c.relkind IN ('r', 'p', 'S')
 ORDER BY h.oid)";
 
 // $1: a JSON array of oids, $2: whether those who only read count. A role that may not see other

@@ -12,6 +12,7 @@
 #include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
 #include "engine/run/create_table.h"
+#include "engine/run/dual_numbers.h"
 #include "engine/run/lock_wait.h"
 #include "engine/run/move.h"
 #include "engine/run/put_aside.h"
@@ -685,6 +686,7 @@ Status TargetStore::remove_at_once(const LockWait& wait, const KeepAside& keep,
     CROSSFADE_TRY(out->fence_lifted_by,
                   keep_target_fence(connection_, known.target_schema, {fence_for, now.epoch}));
   }
+  CROSSFADE_TRY(join_numbers(connection_));
   CROSSFADE_TRY(connection_.exec("DROP SCHEMA crossfade CASCADE"));
   return connection_.commit();
 }

@@ -8,14 +8,8 @@ namespace crossfade::run {
 
 using std::chrono::milliseconds;
 
-WatchMachine::WatchMachine(const WatchRules& rules, WatchState state, WatchCause cause)
-    : rules_(rules), state_(state), cause_(cause) {
-  CROSSFADE_ASSERT(state == WatchState::kWatching || state == WatchState::kTriggered,
-                   "a watch begins in state {}", static_cast<int>(state));
-}
-
-bool WatchMachine::ended() const {
-  switch (state_) {
+bool has_ended(WatchState state) {
+  switch (state) {
     case WatchState::kArmed:
     case WatchState::kWatching:
     case WatchState::kTriggered:
@@ -30,6 +24,12 @@ bool WatchMachine::ended() const {
       return true;
   }
   return true;
+}
+
+WatchMachine::WatchMachine(const WatchRules& rules, WatchState state, WatchCause cause)
+    : rules_(rules), state_(state), cause_(cause) {
+  CROSSFADE_ASSERT(state == WatchState::kWatching || state == WatchState::kTriggered,
+                   "a watch begins in state {}", static_cast<int>(state));
 }
 
 WatchAction WatchMachine::on(WatchEvent event, milliseconds now) {

@@ -57,6 +57,8 @@ struct WatchRules {
   std::chrono::milliseconds retry_cap{0};
 };
 
+[[nodiscard]] bool has_ended(WatchState state);
+
 class WatchMachine {
  public:
   // In kWatching, or in kTriggered when it goes on with one that was.
@@ -66,7 +68,7 @@ class WatchMachine {
 
   [[nodiscard]] WatchState state() const { return state_; }
   [[nodiscard]] WatchCause cause() const { return cause_; }
-  [[nodiscard]] bool ended() const;
+  [[nodiscard]] bool ended() const { return has_ended(state_); }
   [[nodiscard]] int command_failures() const { return command_failures_; }  // in a row
   [[nodiscard]] int target_failures() const { return target_failures_; }    // in a row
   [[nodiscard]] int attempts() const { return attempts_; }                  // that stepped back

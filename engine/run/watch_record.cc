@@ -109,24 +109,6 @@ const char* to_string(WatchState state) {
   return name_of(state, kStateNames);
 }
 
-bool has_ended(WatchState state) {
-  switch (state) {
-    case WatchState::kArmed:
-    case WatchState::kWatching:
-    case WatchState::kTriggered:
-    case WatchState::kRollingBack:
-    case WatchState::kGivingUp:
-      return false;
-    case WatchState::kPassed:
-    case WatchState::kRolledBack:
-    case WatchState::kTargetLost:
-    case WatchState::kFailed:
-    case WatchState::kLapsed:
-      return true;
-  }
-  return true;
-}
-
 int64_t wall_clock_ms() {
   return std::chrono::duration_cast<milliseconds>(
              std::chrono::system_clock::now().time_since_epoch())

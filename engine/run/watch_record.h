@@ -50,7 +50,6 @@ struct WatchRecord {
 };
 
 [[nodiscard]] const char* to_string(WatchState state);
-[[nodiscard]] bool has_ended(WatchState state);
 // Milliseconds since 1970.
 [[nodiscard]] int64_t wall_clock_ms();
 

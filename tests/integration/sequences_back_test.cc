@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/run/live_tables.h"
+#include "engine/run/sequences.h"
 #include "engine/sqlite/transaction.h"
 #include "tests/support/cluster.h"
 #include "tests/support/connect.h"
