@@ -6,17 +6,9 @@
 
 #include "engine/core/column_type.h"
 #include "engine/core/source_time.h"
-#include "engine/core/value.h"
+#include "engine/core/value_view.h"
 
 namespace crossfade::apply {
-
-// A value looked at where it lies: in a Value, or in a statement's current row.
-struct ValueView {
-  StorageClass storage = StorageClass::kNull;
-  int64_t integer = 0;
-  double real = 0;
-  std::string_view bytes;
-};
 
 // Borrows the type, which must outlive it.
 struct Codec {

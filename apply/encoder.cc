@@ -61,48 +61,6 @@ bool append_variant_field(const ValueView& value, std::string* out) {
 
 }  // namespace
 
-ValueView view(const Value& value) {
-  ValueView out;
-  out.storage = value.storage();
-  switch (out.storage) {
-    case StorageClass::kNull:
-      break;
-    case StorageClass::kInteger:
-      out.integer = value.integer();
-      break;
-    case StorageClass::kReal:
-      out.real = value.real();
-      break;
-    case StorageClass::kText:
-      out.bytes = value.text();
-      break;
-    case StorageClass::kBlob:
-      out.bytes = value.blob();
-      break;
-  }
-  return out;
-}
-
-ValueView view(const sqlite::Statement& statement, int column) {
-  ValueView out;
-  out.storage = statement.storage(column);
-  switch (out.storage) {
-    case StorageClass::kNull:
-      break;
-    case StorageClass::kInteger:
-      out.integer = statement.integer(column);
-      break;
-    case StorageClass::kReal:
-      out.real = statement.real(column);
-      break;
-    case StorageClass::kText:
-    case StorageClass::kBlob:
-      out.bytes = statement.bytes(column);
-      break;
-  }
-  return out;
-}
-
 std::vector<Codec> codecs_of(const Table& table) {
   std::vector<Codec> out;
   out.reserve(table.columns.size());
@@ -310,12 +268,12 @@ std::optional<size_t> append_row(const std::vector<Codec>& codecs, EncodedRows* 
 }  // namespace
 
 std::optional<size_t> RowEncoder::append(const Row& row, EncodedRows* out) const {
-  return append_row(codecs_, out, [&](size_t i) { return view(row[i]); });
+  return append_row(codecs_, out, [&](size_t i) { return view_of(row[i]); });
 }
 
 std::optional<size_t> RowEncoder::append(const sqlite::Statement& statement,
                                          EncodedRows* out) const {
-  return append_row(codecs_, out, [&](size_t i) { return view(statement, static_cast<int>(i)); });
+  return append_row(codecs_, out, [&](size_t i) { return statement.view(static_cast<int>(i)); });
 }
 
 }  // namespace crossfade::apply

@@ -21,8 +21,6 @@ class Statement;
 
 namespace crossfade::apply {
 
-[[nodiscard]] ValueView view(const Value& value);
-[[nodiscard]] ValueView view(const sqlite::Statement& statement, int column);
 
 // Of all columns, those that the target computes included, and of the key's, in key order. They
 // borrow the table.

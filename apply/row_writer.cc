@@ -46,11 +46,11 @@ std::string column_list(const Table& table) {
 bool ArrayParams::add(const std::vector<const Value*>& values) {
   for (size_t i = 0; i < values.size(); ++i) {
     const size_t before = elements_[i].size();
-    if (!append_element(view(*values[i]), codecs_[i], &elements_[i])) {
+    if (!append_element(view_of(*values[i]), codecs_[i], &elements_[i])) {
       for (size_t j = 0; j < i; ++j) {
         std::string undo;
         if (!codecs_[j].written) continue;
-        (void)append_element(view(*values[j]), codecs_[j], &undo);
+        (void)append_element(view_of(*values[j]), codecs_[j], &undo);
         elements_[j].resize(elements_[j].size() - undo.size());
       }
       elements_[i].resize(before);

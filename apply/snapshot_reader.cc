@@ -64,7 +64,7 @@ class ChunkBuilder {
   void set_aside(const sqlite::Statement& row, std::optional<size_t> column) {
     Row values = row.row();
     values.resize(table_.columns.size());
-    for (const Value& value : values) chunk.misfit_bytes += view(value).bytes.size();
+    for (const Value& value : values) chunk.misfit_bytes += view_of(value).bytes.size();
     const std::string reason =
         column ? misfit_reason(values[*column], table_.columns[*column].type) : *refusal_;
     chunk.misfits.push_back(

@@ -149,27 +149,6 @@ bool append_canonical_source(const Value& value, const ColumnType& type, std::st
   return append_canonical_source(view_of(value), type, out);
 }
 
-ValueView view_of(const Value& value) {
-  ValueView view{value.storage()};
-  switch (value.storage()) {
-    case StorageClass::kNull:
-      break;
-    case StorageClass::kInteger:
-      view.integer = value.integer();
-      break;
-    case StorageClass::kReal:
-      view.real = value.real();
-      break;
-    case StorageClass::kText:
-      view.bytes = value.text();
-      break;
-    case StorageClass::kBlob:
-      view.bytes = value.blob();
-      break;
-  }
-  return view;
-}
-
 Status append_canonical_target(std::string_view field, bool null, const ColumnType& type,
                                std::string* out) {
   if (null) {

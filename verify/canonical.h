@@ -13,19 +13,9 @@
 
 #include "engine/core/result.h"
 #include "engine/core/schema.h"
-#include "engine/core/value.h"
+#include "engine/core/value_view.h"
 
 namespace crossfade::verify {
-
-// A source value that is looked at and not kept. Only the member of its class is set.
-struct ValueView {
-  StorageClass storage = StorageClass::kNull;
-  int64_t integer = 0;
-  double real = 0;
-  std::string_view bytes;
-};
-
-[[nodiscard]] ValueView view_of(const Value& value);
 
 // False when the value has no representation in `type` (a quarantined row), and then nothing was
 // appended: the caller counts it.

@@ -16,25 +16,6 @@ namespace {
 
 constexpr size_t kValueBytesShown = 40;  // of a value that cannot be represented
 
-ValueView view_of(const sqlite::Statement& statement, int column) {
-  ValueView view{statement.storage(column)};
-  switch (view.storage) {
-    case StorageClass::kNull:
-      break;
-    case StorageClass::kInteger:
-      view.integer = statement.integer(column);
-      break;
-    case StorageClass::kReal:
-      view.real = statement.real(column);
-      break;
-    case StorageClass::kText:
-    case StorageClass::kBlob:
-      view.bytes = statement.bytes(column);
-      break;
-  }
-  return view;
-}
-
 }  // namespace
 
 std::string source_key_column(const Table& table, size_t part) {
@@ -66,7 +47,7 @@ RowDigest SourceDigester::digest(const sqlite::Statement& statement) {
   key_representable_ = true;
   form_.begin();
   for (size_t i = 0; i < table_.columns.size(); ++i) {
-    const ValueView view = view_of(statement, static_cast<int>(i));
+    const ValueView view = statement.view(static_cast<int>(i));
     // The target's keys have no NULLs, and no range of keys would find one.
     const bool null_key = view.storage == StorageClass::kNull && is_key(i);
     if (null_key || !append_canonical_source(view, table_.columns[i].type, form_.bytes())) {

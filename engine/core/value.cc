@@ -6,6 +6,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "engine/core/value_view.h"
+
 namespace crossfade {
 
 size_t Value::size_bytes() const {
@@ -144,6 +146,27 @@ std::optional<Row> parse_identity(std::string_view bytes) {
     }
   }
   return row;
+}
+
+ValueView view_of(const Value& value) {
+  ValueView out{.storage = value.storage()};
+  switch (out.storage) {
+    case StorageClass::kNull:
+      break;
+    case StorageClass::kInteger:
+      out.integer = value.integer();
+      break;
+    case StorageClass::kReal:
+      out.real = value.real();
+      break;
+    case StorageClass::kText:
+      out.bytes = value.text();
+      break;
+    case StorageClass::kBlob:
+      out.bytes = value.blob();
+      break;
+  }
+  return out;
 }
 
 }  // namespace crossfade

@@ -48,7 +48,7 @@ std::optional<std::string> why_not(const Table& table, size_t column, const Valu
   if (auto why = apply::why_not_kept(c, value)) return why;
   const apply::Codec codec(c.type);
   std::string field;
-  if (apply::append_field(apply::view(value), codec, &field)) return std::nullopt;
+  if (apply::append_field(view_of(value), codec, &field)) return std::nullopt;
   return apply::misfit_reason(value, c.type);
 }
 

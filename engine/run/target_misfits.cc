@@ -30,7 +30,7 @@ class MisfitScan {
     for (size_t i = 0; i < table_.columns.size(); ++i) {
       const Value& value = misfit.row[i];
       std::string field;
-      const bool fits = apply::append_field(apply::view(value), codecs_[i], &field);
+      const bool fits = apply::append_field(view_of(value), codecs_[i], &field);
       const bool text_flaw = !fits && value.storage() == StorageClass::kText &&
                              table_.columns[i].type.base == TargetType::kText &&
                              !apply::is_target_text(value.text());

@@ -115,33 +115,31 @@ class Scanner {
     size_t key_bytes = 0;
     bool null_key = false;
     for (Position& position : positions_) {
-      const StorageClass storage = row.storage(position.select);
+      const ValueView value = row.view(position.select);
+      const StorageClass storage = value.storage;
       ColumnEvidence& column = evidence_.columns[position.column];
       const Cell cell(namer_, row, position.select);
-      std::string_view bytes;
       switch (storage) {
         case StorageClass::kNull:
           ++column.storage.null;
           null_key |= position.key;
           break;
         case StorageClass::kInteger:
-          add_integer(row.integer(position.select), cell, &column);
+          add_integer(value.integer, cell, &column);
           break;
         case StorageClass::kReal:
-          add_real(row.real(position.select), cell, &column);
+          add_real(value.real, cell, &column);
           break;
         case StorageClass::kText:
-          bytes = row.bytes(position.select);
-          add_text(bytes, cell, &column);
+          add_text(value.bytes, cell, &column);
           break;
         case StorageClass::kBlob:
-          bytes = row.bytes(position.select);
           ++column.storage.blob;
-          column.blob_bytes_max = std::max(column.blob_bytes_max, bytes.size());
-          column.forms.add_blob(bytes, cell);
+          column.blob_bytes_max = std::max(column.blob_bytes_max, value.bytes.size());
+          column.forms.add_blob(value.bytes, cell);
           break;
       }
-      if (position.key) key_bytes += bytes.size();
+      if (position.key) key_bytes += value.bytes.size();
       if (static_cast<int>(storage) != position.first_class || column_samples_open(column)) {
         sample(row, storage, &position, &column);
       }

@@ -7,6 +7,24 @@
 #include "engine/sqlite/sqlite_error_map.h"
 
 namespace crossfade::sqlite {
+namespace {
+
+StorageClass storage_of(int type) {
+  switch (type) {
+    case SQLITE_INTEGER:
+      return StorageClass::kInteger;
+    case SQLITE_FLOAT:
+      return StorageClass::kReal;
+    case SQLITE_TEXT:
+      return StorageClass::kText;
+    case SQLITE_BLOB:
+      return StorageClass::kBlob;
+    default:
+      return StorageClass::kNull;
+  }
+}
+
+}  // namespace
 
 void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
   sqlite3_finalize(statement);
@@ -114,18 +132,32 @@ std::string_view Statement::column_name(int column) const {
 }
 
 StorageClass Statement::storage(int column) const {
-  switch (sqlite3_column_type(statement_.get(), column)) {
-    case SQLITE_INTEGER:
-      return StorageClass::kInteger;
-    case SQLITE_FLOAT:
-      return StorageClass::kReal;
-    case SQLITE_TEXT:
-      return StorageClass::kText;
-    case SQLITE_BLOB:
-      return StorageClass::kBlob;
-    default:
-      return StorageClass::kNull;
+  return storage_of(sqlite3_column_type(statement_.get(), column));
+}
+
+// One call that looks the column up, then those that only look at the value. They are allowed for a
+// value that is not "protected", because no connection of ours has a mutex
+// (sqlite.org/c3ref/value).
+ValueView Statement::view(int column) const {
+  sqlite3_value* const value = sqlite3_column_value(statement_.get(), column);
+  ValueView out{.storage = storage_of(sqlite3_value_type(value))};
+  switch (out.storage) {
+    case StorageClass::kNull:
+      break;
+    case StorageClass::kInteger:
+      out.integer = sqlite3_value_int64(value);
+      break;
+    case StorageClass::kReal:
+      out.real = sqlite3_value_double(value);
+      break;
+    case StorageClass::kText:
+      out.bytes = bytes_of(sqlite3_value_text(value), sqlite3_value_bytes(value));
+      break;
+    case StorageClass::kBlob:
+      out.bytes = bytes_of(sqlite3_value_blob(value), sqlite3_value_bytes(value));
+      break;
   }
+  return out;
 }
 
 int64_t Statement::integer(int column) const {
@@ -141,8 +173,11 @@ std::string_view Statement::bytes(int column) const {
   const void* data = sqlite3_column_type(statement_.get(), column) == SQLITE_TEXT
                          ? static_cast<const void*>(sqlite3_column_text(statement_.get(), column))
                          : sqlite3_column_blob(statement_.get(), column);
-  const int size = sqlite3_column_bytes(statement_.get(), column);
-  // Null stands for a blob without bytes; otherwise there was no memory to fetch or convert it.
+  return bytes_of(data, sqlite3_column_bytes(statement_.get(), column));
+}
+
+// Null stands for a blob without bytes; otherwise there was no memory to fetch or convert it.
+std::string_view Statement::bytes_of(const void* data, int size) const {
   CROSSFADE_ASSERT(
       data != nullptr || sqlite3_errcode(sqlite3_db_handle(statement_.get())) != SQLITE_NOMEM,
       "no memory for a value");
@@ -152,17 +187,18 @@ std::string_view Statement::bytes(int column) const {
 }
 
 Value Statement::value(int column) const {
-  switch (storage(column)) {
+  const ValueView found = view(column);
+  switch (found.storage) {
     case StorageClass::kNull:
       return Value();
     case StorageClass::kInteger:
-      return Value(integer(column));
+      return Value(found.integer);
     case StorageClass::kReal:
-      return Value(real(column));
+      return Value(found.real);
     case StorageClass::kText:
-      return Value(Text{std::string(bytes(column))});
+      return Value(Text{std::string(found.bytes)});
     case StorageClass::kBlob:
-      return Value(Blob{std::string(bytes(column))});
+      return Value(Blob{std::string(found.bytes)});
   }
   return Value();
 }

@@ -11,6 +11,7 @@
 
 #include "engine/core/result.h"
 #include "engine/core/value.h"
+#include "engine/core/value_view.h"
 
 struct sqlite3_stmt;
 
@@ -50,6 +51,9 @@ class Statement {
   // The bytes of a text or a blob, valid until the next step. Never converts: call it only for
   // those classes (an integer asked for as text would change the statement's value).
   [[nodiscard]] std::string_view bytes(int column) const;
+  // All of the above at once, for whoever reads every column of many rows: each call on a column
+  // costs as much as a small value.
+  [[nodiscard]] ValueView view(int column) const;
   [[nodiscard]] Value value(int column) const;
   [[nodiscard]] Row row() const;
 
@@ -58,6 +62,7 @@ class Statement {
     void operator()(sqlite3_stmt* statement) const;
   };
   explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
+  [[nodiscard]] std::string_view bytes_of(const void* data, int size) const;
 
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };

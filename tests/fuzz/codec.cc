@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   std::string sent;
   std::string expected;
-  const bool fits = apply::append_field(apply::view(value), apply::Codec(type), &sent);
+  const bool fits = apply::append_field(view_of(value), apply::Codec(type), &sent);
   const bool seen = verify::append_canonical_source(value, type, &expected);
   fuzz::require(fits == seen, "apply and verify agree on what fits", shown);
   if (!fits) {

@@ -28,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto value = capture::FieldDecoder(type).decode(field);
   if (!value || is_checked_by_server(type)) return 0;
   std::string sent;
-  fuzz::require(apply::append_field(apply::view(*value), apply::Codec(type), &sent),
+  fuzz::require(apply::append_field(view_of(*value), apply::Codec(type), &sent),
                 "a field stands for a value that fits its type",
                 to_string(type) + describe_form(type) + ": " + field);
   return 0;

@@ -29,7 +29,7 @@ std::string hex(std::string_view bytes) {
 std::string field(const Value& value, T type) {
   std::string out = "before";
   const ColumnType plain = type;
-  if (!append_field(view(value), Codec(plain), &out)) {
+  if (!append_field(view_of(value), Codec(plain), &out)) {
     EXPECT_EQ(out, "before");
     return "-";
   }
@@ -43,7 +43,7 @@ std::string field(const Value& value, T type) {
 std::string bytes_of(const Value& value, T type) {
   std::string out;
   const ColumnType plain = type;
-  EXPECT_TRUE(append_field(view(value), Codec(plain), &out));
+  EXPECT_TRUE(append_field(view_of(value), Codec(plain), &out));
   return out.substr(4);
 }
 
@@ -118,7 +118,7 @@ TEST(EncoderTest, NumericWithLimitsNeverRounds) {
   type.scale = 2;
   const auto fits = [&type](const Value& value) {
     std::string out;
-    return append_field(view(value), Codec(type), &out);
+    return append_field(view_of(value), Codec(type), &out);
   };
   for (const double real : {0.0, 1.0, 0.01, -999.99, 0.1, 100.5, 1e2}) {
     EXPECT_TRUE(fits(Value(real))) << real;
