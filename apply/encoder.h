@@ -21,7 +21,6 @@ class Statement;
 
 namespace crossfade::apply {
 
-
 // Of all columns, those that the target computes included, and of the key's, in key order. They
 // borrow the table.
 [[nodiscard]] std::vector<Codec> codecs_of(const Table& table);
