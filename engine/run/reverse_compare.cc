@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/core/limits.h"
+#include "engine/postgres/connection.h"
 #include "engine/run/quarantine.h"
 #include "engine/run/reverse_follower.h"
 #include "engine/run/target_row.h"
@@ -11,6 +12,23 @@
 #include "verify/chunk.h"
 
 namespace crossfade::run {
+namespace {
+
+// Whether the rows are in another place now than in this transaction's snapshot: of a table that
+// was truncated since, PostgreSQL shows no rows at all to a snapshot from before. To be asked after
+// reading, because what was read cannot be truncated until the transaction ends.
+Result<bool> was_emptied(postgres::Connection& target, const std::string& schema,
+                         const Table& table) {
+  CROSSFADE_TRY(
+      const auto answer,
+      target.query("SELECT c.relfilenode <> pg_relation_filenode(c.oid) "
+                   "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                   "WHERE n.nspname = $1 AND c.relname = $2",
+                   {postgres::text_param(schema), postgres::text_param(table.target_name)}));
+  return answer.rows() == 1 && answer.text(0, 0) == "t";
+}
+
+}  // namespace
 
 Status ReverseFollower::start_round() {
   CROSSFADE_TRY(accepted_, accepted_keys(move_.target, move_.tables));
@@ -62,6 +80,9 @@ Status ReverseFollower::compare_chunks(Deadline deadline) {
     }
     CROSSFADE_TRY(auto verdict, verify::compare_chunk(move_.target.connection(),
                                                       move_.options.target_schema, chunk));
+    CROSSFADE_TRY(const bool emptied,
+                  was_emptied(move_.target.connection(), move_.options.target_schema, *table));
+    if (emptied) break;  // the same chunk again, in the next slice's snapshot
     verdict.left_out = left_out;
     round_->add(*table, chunk.last, verdict, move_.board.get().applied_lsn);
     round_after_ = chunk.through;
@@ -134,6 +155,18 @@ Result<verify::ChunkVerdict> ReverseFollower::compare_touched(Deadline deadline)
     }
     CROSSFADE_TRY(const auto verdict, verify::compare_keys(move_.target.connection(),
                                                            move_.options.target_schema, keys));
+    CROSSFADE_TRY(const bool emptied, was_emptied(move_.target.connection(),
+                                                  move_.options.target_schema, *of_table.table));
+    if (emptied) {
+      Error error;
+      error.code = ErrorCode::kSteppedBack;
+      error.remedy = Remedy::kStepBack;
+      error.op = "rollback";
+      error.object = of_table.table->target_name;
+      error.native = "the table was truncated while it was compared";
+      error.hint = "run the command again";
+      return fail(std::move(error));
+    }
     out.merge(verdict);
   }
   return out;
