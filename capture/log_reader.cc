@@ -118,6 +118,10 @@ Status LogReader::decode(LogEntry entry, ChangeBatch* batch) {
       break;
     case LogOp::kRecheck: {
       change.op = ChangeOp::kVanish;
+      if (recheck_has_row(*change.table)) {
+        change.before = std::move(entry.values);
+        break;
+      }
       change.before.resize(width);
       Row key = recheck_key(*change.table, entry.values);
       for (size_t i = 0; i < key.size(); ++i) {

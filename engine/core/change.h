@@ -16,7 +16,9 @@ enum class ChangeOp : uint8_t {
   kInsert,  // `after` is the row
   kUpdate,  // `before` and `after`; the key may differ
   kDelete,  // `before` is the row
-  kVanish,  // `before` is a row that a REPLACE removed without firing a DELETE trigger
+  // `before` is a row that a REPLACE removed without firing a DELETE trigger: the whole row, or its
+  // key alone where the log has no more (capture/trigger_sql.h).
+  kVanish,
 };
 
 struct Change {

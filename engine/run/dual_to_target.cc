@@ -31,6 +31,21 @@ Error schema_moved() {
   return error;
 }
 
+// Beginning again would meet the same row.
+Error nameless_row(const std::string& table) {
+  Error error;
+  error.remedy = Remedy::kDecide;
+  error.code = ErrorCode::kBlocked;
+  error.op = "dual.follow";
+  error.object = table;
+  error.native =
+      "a row was written on SQLite with NULL in its key: the other side has no name for it";
+  error.hint =
+      "nothing was overwritten on either side, and what came before it is on both. `crossfade "
+      "finish` ends the move; give such rows a key (NOT NULL keeps them out) before the next one";
+  return error;
+}
+
 // What sets of one table come to.
 struct TableWrites {
   std::shared_ptr<const Table> table;
@@ -62,7 +77,8 @@ Result<bool> DualFollower::take_from_source(Deadline deadline) {
       parts_.push_back(std::move(*batch));
     } else if (auto* failed = std::get_if<SourceFailed>(&*item)) {
       return fail(std::move(failed->error));
-    } else if (std::holds_alternative<SchemaChanged>(*item)) {
+    } else if (const auto* changed = std::get_if<SchemaChanged>(&*item)) {
+      if (!changed->rebuild.empty()) return fail(nameless_row(changed->rebuild));
       schema_changed_ = true;
       return false;
     }

@@ -7,6 +7,7 @@
 
 #include "apply/reverse_state.h"
 #include "apply/source_writer.h"
+#include "capture/trigger_sql.h"
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
 #include "engine/run/dual_follower.h"
@@ -55,6 +56,13 @@ Status check_tables(const Move& move) {
   for (const TargetTable& t : move.tables) {
     if (const auto what = schema::dual_obstacle(*t.table)) {
       obstacles += fmt::format("\n    {}: {}", t.table->name, *what);
+    }
+    if (!capture::recheck_has_row(*t.table)) {
+      obstacles += fmt::format(
+          "\n    {}: more than {} columns, and a unique key that may have NULLs or is partial: of "
+          "a "
+          "row that a REPLACE removes the change log has the key alone",
+          t.table->name, limits::kLogValuesPerRow);
     }
     for (const Column& column : t.table->columns) {
       if (!column.generated || column.target_generated) continue;

@@ -276,5 +276,33 @@ TEST_F(DualTest, CutoverWhilePostgresIsWrittenTo) {
   EXPECT_EQ(compare_databases(db_, url_), "");
 }
 
+// As any change does: PostgreSQL's row is the one that it was based on.
+TEST_F(DualTest, ARowThatIsReplacedIsNoConflict) {
+  make_accounts();
+  write_rules("[defaults]\nconflict = \"target_wins\"\n");
+  run_dual();
+  app("INSERT OR REPLACE INTO item(id) VALUES(1); INSERT OR REPLACE INTO item(id) VALUES(77);"
+      "INSERT OR REPLACE INTO item VALUES(2,1,'sofa',2.5);"
+      "INSERT OR REPLACE INTO account(id,owner,note) VALUES(900,'bob','in the way of 2')");
+  expect_becomes_equal();
+  EXPECT_EQ(target_value("SELECT count(*) FROM public.item WHERE name IS NULL"), "2");
+  EXPECT_EQ(target_value("SELECT name FROM public.item WHERE id=2"), "sofa");
+  EXPECT_EQ(here("SELECT id FROM account WHERE owner='bob'"), "900");
+  EXPECT_EQ(conflicts(), "");
+}
+
+// Beginning again meets it again, so it is no reason to begin again.
+TEST_F(DualTest, ARowWithNullInItsKeyEndsTheEngineAndIsNamed) {
+  make_accounts();
+  app("CREATE TABLE tag(name TEXT PRIMARY KEY, n INTEGER); INSERT INTO tag VALUES('red',1)");
+  run_dual();
+  app("INSERT INTO setting VALUES('before','1'); INSERT INTO tag VALUES(NULL,2)");
+  EXPECT_EQ(engine_->wait(seconds(30)), 3) << engine_->err();
+  EXPECT_THAT(engine_->err(), HasSubstr("tag"));
+  EXPECT_THAT(engine_->err(), HasSubstr("NULL in its key"));
+  EXPECT_EQ(target_value("SELECT count(*) FROM public.tag"), "1");
+  EXPECT_EQ(crossfade({"finish", db_, "--target", url_}).code, 0);
+}
+
 }  // namespace
 }  // namespace crossfade::testing
