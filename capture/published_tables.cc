@@ -105,6 +105,18 @@ Status publish_keys(postgres::Connection& target, const std::string& target_sche
   return ok();
 }
 
+Status note_tables(postgres::Connection& target, const std::string& target_schema,
+                   const std::vector<std::shared_ptr<const Table>>& tables) {
+  CROSSFADE_TRY(target.exec(kCreatePublished));
+  for (const auto& table : tables) {
+    const std::string name = postgres::quote(target_schema, table->target_name);
+    CROSSFADE_TRY(target.query(
+        "INSERT INTO crossfade.published(relation,target_name) VALUES($1::regclass,$2)",
+        {text_param(name), text_param(table->target_name)}));
+  }
+  return ok();
+}
+
 Result<std::vector<std::string>> unpublish_keys(postgres::Connection& target) {
   std::vector<std::string> out;
   CROSSFADE_TRY(const bool present, has_published(target));

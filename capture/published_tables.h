@@ -20,6 +20,10 @@ namespace crossfade::capture {
 Status publish_keys(postgres::Connection& target, const std::string& target_schema,
                     const std::vector<std::shared_ptr<const Table>>& tables);
 
+// Inside the caller's transaction: notes the tables, and leaves their identities alone.
+Status note_tables(postgres::Connection& target, const std::string& target_schema,
+                   const std::vector<std::shared_ptr<const Table>>& tables);
+
 // Inside the caller's transaction: gives tables back the identity they had, unless somebody has
 // changed it meanwhile, and forgets them. The names of those that got theirs back. Idempotent.
 Result<std::vector<std::string>> unpublish_keys(postgres::Connection& target);

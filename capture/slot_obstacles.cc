@@ -32,11 +32,13 @@ std::string set_and_restart(const std::string& setting, const std::string& value
       setting, value);
 }
 
+void check_standby(bool standby, Obstacles* out) {
+  if (!standby) return;
+  out->push_back({"the server is a standby, where no publication can be made",
+                  "give the primary's address with --target"});
+}
+
 void check_server(const postgres::QueryResult& row, Obstacles* out) {
-  if (row.boolean(0, 0)) {
-    out->push_back({"the server is a standby, where no publication can be made",
-                    "give the primary's address with --target"});
-  }
   if (const std::string level = row.text(0, 1); level != "logical") {
     out->push_back({fmt::format("wal_level is {}: the server's log does not tell rows", level),
                     set_and_restart("wal_level", "logical") +
@@ -80,7 +82,8 @@ void check_role(const postgres::QueryResult& row, Obstacles* out) {
 }
 
 Status check_tables(postgres::Connection& target, const std::string& target_schema,
-                    const std::vector<std::shared_ptr<const Table>>& tables, Obstacles* out) {
+                    const std::vector<std::shared_ptr<const Table>>& tables, bool decoded,
+                    Obstacles* out) {
   std::string names;
   for (const auto& table : tables) {
     names += (names.empty() ? "" : ",") + postgres::quote_literal(table->target_name);
@@ -100,12 +103,14 @@ Status check_tables(postgres::Connection& target, const std::string& target_sche
       const std::string role = postgres::quote(rows.text(i, 3));
       out->push_back(
           {fmt::format("{} belongs to a role that {} is no member of, and only an owner may "
-                       "publish a table",
-                       name, role),
+                       "{}",
+                       name, role, decoded ? "publish a table" : "make its triggers"),
            fmt::format("as the owner or a superuser: ALTER TABLE {} OWNER TO {}", name, role)});
     }
     if (!rows.boolean(i, 2)) {
-      out->push_back({fmt::format("{} is unlogged: the server's log does not have its rows", name),
+      out->push_back({fmt::format("{} is unlogged: {}", name,
+                                  decoded ? "the server's log does not have its rows"
+                                          : "a crash of the server empties it"),
                       fmt::format("ALTER TABLE {} SET LOGGED", name)});
     }
   }
@@ -120,9 +125,20 @@ Result<std::vector<Obstacle>> find_obstacles(
   Obstacles out;
   CROSSFADE_TRY(const auto row,
                 target.exec(fmt::format(kServerSql, postgres::quote_literal(kPublication))));
+  check_standby(row.boolean(0, 0), &out);
   check_server(row, &out);
   check_role(row, &out);
-  CROSSFADE_TRY(check_tables(target, target_schema, tables, &out));
+  CROSSFADE_TRY(check_tables(target, target_schema, tables, /*decoded=*/true, &out));
+  return out;
+}
+
+Result<std::vector<Obstacle>> find_outbox_obstacles(
+    postgres::Connection& target, const std::string& target_schema,
+    const std::vector<std::shared_ptr<const Table>>& tables) {
+  Obstacles out;
+  CROSSFADE_TRY(const auto row, target.exec("SELECT pg_is_in_recovery()"));
+  check_standby(row.boolean(0, 0), &out);
+  CROSSFADE_TRY(check_tables(target, target_schema, tables, /*decoded=*/false, &out));
   return out;
 }
 

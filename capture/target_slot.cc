@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "capture/published_tables.h"
+#include "capture/short_locks.h"
 #include "engine/core/backoff.h"
 #include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
@@ -16,17 +17,8 @@
 namespace crossfade::capture {
 namespace {
 
-constexpr const char* kLockNotAvailable = "55P03";
 constexpr const char* kQueryCanceled = "57014";
 constexpr const char* kUndefinedObject = "42704";
-
-// Moves that were begun by a version without a way back have none yet.
-constexpr const char* kCreateProbe = R"(
-CREATE TABLE IF NOT EXISTS crossfade.probe(
-  one boolean PRIMARY KEY DEFAULT true CHECK(one),
-  nonce text NOT NULL DEFAULT '',
-  sent_at timestamptz NOT NULL DEFAULT clock_timestamp());
-INSERT INTO crossfade.probe DEFAULT VALUES ON CONFLICT DO NOTHING)";
 
 // What a new slot waits for: any transaction of the server that has written, prepared ones too.
 constexpr const char* kOldestTransaction = R"(
@@ -39,16 +31,6 @@ SELECT * FROM (
   SELECT format('the prepared transaction %L in database %s, since %s', gid, database, prepared),
          format('ROLLBACK PREPARED %L', gid), age(transaction)
   FROM pg_prepared_xacts) AS open ORDER BY age DESC LIMIT 1)";
-
-// Who may keep a table from being published. Numbers below are those of the server's own tables.
-constexpr const char* kOldestHolder = R"(
-SELECT format('pid %s (%s) has %s in a transaction%s', l.pid, a.application_name,
-              l.relation::regclass, ' since ' || a.xact_start),
-       format('SELECT pg_terminate_backend(%s)', l.pid)
-FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.locktype = 'relation' AND l.granted AND l.relation >= 16384 AND l.pid <> pg_backend_pid()
-  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-ORDER BY a.xact_start, l.relation LIMIT 1)";
 
 Error slot_error(std::string object, std::string native, std::string hint,
                  Remedy remedy = Remedy::kRetry) {
@@ -113,40 +95,10 @@ Result<bool> drop_slot(postgres::Connection& target, const std::string& slot, De
   return true;
 }
 
-Status limit_lock_wait(postgres::Connection& target, std::chrono::milliseconds limit) {
-  CROSSFADE_TRY(target.exec(fmt::format("SET LOCAL lock_timeout = {}", limit.count())));
-  return ok();
-}
-
-Error table_is_held(postgres::Connection& target, Error error) {
-  const auto oldest = target.exec(kOldestHolder);
-  if (!oldest || oldest.value().rows() == 0) return error;
-  error.op = "target.slot";
-  error.native += "; " + oldest.value().text(0, 0);
-  error.hint = "let it end, or: " + oldest.value().text(0, 1) + "; then run again";
-  return error;
-}
-
-// In one transaction, again until the deadline when a lock is not to be had. Nobody waits behind
-// its locks for long, unless `work` sets another limit.
-template <typename Work>
-Status with_locks(postgres::Connection& target, Deadline deadline, Work work) {
-  while (true) {
-    CROSSFADE_TRY(target.exec("BEGIN"));
-    Status done = limit_lock_wait(target, limits::kPublishLockWait);
-    if (done) done = work();
-    if (done) return target.commit();
-    target.rollback();
-    Error error = std::move(done).error();
-    if (error.sqlstate != kLockNotAvailable) return fail(std::move(error));
-    if (deadline.expired()) return fail(table_is_held(target, std::move(error)));
-  }
-}
-
 Result<std::vector<std::string>> remove_publication(postgres::Connection& target,
                                                     Deadline deadline) {
   std::vector<std::string> out;
-  CROSSFADE_TRY(with_locks(target, deadline, [&]() -> Status {
+  CROSSFADE_TRY(with_short_locks(target, deadline, [&]() -> Status {
     out.clear();
     CROSSFADE_TRY(const auto found,
                   target.exec(fmt::format("SELECT 1 FROM pg_publication WHERE pubname = {}",
@@ -178,8 +130,8 @@ Status publish(postgres::Connection& target, const std::string& target_schema,
   std::string names = "crossfade.route, crossfade.probe";
   for (const auto& table : tables)
     names += ", " + postgres::quote(target_schema, table->target_name);
-  return with_locks(target, deadline, [&]() -> Status {
-    CROSSFADE_TRY(target.exec(kCreateProbe));
+  return with_short_locks(target, deadline, [&]() -> Status {
+    CROSSFADE_TRY(make_probe(target));
     // What it locks keeps no reader or writer waiting. Autovacuum does, on tables that were just
     // filled, and lets go only of who waits for longer than deadlock_timeout.
     const auto rest = std::min(deadline.remaining(), target.statement_timeout() / 2);
@@ -294,6 +246,17 @@ Result<SlotHealth> slot_health(postgres::Connection& target, const std::string& 
   out.retained_bytes = row.integer(0, 2);
   if (!row.is_null(0, 3)) out.limit_bytes = row.integer(0, 3);
   return out;
+}
+
+// Moves that were begun by a version without a way back have none yet.
+Status make_probe(postgres::Connection& target) {
+  CROSSFADE_TRY(target.exec(R"(
+      CREATE TABLE IF NOT EXISTS crossfade.probe(
+        one boolean PRIMARY KEY DEFAULT true CHECK(one),
+        nonce text NOT NULL DEFAULT '',
+        sent_at timestamptz NOT NULL DEFAULT clock_timestamp());
+      INSERT INTO crossfade.probe DEFAULT VALUES ON CONFLICT DO NOTHING)"));
+  return ok();
 }
 
 Status send_probe(postgres::Connection& target, const std::string& nonce) {

@@ -28,6 +28,10 @@ struct Obstacle {
 Result<std::vector<Obstacle>> find_obstacles(
     postgres::Connection& target, const std::string& target_schema,
     const std::vector<std::shared_ptr<const Table>>& tables);
+// The same of an outbox (target_outbox.h), which needs less.
+Result<std::vector<Obstacle>> find_outbox_obstacles(
+    postgres::Connection& target, const std::string& target_schema,
+    const std::vector<std::shared_ptr<const Table>>& tables);
 
 // Makes them anew, and crossfade.probe, replacing what an earlier attempt left. The slot waits for
 // transactions that are open on the server, until the deadline: then nothing was made, and the
@@ -59,6 +63,8 @@ struct SlotHealth {
 };
 Result<SlotHealth> slot_health(postgres::Connection& target, const std::string& source_id);
 
+// Inside the caller's transaction: crossfade.probe is there afterwards.
+Status make_probe(postgres::Connection& target);
 // Writes a nonce into crossfade.probe, which the stream brings back.
 Status send_probe(postgres::Connection& target, const std::string& nonce);
 

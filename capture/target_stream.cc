@@ -177,7 +177,7 @@ void TargetStream::Impl::take(const pgoutput::Commit& commit) {
   in_transaction = false;
   // It is given out by the call of next() that this is part of.
   received = std::max(received, commit.end);
-  if (has_events) give(TargetCommit{commit.end, commit.committed_at + kMicrosFrom1970To2000});
+  if (has_events) give(TargetCommit{commit.end, commit.committed_at + kMicrosFrom1970To2000, {}});
 }
 
 // Null: it is no table of the move.

@@ -21,14 +21,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "capture/target_source.h"
 #include "engine/core/deadline.h"
 #include "engine/core/result.h"
 #include "engine/core/stop.h"
-#include "engine/core/strong.h"
-#include "engine/core/target_change.h"
 #include "engine/postgres/connection_params.h"
 #include "engine/postgres/pg_lsn.h"
 
@@ -45,55 +43,24 @@ struct TargetStreamOptions {
   postgres::PgLsn applied;  // what SQLite has durably
 };
 
-// A transaction begins that has events; nothing of it was given out yet.
-struct TargetBegin {
-  uint32_t xid = 0;
-};
-// It is complete.
-struct TargetCommit {
-  postgres::PgLsn end;
-  int64_t committed_us = 0;  // since 1970
-};
-// crossfade.route was changed, within the transaction whose TargetCommit comes next.
-struct RouteChanged {
-  bool postgres_is_primary = false;
-  Epoch epoch;
-};
-// crossfade.probe was changed, likewise.
-struct ProbeSeen {
-  std::string nonce;
-};
-// A table is no longer what was planned. Until `fatal` ones are mended nothing of it can go back.
-struct TargetSchemaMoved {
-  std::shared_ptr<const Table> table;
-  std::string what;   // "column x was dropped", "column y is integer now, and was text"
-  bool fatal = true;  // false: a column was added, which the source has no place for
-};
-
-using TargetEvent = std::variant<TargetChange, TargetBegin, TargetCommit, RouteChanged, ProbeSeen,
-                                 TargetSchemaMoved>;
-
-class TargetStream {
+class TargetStream final : public TargetSource {
  public:
   // Refuses a server whose log ends before `applied`: one that was put back to an earlier state.
   static Result<TargetStream> open(TargetStreamOptions options);
-  ~TargetStream();
+  ~TargetStream() override;
   TargetStream(TargetStream&&) noexcept;
   TargetStream(const TargetStream&) = delete;
   TargetStream& operator=(const TargetStream&) = delete;
   TargetStream& operator=(TargetStream&&) = delete;
 
-  // The next event, or nothing when none came by the deadline.
-  Result<std::optional<TargetEvent>> next(Deadline deadline);
-  // Everything up to `applied` is durable in SQLite: the server may forget it.
-  Status confirm(postgres::PgLsn applied);
+  Result<std::optional<TargetEvent>> next(Deadline deadline) override;
+  Status confirm(postgres::PgLsn applied) override;
   // What had been confirmed when this was opened: nothing that was committed below it comes again.
   // When SQLite holds less, it is not the file that confirmed it, but an earlier copy.
   [[nodiscard]] postgres::PgLsn begins_at() const;
   // The end of the server's log, as it said last.
   [[nodiscard]] postgres::PgLsn server_end() const;
-  // Everything below this has been given out by next(), at the end of a transaction.
-  [[nodiscard]] postgres::PgLsn received() const;
+  [[nodiscard]] postgres::PgLsn received() const override;
 
  private:
   struct Impl;

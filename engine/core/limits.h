@@ -64,6 +64,11 @@ inline constexpr int64_t kReverseSettleMax = 10'000;                  // rows lo
 inline constexpr std::chrono::milliseconds kSlotMakeMax{30'000};      // waits for open transactions
 inline constexpr std::chrono::milliseconds kSlotReleaseMax{5'000};    // by a reader that has ended
 inline constexpr std::chrono::milliseconds kSlotCheckInterval{5'000};
+// Where an outbox stands in for the slot: between two looks at whether a transaction has ended.
+inline constexpr std::chrono::milliseconds kOutboxPollBase{2};
+inline constexpr std::chrono::milliseconds kOutboxPollCap{50};
+inline constexpr int64_t kOutboxPruneRowsMax = 10'000;           // per transaction
+inline constexpr std::chrono::milliseconds kOutboxPruneMax{50};  // at a stretch, while more waits
 
 // Both sides written to. A lock is waited for on one side while the other may be held: so shortly.
 inline constexpr std::chrono::milliseconds kDualLockWait{200};        // for rows on the target

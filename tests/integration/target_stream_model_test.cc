@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "capture/target_stream.h"
+#include "engine/core/way_back_kind.h"
 #include "tests/support/stream_test.h"
 
 namespace crossfade {
@@ -88,7 +90,8 @@ class Writer {
   std::mt19937_64 random_;
 };
 
-class TargetStreamModelTest : public testing::StreamTest {
+class TargetStreamModelTest : public testing::StreamTest,
+                              public ::testing::WithParamInterface<WayBackKind> {
  protected:
   using Rows = std::map<std::pair<std::string, int64_t>, Row>;
 
@@ -131,15 +134,20 @@ class TargetStreamModelTest : public testing::StreamTest {
   }
 
   // Opened from what `committed` holds, once the server has noticed that the last reader is gone.
-  capture::TargetStream reopen() {
+  std::unique_ptr<capture::TargetSource> reopen() {
+    if (GetParam() == WayBackKind::kOutbox) {
+      auto outbox = open_outbox();
+      if (!outbox) throw std::runtime_error(describe(outbox.error()));
+      return std::make_unique<capture::OutboxStream>(std::move(outbox).value());
+    }
     EXPECT_TRUE(idle());
     auto stream = open(last_commit_.end);
     if (!stream) throw std::runtime_error(describe(stream.error()));
-    return std::move(stream).value();
+    return std::make_unique<capture::TargetStream>(std::move(stream).value());
   }
   // Reads until the probe; without one until `events_max` events, or until there are no more to
   // come. What is not of a whole transaction is forgotten, as by a crash.
-  void read(capture::TargetStream& stream, const std::string& until, int64_t events_max) {
+  void read(capture::TargetSource& stream, const std::string& until, int64_t events_max) {
     const Deadline deadline = Deadline::after(std::chrono::seconds(60));
     Rows rows = committed_;
     bool probe = false;
@@ -170,7 +178,7 @@ class TargetStreamModelTest : public testing::StreamTest {
   Rows committed_;
 };
 
-TEST_F(TargetStreamModelTest, TheStreamMakesTheVeryRows) {
+TEST_P(TargetStreamModelTest, TheStreamMakesTheVeryRows) {
   const uint64_t seed = chosen_seed();
   SCOPED_TRACE(fmt::format("CROSSFADE_SEED={}", seed));
   std::cout << "CROSSFADE_SEED=" << seed << "\n";
@@ -185,7 +193,7 @@ TEST_F(TargetStreamModelTest, TheStreamMakesTheVeryRows) {
     tables_.push_back(plan(
         name, {{"id", TargetType::kBigint}, {"v", TargetType::kText}, {"n", TargetType::kBigint}}));
   }
-  const Status made = make_slot();
+  const Status made = GetParam() == WayBackKind::kOutbox ? make_outbox() : make_slot();
   ASSERT_TRUE(made) << describe(made.error());
   std::vector<std::jthread> threads;
   for (int i = 0; i < kWriters; ++i) {
@@ -198,22 +206,28 @@ TEST_F(TargetStreamModelTest, TheStreamMakesTheVeryRows) {
   // While they write: read a little, lose what was not a whole transaction, begin again.
   std::mt19937_64 random(seed);
   for (int i = 0; i < 8 && !HasFailure(); ++i) {
-    auto stream = reopen();
-    read(stream, "", static_cast<int64_t>(random() % 200));
+    const auto stream = reopen();
+    read(*stream, "", static_cast<int64_t>(random() % 200));
     if (random() % 2 == 0) {
-      EXPECT_TRUE(stream.confirm(last_commit_.end));
+      EXPECT_TRUE(stream->confirm(last_commit_.end));
     }
   }
   for (std::jthread& each : threads) each.join();
   auto connection = testing::connect_or_die(url_);
   ASSERT_TRUE(capture::send_probe(connection, "end"));
-  auto stream = reopen();
-  read(stream, "end", INT64_MAX);
+  const auto stream = reopen();
+  read(*stream, "end", INT64_MAX);
   EXPECT_FALSE(committed_.empty());
   const Rows there = rows_there();
   EXPECT_EQ(committed_.size(), there.size());
   EXPECT_TRUE(committed_ == there);
 }
+
+INSTANTIATE_TEST_SUITE_P(WaysBack, TargetStreamModelTest,
+                         ::testing::Values(WayBackKind::kSlot, WayBackKind::kOutbox),
+                         [](const auto& param_info) {
+                           return std::string(to_string(param_info.param));
+                         });
 
 }  // namespace
 }  // namespace crossfade

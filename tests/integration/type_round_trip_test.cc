@@ -8,13 +8,17 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 
 #include "apply/row_writer.h"
 #include "capture/field_decoder.h"
+#include "capture/outbox_stream.h"
+#include "capture/target_outbox.h"
 #include "capture/target_slot.h"
 #include "capture/target_stream.h"
+#include "engine/core/way_back_kind.h"
 #include "engine/postgres/connection.h"
 #include "engine/sqlite/statement.h"
 #include "tests/support/cluster.h"
@@ -263,7 +267,8 @@ TEST_F(TypeRoundTripTest, EveryKeyTypeIsFoundAndDeleted) {
   }
 }
 
-class SlotRoundTripTest : public TypeRoundTripTest {
+class WayBackRoundTripTest : public TypeRoundTripTest,
+                             public ::testing::WithParamInterface<WayBackKind> {
  protected:
   static constexpr const char* kSourceId = "0000000000007e57";
 
@@ -286,20 +291,46 @@ class SlotRoundTripTest : public TypeRoundTripTest {
     exec("ALTER TABLE public.t RENAME TO " + table_->target_name);
   }
 
-  Result<capture::TargetStream> open(std::vector<std::shared_ptr<const Table>> tables) {
+  Status make(const std::vector<std::shared_ptr<const Table>>& tables) {
+    const Deadline deadline = Deadline::after(std::chrono::seconds(30));
+    if (GetParam() == WayBackKind::kSlot) {
+      return capture::make_slot(target(), kSourceId, "public", tables, deadline);
+    }
+    CROSSFADE_TRY(const auto made, capture::make_outbox(target(), "public", tables, deadline));
+    position_ = made.snapshot.text();
+    return ok();
+  }
+  Result<std::unique_ptr<capture::TargetSource>> open(
+      std::vector<std::shared_ptr<const Table>> tables) {
+    CROSSFADE_TRY(auto params, postgres::ConnectionParams::parse(url()));
+    if (GetParam() == WayBackKind::kOutbox) {
+      capture::OutboxStreamOptions options;
+      options.params = std::move(params);
+      options.target_schema = "public";
+      options.tables = std::move(tables);
+      options.snapshot = position_;
+      options.live = true;
+      CROSSFADE_TRY(auto stream, capture::OutboxStream::open(std::move(options)));
+      return std::unique_ptr<capture::TargetSource>(
+          std::make_unique<capture::OutboxStream>(std::move(stream)));
+    }
     capture::TargetStreamOptions options;
-    CROSSFADE_TRY(options.params, postgres::ConnectionParams::parse(url()));
+    options.params = std::move(params);
     options.slot = capture::slot_name(kSourceId);
     options.publication = capture::kPublication;
     options.target_schema = "public";
     options.tables = std::move(tables);
-    return capture::TargetStream::open(std::move(options));
+    CROSSFADE_TRY(auto stream, capture::TargetStream::open(std::move(options)));
+    return std::unique_ptr<capture::TargetSource>(
+        std::make_unique<capture::TargetStream>(std::move(stream)));
   }
+
+  std::string position_;  // where the outbox begins
 };
 
 // What apply writes comes back through publication, slot and stream as the very values, inserted
 // and updated; and the types of all columns are those of the plan.
-TEST_F(SlotRoundTripTest, WhatApplyWroteComesBackThroughTheStream) {
+TEST_P(WayBackRoundTripTest, WhatApplyWroteComesBackThroughTheStream) {
   const uint64_t chosen = seed();
   SCOPED_TRACE(fmt::format("CROSSFADE_SEED={}", chosen));
   std::cout << "CROSSFADE_SEED=" << chosen << "\n";
@@ -313,8 +344,7 @@ TEST_F(SlotRoundTripTest, WhatApplyWroteComesBackThroughTheStream) {
   exec(
       "CREATE SCHEMA crossfade; CREATE TABLE crossfade.route(one boolean PRIMARY KEY, \"primary\" "
       "text, epoch bigint)");
-  const auto made = capture::make_slot(target(), kSourceId, "public", tables,
-                                       Deadline::after(std::chrono::seconds(30)));
+  const auto made = make(tables);
   ASSERT_TRUE(made) << describe(made.error());
   std::map<std::string, std::vector<Value>> sent;
   for (const auto& table : tables) {
@@ -330,7 +360,7 @@ TEST_F(SlotRoundTripTest, WhatApplyWroteComesBackThroughTheStream) {
   std::map<std::string, size_t> inserted;
   size_t updated = 0;
   while (true) {
-    const auto event = stream.value().next(Deadline::after(std::chrono::seconds(30)));
+    const auto event = stream.value()->next(Deadline::after(std::chrono::seconds(30)));
     ASSERT_TRUE(event) << describe(event.error());
     ASSERT_TRUE(event.value());
     if (std::holds_alternative<capture::ProbeSeen>(*event.value())) break;
@@ -355,6 +385,12 @@ TEST_F(SlotRoundTripTest, WhatApplyWroteComesBackThroughTheStream) {
   }
   EXPECT_EQ(updated, rows);
 }
+
+INSTANTIATE_TEST_SUITE_P(WaysBack, WayBackRoundTripTest,
+                         ::testing::Values(WayBackKind::kSlot, WayBackKind::kOutbox),
+                         [](const auto& param_info) {
+                           return std::string(to_string(param_info.param));
+                         });
 
 class RenderingTest : public TypeRoundTripTest {
  protected:

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "capture/outbox_stream.h"
+#include "capture/target_outbox.h"
 #include "capture/target_slot.h"
 #include "capture/target_stream.h"
 #include "tests/support/cluster.h"
@@ -103,6 +105,33 @@ class StreamTest : public ::testing::Test {
     options.applied = applied;
     return capture::TargetStream::open(std::move(options));
   }
+  // The same by an outbox; where SQLite has the flip, as before it all is crossfade's own.
+  Status make_outbox(std::chrono::milliseconds within = std::chrono::seconds(20)) {
+    auto connection = connect_or_die(url_);
+    CROSSFADE_TRY(const auto made,
+                  capture::make_outbox(connection, "public", tables_, Deadline::after(within)));
+    last_commit_ = {made.end, 0, made.snapshot.text()};
+    return ok();
+  }
+  [[nodiscard]] Result<capture::OutboxStream> open_outbox(bool live = true) const {
+    capture::OutboxStreamOptions options;
+    CROSSFADE_TRY(options.params, postgres::ConnectionParams::parse(url_));
+    options.target_schema = "public";
+    options.tables = tables_;
+    options.applied = last_commit_.end;
+    options.snapshot = last_commit_.snapshot;
+    options.live = live;
+    return capture::OutboxStream::open(std::move(options));
+  }
+  [[nodiscard]] capture::OutboxStream outbox_of(std::vector<std::shared_ptr<const Table>> tables,
+                                                bool live = true) {
+    tables_ = std::move(tables);
+    const Status made = make_outbox();
+    if (!made) throw std::runtime_error(describe(made.error()));
+    auto stream = open_outbox(live);
+    if (!stream) throw std::runtime_error(describe(stream.error()));
+    return std::move(stream).value();
+  }
   // The slot and its first stream, after which a test writes.
   [[nodiscard]] capture::TargetStream stream_of(std::vector<std::shared_ptr<const Table>> tables) {
     tables_ = std::move(tables);
@@ -114,7 +143,7 @@ class StreamTest : public ::testing::Test {
   }
 
   // What has been committed by now, without what only this function did. Notes the last commit.
-  Lines events(capture::TargetStream& stream) {
+  Lines events(capture::TargetSource& stream) {
     auto connection = connect_or_die(url_);
     const std::string nonce = fmt::format("until {}", ++probes_);
     EXPECT_TRUE(capture::send_probe(connection, nonce));
