@@ -10,7 +10,9 @@
 namespace crossfade::apply {
 namespace {
 
-constexpr int64_t kFormat = 1;
+// Of a slot; of an outbox, whose snapshot is where the slot's name is otherwise.
+constexpr int64_t kSlotFormat = 1;
+constexpr int64_t kOutboxFormat = 2;
 
 Result<bool> has_table(sqlite::Connection& source, const char* name) {
   CROSSFADE_TRY(
@@ -45,8 +47,9 @@ Status write_reverse_state(sqlite::Connection& source, const ReverseState& state
                                                      "live,applied,committed_us,probe)"
                                                      " VALUES(1,?1,?2,?3,?4,?5,?6)",
                                                      kReverseTable)));
-  insert.bind(1, kFormat);
-  insert.bind_text(2, state.slot);
+  const bool outbox = state.kind == WayBackKind::kOutbox;
+  insert.bind(1, outbox ? kOutboxFormat : kSlotFormat);
+  insert.bind_text(2, outbox ? state.snapshot : state.slot);
   insert.bind(3, int64_t{state.live});
   insert.bind(4, static_cast<int64_t>(state.applied.value));
   insert.bind(5, state.committed_us);
@@ -63,17 +66,20 @@ Result<std::optional<ReverseState>> read_reverse_state(sqlite::Connection& sourc
                                                   kReverseTable)));
   CROSSFADE_TRY(const bool there, row.step());
   if (!there) return std::nullopt;
-  if (row.integer(0) != kFormat) {
+  const int64_t format = row.integer(0);
+  if (format != kSlotFormat && format != kOutboxFormat) {
     Error error;
     error.code = ErrorCode::kSource;
     error.op = "reverse.state";
     error.object = fmt::format("{}: {}", source.path(), kReverseTable);
-    error.native = fmt::format("format {}, and this program knows {}", row.integer(0), kFormat);
+    error.native = fmt::format("format {}, and this program knows {} and {}", format, kSlotFormat,
+                               kOutboxFormat);
     error.hint = "use the crossfade that made it";
     return fail(std::move(error));
   }
   ReverseState state;
-  state.slot = row.bytes(1);
+  state.kind = format == kOutboxFormat ? WayBackKind::kOutbox : WayBackKind::kSlot;
+  (format == kOutboxFormat ? state.snapshot : state.slot) = row.bytes(1);
   state.live = row.integer(2) != 0;
   state.applied.value = static_cast<uint64_t>(row.integer(3));
   state.committed_us = row.integer(4);

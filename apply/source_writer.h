@@ -24,6 +24,7 @@
 #include "engine/core/deadline.h"
 #include "engine/core/result.h"
 #include "engine/core/target_change.h"
+#include "engine/core/way_back_kind.h"
 #include "engine/postgres/pg_lsn.h"
 #include "engine/sqlite/connection.h"
 
@@ -31,7 +32,9 @@ namespace crossfade::apply {
 
 // What SQLite remembers of the way back; one row.
 struct ReverseState {
-  std::string slot;
+  WayBackKind kind = WayBackKind::kSlot;
+  std::string slot;          // of kSlot
+  std::string snapshot;      // of kOutbox: what SQLite has, as OutboxStream says it; empty: nothing
   bool live = false;         // the flip was seen: what comes is the application's
   postgres::PgLsn applied;   // everything that was committed up to here is in SQLite
   int64_t committed_us = 0;  // since 1970: when the newest transaction in it was committed there

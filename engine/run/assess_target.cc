@@ -98,6 +98,9 @@ Status look(const std::string& url, const std::string& target_schema, TargetFact
   for (const capture::Obstacle& obstacle : obstacles) {
     facts->no_way_back.push_back(fmt::format("{} ({})", obstacle.what, obstacle.remedy));
   }
+  CROSSFADE_TRY(const auto of_outbox,
+                capture::find_outbox_obstacles(connection, target_schema, {}));
+  facts->outbox = of_outbox.empty();
   connection.rollback();
   return ok();
 }

@@ -46,6 +46,11 @@ bool is_well_formed(const nlohmann::json& request) {
     });
   };
   return all({"dry_run", "no_rollback"}, [](const auto& value) { return value.is_boolean(); }) &&
+         all({"way_back"},
+             [](const auto& value) {
+               return value.is_string() &&
+                      parse_way_back_kind(value.template get<std::string>()).has_value();
+             }) &&
          all({"watch"}, [](const auto& value) { return watch_from_request(value).has_value(); }) &&
          all({"lsn", "max_pause_ms"}, [](const auto& value) {
            return value.is_number_unsigned() && value.template get<uint64_t>() < INT64_MAX;
@@ -154,6 +159,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     task.settle_at = Lsn{field(request, "lsn", int64_t{0})};
     task.cutover.dry_run = field(request, "dry_run", false);
     task.cutover.no_rollback = field(request, "no_rollback", false);
+    task.cutover.way_back = parse_way_back_kind(field(request, "way_back", std::string()));
     task.cutover.max_pause = std::chrono::milliseconds(
         field(request, "max_pause_ms", static_cast<int64_t>(limits::kMaxPauseDefault.count())));
     if (request.contains("watch")) task.cutover.watch = watch_from_request(request["watch"]);
@@ -308,6 +314,7 @@ nlohmann::json cutover_request(const CutoverOptions& options) {
                         {"dry_run", options.dry_run},
                         {"no_rollback", options.no_rollback},
                         {"max_pause_ms", options.max_pause.count()}};
+  if (options.way_back) out["way_back"] = to_string(*options.way_back);
   if (options.watch) out["watch"] = to_request(*options.watch);
   return out;
 }

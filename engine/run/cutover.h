@@ -10,6 +10,7 @@
 
 #include "engine/core/limits.h"
 #include "engine/core/result.h"
+#include "engine/core/way_back_kind.h"
 #include "engine/run/dual_follower.h"
 #include "engine/run/follow.h"
 #include "engine/run/move.h"
@@ -19,7 +20,8 @@ namespace crossfade::run {
 
 struct CutoverOptions {
   bool dry_run = false;
-  bool no_rollback = false;  // no way back is made
+  bool no_rollback = false;             // no way back is made
+  std::optional<WayBackKind> way_back;  // nothing: what the server allows
   std::chrono::milliseconds max_pause = limits::kMaxPauseDefault;
   std::optional<WatchOptions> watch;  // afterwards
   // Whoever asked is gone: it steps back unless the source is fenced already. Null: cannot happen.

@@ -455,6 +455,7 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
       return ok();
     }
     CROSSFADE_TRY(on_caught_up(move, follower, applier));
+    CROSSFADE_TRY(clear_rest(move));
     bool ended = false;
     CROSSFADE_TRY(serve(move, follower, &ended));
     CROSSFADE_TRY(const bool begins, ready_for_dual(move, follower));
@@ -470,6 +471,12 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
   // It may not be there any more, and what matters is committed.
   (void)remember_digest(move, follower.applied());
   return ok();
+}
+
+Status Engine::clear_rest(Move& move) {
+  if (Deadline::Clock::now() < next_rest_ || move.target.connection().in_transaction()) return ok();
+  next_rest_ = Deadline::Clock::now() + limits::kSlotCheckInterval;
+  return remove_rest_of_way_back(move);
 }
 
 Status Engine::on_caught_up(Move& move, Follower& follower, apply::Applier& applier) {

@@ -120,6 +120,8 @@ class Engine {
   Status check_no_answer();
   Status serve_watch(ReverseFollower& follower);
   Result<std::string> source_id();
+  // What a way back has left on the target.
+  Status clear_rest(Move& move);
   Status on_caught_up(Move& move, Follower& follower, apply::Applier& applier);
   Status finish_verify(const VerifyReport& report);
   Status remember_digest(Move& move, Lsn applied);
@@ -147,6 +149,7 @@ class Engine {
   std::set<std::string> to_rebuild_;
   std::set<std::pair<std::string, std::string>> plain_columns_;
   Deadline::Clock::time_point next_digest_{};
+  Deadline::Clock::time_point next_rest_{};
   std::string remembered_digest_;
   bool cut_over_ = false;
   bool way_back_made_ = false;  // by this engine's cutover

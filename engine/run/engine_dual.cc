@@ -106,9 +106,10 @@ Status check_schema(Move& move) {
 Status Engine::begin_dual(Move& move) {
   CROSSFADE_TRY(check_tables(move));
   CROSSFADE_TRY(check_rows(move));
-  CROSSFADE_TRY(check_way_back(move));
+  // An outbox has no order of commits, and the changes of either side must be told apart.
+  CROSSFADE_TRY(choose_way_back(move, WayBackKind::kSlot));
   CROSSFADE_TRY(const std::string id, source_id());
-  CROSSFADE_TRY(make_way_back(move, id, Deadline::after(limits::kSlotMakeMax)));
+  CROSSFADE_TRY(make_way_back(move, id, WayBackKind::kSlot, Deadline::after(limits::kSlotMakeMax)));
   auto begun = [&]() -> Status {
     CROSSFADE_TRY(auto writer, apply::SourceWriter::open(move.source.path()));
     CROSSFADE_TRY(make_settled_table(move.target.connection()));

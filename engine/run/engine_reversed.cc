@@ -110,7 +110,8 @@ Status Engine::note_slot(Move& move, const capture::SlotHealth& health,
   const bool much = health.at_risk || health.retained_bytes > kRetainedWarnBytes;
   if (much && !slot_warned_) {
     log::warn(fmt::format(
-        "PostgreSQL keeps {} MiB of its log for the way back{}", health.retained_bytes >> 20U,
+        "PostgreSQL keeps {} MiB {} for the way back{}", health.retained_bytes >> 20U,
+        writer.state().kind == WayBackKind::kOutbox ? "in crossfade.outbox" : "of its log",
         health.at_risk ? ", more than max_slot_wal_keep_size: at its next checkpoint the way back "
                          "is lost"
                        : ""));

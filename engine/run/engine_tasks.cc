@@ -202,10 +202,10 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
 Status Engine::make_way_back_for(Move& move, const CutoverOptions& options) {
   way_back_made_ = false;
   if (options.no_rollback) return ok();
-  CROSSFADE_TRY(check_way_back(move));
+  CROSSFADE_TRY(const WayBackKind kind, choose_way_back(move, options.way_back));
   if (options.dry_run) return ok();
   CROSSFADE_TRY(const std::string id, source_id());
-  CROSSFADE_TRY(make_way_back(move, id, Deadline::after(limits::kSlotMakeMax)));
+  CROSSFADE_TRY(make_way_back(move, id, kind, Deadline::after(limits::kSlotMakeMax)));
   way_back_made_ = true;
   return ok();
 }

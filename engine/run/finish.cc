@@ -11,6 +11,7 @@
 
 #include "apply/source_writer.h"
 #include "capture/change_log.h"
+#include "capture/target_outbox.h"
 #include "capture/target_slot.h"
 #include "engine/core/limits.h"
 #include "engine/run/audit.h"
@@ -90,7 +91,11 @@ class Finisher {
   Status remove_from_target(const StateFolder& state, bool had_folder,
                             const std::string& fence_for) {
     CROSSFADE_TRY(const auto progress, target_->progress());
-    CROSSFADE_TRY(report_.target, capture::remove_slot(target_->connection(), progress.source_id));
+    CROSSFADE_TRY(
+        report_.target,
+        capture::remove_outbox(target_->connection(), Deadline::after(limits::kSlotReleaseWait)));
+    CROSSFADE_TRY(auto of_slot, capture::remove_slot(target_->connection(), progress.source_id));
+    std::move(of_slot.begin(), of_slot.end(), std::back_inserter(report_.target));
     const auto keep = [&](const std::vector<Aside>& left) -> Status {
       if (!had_folder) return ok();
       report_.put_aside_file = state.put_aside();

@@ -7,6 +7,9 @@
 #include <utility>
 #include <variant>
 
+#include "capture/outbox_stream.h"
+#include "capture/target_outbox.h"
+#include "capture/target_stream.h"
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
 
@@ -41,43 +44,105 @@ Result<postgres::Connection> side_connection(Move& move) {
   return postgres::Connection::open(std::move(options));
 }
 
-Status check_way_back_positions(Move& move, const apply::ReverseState& state) {
-  CROSSFADE_TRY(
-      const auto slot,
-      move.target.connection().query(
-          "SELECT confirmed_flush_lsn,pg_current_wal_flush_lsn() FROM pg_replication_slots WHERE "
-          "slot_name=$1",
-          {postgres::text_param(state.slot)}));
-  constexpr const char* kGone =
-      "PostgreSQL stays the primary. If SQLite is to be given up, `crossfade finish`; for a new "
-      "way back, a new move";
-  if (slot.rows() == 0) {
-    return fail(no_way_back(
-        fmt::format("the replication slot {} is gone: what was written to PostgreSQL since {} "
-                    "cannot be had for SQLite any more",
-                    state.slot, postgres::to_string(state.applied)),
-        kGone));
-  }
+namespace {
+
+constexpr const char* kGone =
+    "PostgreSQL stays the primary. If SQLite is to be given up, `crossfade finish`; for a new way "
+    "back, a new move";
+
+Error is_gone(const std::string& what, postgres::PgLsn applied) {
+  return no_way_back(
+      fmt::format("{} is gone: what was written to PostgreSQL since {} cannot be had "
+                  "for SQLite any more",
+                  what, postgres::to_string(applied)),
+      kGone);
+}
+
+Error is_older_copy(postgres::PgLsn applied, postgres::PgLsn confirmed) {
+  return no_way_back(
+      fmt::format("the SQLite file is at {}, and the server was told that it has everything up to "
+                  "{}: it is an older copy of the file",
+                  postgres::to_string(applied), postgres::to_string(confirmed)),
+      "put the newest file back");
+}
+
+Error was_put_back(postgres::PgLsn applied, postgres::PgLsn end) {
+  return no_way_back(
+      fmt::format("SQLite has what PostgreSQL had committed up to {}, and the server is at {}: it "
+                  "was restored, or another one took over that lacks the newest writes",
+                  postgres::to_string(applied), postgres::to_string(end)),
+      "SQLite may hold writes that PostgreSQL has lost: compare before one of them is given up");
+}
+
+Status check_slot_position(postgres::Connection& target, const apply::ReverseState& state) {
+  CROSSFADE_TRY(const auto slot,
+                target.query("SELECT confirmed_flush_lsn,pg_current_wal_flush_lsn() FROM "
+                             "pg_replication_slots WHERE slot_name=$1",
+                             {postgres::text_param(state.slot)}));
+  if (slot.rows() == 0) return fail(is_gone("the replication slot " + state.slot, state.applied));
   const auto confirmed = postgres::parse_pg_lsn(slot.text(0, 0));
   const auto end = postgres::parse_pg_lsn(slot.text(0, 1));
   if (confirmed && state.applied < *confirmed) {
-    return fail(no_way_back(
-        fmt::format("the SQLite file is at {}, and the server was told that it has everything up "
-                    "to {}: it is an older copy of the file",
-                    postgres::to_string(state.applied), postgres::to_string(*confirmed)),
-        "put the newest file back"));
+    return fail(is_older_copy(state.applied, *confirmed));
   }
-  if (end && *end < state.applied) {
-    return fail(no_way_back(
-        fmt::format("SQLite has what PostgreSQL had committed up to {}, and the server is at {}: "
-                    "it was restored, or another one took over that lacks the newest writes",
-                    postgres::to_string(state.applied), postgres::to_string(*end)),
-        "SQLite may hold writes that PostgreSQL has lost: compare before one of them is given up"));
+  if (end && *end < state.applied) return fail(was_put_back(state.applied, *end));
+  return ok();
+}
+
+Status check_outbox_position(postgres::Connection& target, const apply::ReverseState& state) {
+  CROSSFADE_TRY(const auto outbox, capture::read_outbox_state(target));
+  if (!outbox.present) return fail(is_gone("the outbox", state.applied));
+  if (state.applied < outbox.applied) return fail(is_older_copy(state.applied, outbox.applied));
+  const auto position = postgres::PgSnapshot::parse(state.snapshot);
+  const bool behind = position && outbox.now.snapshot.xmax() < position->xmax();
+  if (behind || outbox.now.end < state.applied) {
+    return fail(was_put_back(state.applied, outbox.now.end));
   }
   return ok();
 }
 
-ReverseFollower::ReverseFollower(Move& move, std::string source_id, capture::TargetStream stream,
+Result<std::unique_ptr<capture::TargetSource>> open_source_of(Move& move,
+                                                              const apply::ReverseState& state) {
+  std::vector<std::shared_ptr<const Table>> tables;
+  for (const TargetTable& t : move.tables) tables.push_back(t.table);
+  if (state.kind == WayBackKind::kOutbox) {
+    capture::OutboxStreamOptions options;
+    options.params = move.params;
+    options.connect_timeout = limits::kConnectTimeout;
+    options.stop = &move.stop;
+    options.target_schema = move.options.target_schema;
+    options.tables = std::move(tables);
+    options.applied = state.applied;
+    options.snapshot = state.snapshot;
+    options.live = state.live;
+    CROSSFADE_TRY(auto stream, capture::OutboxStream::open(std::move(options)));
+    return std::unique_ptr<capture::TargetSource>(
+        std::make_unique<capture::OutboxStream>(std::move(stream)));
+  }
+  capture::TargetStreamOptions options;
+  options.params = move.params;
+  options.connect_timeout = limits::kConnectTimeout;
+  options.stop = &move.stop;
+  options.slot = state.slot;
+  options.publication = capture::kPublication;
+  options.target_schema = move.options.target_schema;
+  options.tables = std::move(tables);
+  options.applied = state.applied;
+  CROSSFADE_TRY(auto stream, capture::TargetStream::open(std::move(options)));
+  return std::unique_ptr<capture::TargetSource>(
+      std::make_unique<capture::TargetStream>(std::move(stream)));
+}
+
+}  // namespace
+
+Status check_way_back_positions(Move& move, const apply::ReverseState& state) {
+  postgres::Connection& target = move.target.connection();
+  return state.kind == WayBackKind::kOutbox ? check_outbox_position(target, state)
+                                            : check_slot_position(target, state);
+}
+
+ReverseFollower::ReverseFollower(Move& move, std::string source_id,
+                                 std::unique_ptr<capture::TargetSource> stream,
                                  apply::SourceWriter writer, postgres::Connection side)
     : move_(move),
       source_id_(std::move(source_id)),
@@ -91,16 +156,7 @@ Result<std::unique_ptr<ReverseFollower>> ReverseFollower::open(Move& move,
                                                                const std::string& source_id) {
   CROSSFADE_TRY(auto writer, apply::SourceWriter::open(move.source.path()));
   CROSSFADE_TRY(check_way_back_positions(move, writer.state()));
-  capture::TargetStreamOptions options;
-  options.params = move.params;
-  options.connect_timeout = limits::kConnectTimeout;
-  options.stop = &move.stop;
-  options.slot = writer.state().slot;
-  options.publication = capture::kPublication;
-  options.target_schema = move.options.target_schema;
-  for (const TargetTable& t : move.tables) options.tables.push_back(t.table);
-  options.applied = writer.state().applied;
-  CROSSFADE_TRY(auto stream, capture::TargetStream::open(std::move(options)));
+  CROSSFADE_TRY(auto stream, open_source_of(move, writer.state()));
   CROSSFADE_TRY(auto side, side_connection(move));
   return std::unique_ptr<ReverseFollower>(
       new ReverseFollower(move, source_id, std::move(stream), std::move(writer), std::move(side)));
@@ -185,6 +241,7 @@ Status ReverseFollower::take(const capture::TargetCommit& commit) {
   in_transaction_ = false;
   next_.applied = commit.end;
   next_.committed_us = commit.committed_us;
+  next_.snapshot = commit.snapshot;
   if (!writer_.in_transaction()) return ok();
   return writer_.end_transaction();
 }
@@ -226,6 +283,7 @@ void ReverseFollower::show_lag(bool idle) {
                           .count();
   move_.board.update([&](StatusReport& r) {
     r.lag_ms = idle ? 0 : std::max<int64_t>(0, (now_us - next_.committed_us) / 1000);
+    r.reverse_kind = next_.kind;
     r.reverse_applied = postgres::to_string(next_.applied);
   });
 }
@@ -261,6 +319,7 @@ Status ReverseFollower::align(Deadline deadline) {
   if (!align_to_) {
     return fail(no_way_back("the server's snapshot cannot be read: " + shown.text(0, 0), ""));
   }
+  stream_->part_at(shown.text(0, 0));
   CROSSFADE_TRY(send_probe());
   while (!held_) {
     if (deadline.expired() || move_.stop.requested()) {
@@ -283,7 +342,14 @@ void ReverseFollower::let_go() {
 }
 
 Result<capture::SlotHealth> ReverseFollower::slot_health() {
+  if (kind() == WayBackKind::kOutbox) return capture::outbox_health(side_);
   return capture::slot_health(side_, source_id_);
+}
+
+Result<std::vector<capture::Unpublished>> ReverseFollower::find_unpublished() {
+  const std::string& schema = move_.options.target_schema;
+  if (kind() == WayBackKind::kOutbox) return capture::find_unwatched(side_, schema);
+  return capture::find_unpublished(side_, schema);
 }
 
 std::shared_ptr<const Table> ReverseFollower::table_named(const std::string& name) const {

@@ -19,7 +19,7 @@
 
 #include "apply/source_writer.h"
 #include "capture/target_slot.h"
-#include "capture/target_stream.h"
+#include "capture/target_source.h"
 #include "engine/run/move.h"
 #include "engine/run/target_snapshot.h"
 #include "engine/run/verify_round.h"
@@ -59,7 +59,7 @@ class ReverseFollower {
 
   // The same beside the stream, held at one state for it.
   Result<verify::ChunkVerdict> compare_touched_beside(Deadline deadline);
-  // The slot has no reader any more.
+  // The slot or the outbox has no reader any more.
   void stop_streaming() { stream_.reset(); }
 
   // Tables whose columns are not those that SQLite has a place for, in words.
@@ -68,10 +68,14 @@ class ReverseFollower {
   [[nodiscard]] postgres::PgLsn applied() const { return writer_.state().applied; }
   [[nodiscard]] size_t touched() const { return touched_.size(); }
   [[nodiscard]] bool too_many_touched() const { return touched_.overflowed(); }
+  // Of an outbox too.
   Result<capture::SlotHealth> slot_health();
+  [[nodiscard]] WayBackKind kind() const { return writer_.state().kind; }
+  // Tables whose writes do not come any more.
+  Result<std::vector<capture::Unpublished>> find_unpublished();
 
  private:
-  ReverseFollower(Move& move, std::string source_id, capture::TargetStream stream,
+  ReverseFollower(Move& move, std::string source_id, std::unique_ptr<capture::TargetSource> stream,
                   apply::SourceWriter writer, postgres::Connection side);
 
   Status take(capture::TargetEvent& event);
@@ -95,7 +99,7 @@ class ReverseFollower {
 
   Move& move_;
   const std::string source_id_;
-  std::optional<capture::TargetStream> stream_;  // nothing: stopped
+  std::unique_ptr<capture::TargetSource> stream_;  // null: stopped
   apply::SourceWriter writer_;
   postgres::Connection side_;  // for what must not be in the target connection's transaction
 

@@ -168,8 +168,7 @@ class RollbackDriver {
   Status nothing_left_behind() {
     std::string what;
     for (const std::string& said : follower_.no_place_for()) what += "\n    " + said;
-    CROSSFADE_TRY(const auto unpublished,
-                  capture::find_unpublished(move_.target.connection(), tables_.schema));
+    CROSSFADE_TRY(const auto unpublished, follower_.find_unpublished());
     for (const capture::Unpublished& table : unpublished) {
       what += fmt::format("\n    {}: {}", table.target_name, table.what);
     }

@@ -21,7 +21,8 @@ nlohmann::json to_json(const StatusReport& r) {
   }
   nlohmann::json reverse;
   if (!r.reverse_applied.empty()) {
-    reverse = {{"applied", r.reverse_applied},
+    reverse = {{"kind", to_string(r.reverse_kind)},
+               {"applied", r.reverse_applied},
                {"retained_bytes",
                 r.reverse_retained < 0 ? nlohmann::json() : nlohmann::json(r.reverse_retained)},
                {"set_aside", r.reverse_set_aside}};
@@ -67,7 +68,8 @@ std::string to_text(const StatusReport& r) {
                       : fmt::format(", {} of which wait for a decision", r.conflicts_waiting));
   if (!r.reverse_applied.empty()) {
     out += fmt::format(
-        "way back   SQLite has PostgreSQL's log up to {}{}{}\n", r.reverse_applied,
+        "way back   by {}: SQLite has PostgreSQL's log up to {}{}{}\n",
+        r.reverse_kind == WayBackKind::kOutbox ? "an outbox" : "a slot", r.reverse_applied,
         r.reverse_retained < 0
             ? ""
             : fmt::format("; the server keeps {} bytes for it", r.reverse_retained),
@@ -92,7 +94,10 @@ Result<StatusReport> read_status(const std::string& database, const std::string&
                                                        limits::kSourceBusyTimeout}));
   CROSSFADE_TRY(out.captured_lsn, capture::newest_lsn(source));
   CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source));
-  if (way_back) out.reverse_applied = postgres::to_string(way_back->applied);
+  if (way_back) {
+    out.reverse_kind = way_back->kind;
+    out.reverse_applied = postgres::to_string(way_back->applied);
+  }
   CROSSFADE_TRY(const auto state, StateFolder::of(database));
   CROSSFADE_TRY(out.watch, load_watch(state));
   if (target.empty()) return out;

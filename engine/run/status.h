@@ -10,6 +10,7 @@
 
 #include "engine/core/result.h"
 #include "engine/core/strong.h"
+#include "engine/core/way_back_kind.h"
 #include "engine/run/route_file.h"
 #include "engine/run/watch_record.h"
 
@@ -37,9 +38,10 @@ struct StatusReport {
   int64_t rows_compared = 0;  // of the verification that runs now; 0: none does
   int64_t quarantined = 0;
   int64_t conflicts = 0;
-  int64_t conflicts_waiting = 0;     // keys that a person must decide
-  std::string reverse_applied;       // what SQLite has of PostgreSQL's log; empty: no way back
-  int64_t reverse_retained = -1;     // bytes of log that the server keeps for it; -1: not known
+  int64_t conflicts_waiting = 0;  // keys that a person must decide
+  std::string reverse_applied;    // what SQLite has of PostgreSQL's log; empty: no way back
+  WayBackKind reverse_kind = WayBackKind::kSlot;
+  int64_t reverse_retained = -1;     // bytes that the server keeps for it; -1: not known
   int64_t reverse_set_aside = 0;     // rows that do not fit into SQLite
   bool running = false;              // an engine works right now
   std::string target;                // without password

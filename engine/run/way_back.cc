@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "apply/source_writer.h"
+#include "capture/target_outbox.h"
 #include "capture/target_slot.h"
+#include "engine/core/limits.h"
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 #include "engine/run/reverse_follower.h"
@@ -51,48 +53,102 @@ Status remember(Move& move, const apply::ReverseState& state, Deadline deadline)
   return writer.commit(state);
 }
 
-Status make_and_prove(Move& move, const std::string& source_id, Deadline deadline) {
-  postgres::Connection& target = move.target.connection();
-  apply::ReverseState state;
-  state.slot = capture::slot_name(source_id);
-  // First of all, so that whoever comes after a crash knows that there may be a slot.
-  CROSSFADE_TRY(remember(move, state, deadline));
-  CROSSFADE_TRY(
-      capture::make_slot(target, source_id, move.options.target_schema, tables_of(move), deadline));
-  fault_point("reverse.slot.made");
-  CROSSFADE_TRY(state.applied, confirmed_of(target, state.slot));
+Status prove(Move& move, const std::string& source_id, const apply::ReverseState& state,
+             Deadline deadline) {
   CROSSFADE_TRY(remember(move, state, deadline));
   CROSSFADE_TRY(auto follower, ReverseFollower::open(move, source_id));
   return follower->drain(deadline);
 }
 
-}  // namespace
+Status make_and_prove_slot(Move& move, const std::string& source_id, Deadline deadline) {
+  postgres::Connection& target = move.target.connection();
+  apply::ReverseState state;
+  state.slot = capture::slot_name(source_id);
+  // First of all, so that whoever comes after a crash knows that there may be a slot.
+  CROSSFADE_TRY(remember(move, state, deadline));
+  CROSSFADE_TRY(capture::remove_outbox(target, deadline));
+  CROSSFADE_TRY(
+      capture::make_slot(target, source_id, move.options.target_schema, tables_of(move), deadline));
+  fault_point("reverse.slot.made");
+  CROSSFADE_TRY(state.applied, confirmed_of(target, state.slot));
+  return prove(move, source_id, state, deadline);
+}
 
-Status check_way_back(Move& move) {
-  CROSSFADE_TRY(const auto obstacles,
-                capture::find_obstacles(move.target.connection(), move.options.target_schema,
-                                        tables_of(move)));
+Status make_and_prove_outbox(Move& move, const std::string& source_id, Deadline deadline) {
+  postgres::Connection& target = move.target.connection();
+  apply::ReverseState state;
+  state.kind = WayBackKind::kOutbox;
+  CROSSFADE_TRY(remember(move, state, deadline));
+  CROSSFADE_TRY(capture::remove_slot(target, source_id));
+  CROSSFADE_TRY(const auto position, capture::make_outbox(target, move.options.target_schema,
+                                                          tables_of(move), deadline));
+  fault_point("reverse.outbox.made");
+  state.applied = position.end;
+  state.snapshot = position.snapshot.text();
+  return prove(move, source_id, state, deadline);
+}
+
+Error way_back_blocked(std::string native, std::string hint) {
   Error error;
   error.code = ErrorCode::kBlocked;
   error.remedy = Remedy::kDecide;
   error.op = "reverse.check";
-  if (!obstacles.empty()) {
-    error.native = "there would be no way back after the cutover:";
-    for (const capture::Obstacle& obstacle : obstacles) {
-      error.native += fmt::format("\n    {}: {}", obstacle.what, obstacle.remedy);
-    }
-    error.hint = "or do without it: --no-rollback";
-    return fail(std::move(error));
+  error.native = std::move(native);
+  error.hint = std::move(hint);
+  return error;
+}
+
+std::string in_words(const std::vector<capture::Obstacle>& obstacles) {
+  std::string out;
+  for (const capture::Obstacle& obstacle : obstacles) {
+    out += fmt::format("\n    {}: {}", obstacle.what, obstacle.remedy);
   }
+  return out;
+}
+
+Result<WayBackKind> choose_kind(Move& move, std::optional<WayBackKind> asked) {
+  postgres::Connection& target = move.target.connection();
+  const std::string& schema = move.options.target_schema;
+  const auto tables = tables_of(move);
+  std::vector<capture::Obstacle> of_slot;
+  if (asked != WayBackKind::kOutbox) {
+    CROSSFADE_TRY(of_slot, capture::find_obstacles(target, schema, tables));
+    if (of_slot.empty()) return WayBackKind::kSlot;
+  }
+  if (asked == WayBackKind::kSlot) {
+    return fail(
+        way_back_blocked("there would be no way back after the cutover:" + in_words(of_slot),
+                         "or by triggers: --way-back outbox; or do without it: --no-rollback"));
+  }
+  CROSSFADE_TRY(const auto of_outbox, capture::find_outbox_obstacles(target, schema, tables));
+  if (!of_outbox.empty()) {
+    return fail(way_back_blocked("there would be no way back after the cutover:" +
+                                     in_words(of_slot.empty() ? of_outbox : of_slot),
+                                 "or do without it: --no-rollback"));
+  }
+  return WayBackKind::kOutbox;
+}
+
+}  // namespace
+
+Result<WayBackKind> choose_way_back(Move& move, std::optional<WayBackKind> asked) {
+  CROSSFADE_TRY(const WayBackKind kind, choose_kind(move, asked));
   CROSSFADE_TRY(auto writer, apply::SourceWriter::open(move.source.path()));
   for (const TargetTable& t : move.tables) {
     CROSSFADE_TRY(writer.check(*t.table));
   }
-  return ok();
+  if (kind == WayBackKind::kOutbox && !asked) {
+    log::warn(
+        "PostgreSQL's log cannot be decoded here (`crossfade inspect` says why): the way back goes "
+        "by triggers that write into the table crossfade.outbox, and writers pay for them");
+  }
+  return kind;
 }
 
-Status make_way_back(Move& move, const std::string& source_id, Deadline deadline) {
-  auto made = make_and_prove(move, source_id, deadline);
+Status make_way_back(Move& move, const std::string& source_id, WayBackKind kind,
+                     Deadline deadline) {
+  auto made = kind == WayBackKind::kOutbox ? make_and_prove_outbox(move, source_id, deadline)
+                                           : make_and_prove_slot(move, source_id, deadline);
   if (made) return ok();
   move.target.connection().rollback();
   if (auto removed = remove_way_back(move, source_id); !removed) {
@@ -102,9 +158,30 @@ Status make_way_back(Move& move, const std::string& source_id, Deadline deadline
 }
 
 Status remove_way_back(Move& move, const std::string& source_id) {
-  // The slot first: SQLite's part says that there may be one.
-  CROSSFADE_TRY(const auto removed, capture::remove_slot(move.target.connection(), source_id));
-  for (const std::string& what : removed) log::info("removed " + what);
+  const Deadline deadline = Deadline::after(limits::kSlotReleaseWait);
+  const auto outbox = capture::remove_outbox(move.target.connection(), deadline);
+  if (!outbox && outbox.error().remedy != Remedy::kRetry) return fail(outbox.error());
+  CROSSFADE_TRY(const auto slot, capture::remove_slot(move.target.connection(), source_id));
+  for (const std::string& what : slot) log::info("removed " + what);
+  if (!outbox) {
+    log::warn("triggers of the outbox, which do nothing any more, are taken away later: " +
+              describe(outbox.error()));
+    apply::ReverseState left;
+    left.kind = WayBackKind::kOutbox;
+    return remember(move, left, Deadline::after(limits::kSourceBusyTimeout));
+  }
+  for (const std::string& what : outbox.value()) log::info("removed " + what);
+  // SQLite's part last: it says that there may be more.
+  return forget_on_source(move);
+}
+
+Status remove_rest_of_way_back(Move& move) {
+  CROSSFADE_TRY(const auto left, apply::read_reverse_state(move.source.connection()));
+  if (!left || left->kind != WayBackKind::kOutbox || left->live) return ok();
+  const auto outbox = capture::remove_outbox(move.target.connection(), Deadline::at({}));
+  if (!outbox && outbox.error().remedy == Remedy::kRetry) return ok();
+  if (!outbox) return fail(outbox.error());
+  for (const std::string& what : outbox.value()) log::info("removed " + what);
   return forget_on_source(move);
 }
 

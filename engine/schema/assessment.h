@@ -92,7 +92,8 @@ struct TargetFacts {
   bool may_create_schema = false;
   bool schema_exists = false;  // the one the tables go to
   bool may_create_tables = false;
-  std::vector<std::string> no_way_back;         // what a way back would lack, each with its remedy
+  std::vector<std::string> no_way_back;         // what a slot would lack, each with its remedy
+  bool outbox = false;                          // the way back would go by triggers then
   std::map<std::string, Extension> extensions;  // of those crossfade could use, by name
   std::optional<int64_t> disk_free_bytes;
   std::string disk_basis;  // where that was read, or why it is not known

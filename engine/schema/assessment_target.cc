@@ -120,7 +120,17 @@ std::vector<Finding> find_in_target(const Assessment& assessment, const Plan& pl
                                    ? "GRANT CREATE ON SCHEMA ... TO the role"
                                    : "GRANT CREATE ON DATABASE ... TO the role"));
   }
-  if (!target.no_way_back.empty()) {
+  if (!target.no_way_back.empty() && target.outbox) {
+    out.push_back(about_target(
+        Severity::kInfo, "no_way_back",
+        fmt::format(
+            "no way back by decoding PostgreSQL's log: {}. After a cutover the way back goes "
+            "by triggers that write each change into an outbox table, and writers pay for "
+            "it until the rollback or `finish`; both sides cannot be written to (`run --mode "
+            "dual`)",
+            fmt::join(target.no_way_back, "; ")),
+        "none is needed; mend it before the cutover to have writers pay nothing"));
+  } else if (!target.no_way_back.empty()) {
     out.push_back(about_target(
         Severity::kWarning, "no_way_back",
         fmt::format("after a cutover there could be no rollback: {}",

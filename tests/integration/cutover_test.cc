@@ -80,7 +80,7 @@ TEST_F(CutoverTest, AfterwardsTheFileCanBeReadAndNotWritten) {
   EXPECT_EQ(compare_databases(db_, url_), "");
 }
 
-TEST_F(CutoverTest, WhereThereCanBeNoWayBackItSaysWhyNot) {
+TEST_F(CutoverTest, WhereThereCanBeNoSlotItSaysWhyNot) {
   make_shop();
   const std::string role = fmt::format("plain_{}", getpid());
   target_exec(
@@ -91,11 +91,12 @@ TEST_F(CutoverTest, WhereThereCanBeNoWayBackItSaysWhyNot) {
   const size_t user = url_.find("://") + 3;
   url_.replace(user, url_.find('@', user) - user, role);
   ASSERT_EQ(run_until_verified().code, 0);
-  for (const std::vector<std::string>& flags : {std::vector<std::string>{}, {"--dry-run"}}) {
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"--way-back", "slot"}, {"--way-back", "slot", "--dry-run"}}) {
     const Finished done = cut_over(flags);
     EXPECT_EQ(done.code, 3) << done.out;
     EXPECT_THAT(done.err, AllOf(HasSubstr("no way back"), HasSubstr("REPLICATION"),
-                                HasSubstr("--no-rollback")));
+                                HasSubstr("--way-back outbox"), HasSubstr("--no-rollback")));
   }
   expect_sqlite_is_primary();
   EXPECT_EQ(cut_over().code, 0);

@@ -46,11 +46,15 @@ const std::vector<std::string>& points() {
 }
 
 const std::vector<std::string>& points_of_the_way_back() {
-  static const std::vector<std::string> kPoints = {
-      "reverse.slot.made",          "reverse.commit.before",
-      "reverse.commit.after",       "rollback.locked",
-      "rollback.compared",          "rollback.flip.before_commit",
-      "rollback.flip.after_commit", "rollback.opened"};
+  static const std::vector<std::string> kPoints = {"reverse.slot.made",
+                                                   "reverse.outbox.made",
+                                                   "reverse.commit.before",
+                                                   "reverse.commit.after",
+                                                   "rollback.locked",
+                                                   "rollback.compared",
+                                                   "rollback.flip.before_commit",
+                                                   "rollback.flip.after_commit",
+                                                   "rollback.opened"};
   return kPoints;
 }
 
@@ -181,22 +185,23 @@ INSTANTIATE_TEST_SUITE_P(EveryPoint, UndoFaultTest, ::testing::ValuesIn(points_o
 
 class WayBackFaultTest : public FaultPointTest {
  protected:
+  [[nodiscard]] virtual std::string way_back() const { return "slot"; }
   void die_on_the_way_back() {
     make_shop(300);
     ASSERT_EQ(run_until_verified().code, 0);
-    const bool at_cutover = GetParam() == "reverse.slot.made";
-    if (at_cutover) {
-      const Finished done = run_process(dying({"cutover", db_}));
+    if (GetParam().ends_with(".made")) {
+      const Finished done = run_process(dying({"cutover", db_, "--way-back", way_back()}));
       ASSERT_EQ(done.code, kDied) << done.err;
       return;
     }
-    const Finished cut = crossfade({"cutover", db_});
+    const Finished cut = crossfade({"cutover", db_, "--way-back", way_back()});
     ASSERT_EQ(cut.code, 0) << cut.err;
     target_exec("UPDATE public.purchase SET cents=cents+1; DELETE FROM public.journal WHERE at=1");
     const bool following = GetParam().starts_with("reverse.");
     const Finished done = run_process(dying({following ? "run" : "rollback", db_}));
     ASSERT_EQ(done.code, kDied) << done.err;
   }
+  void put_right();
   // Empty: it was taken; else the SQLSTATE.
   [[nodiscard]] std::string write_on_target() const {
     auto connection = connect_or_die(url_);
@@ -205,12 +210,12 @@ class WayBackFaultTest : public FaultPointTest {
   }
 };
 
-TEST_P(WayBackFaultTest, TheNextRollbackPutsItRight) {
+void WayBackFaultTest::put_right() {
   die_on_the_way_back();
   if (::testing::Test::HasFatalFailure()) return;
   const std::string& point = GetParam();
   const bool flipped = point == "rollback.flip.after_commit" || point == "rollback.opened";
-  const bool reached = point != "reverse.slot.made";
+  const bool reached = !point.ends_with(".made");
   EXPECT_EQ(target_value("SELECT \"primary\" FROM crossfade.route"),
             flipped || !reached ? "sqlite" : "postgres");
   // Never both; and neither only between the flip and SQLite's opening.
@@ -227,6 +232,7 @@ TEST_P(WayBackFaultTest, TheNextRollbackPutsItRight) {
   EXPECT_EQ(target_value("SELECT count(*) FROM pg_replication_slots WHERE "
                          "database=current_database()"),
             "0");
+  EXPECT_EQ(target_value("SELECT to_regclass('crossfade.outbox') IS NULL"), "t");
   if (reached) {
     EXPECT_EQ(write_on_target(), "25006");
   }
@@ -236,8 +242,30 @@ TEST_P(WayBackFaultTest, TheNextRollbackPutsItRight) {
   EXPECT_EQ(write_on_target(), "");
 }
 
+TEST_P(WayBackFaultTest, TheNextRollbackPutsItRight) {
+  put_right();
+}
+
+// With triggers in the slot's place.
+class OutboxFaultTest : public WayBackFaultTest {
+ protected:
+  [[nodiscard]] std::string way_back() const override { return "outbox"; }
+};
+
+TEST_P(OutboxFaultTest, TheNextRollbackPutsItRight) {
+  put_right();
+}
+
+std::vector<std::string> points_without(const std::string& of_the_other) {
+  std::vector<std::string> out = points_of_the_way_back();
+  std::erase(out, of_the_other);
+  return out;
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryPoint, WayBackFaultTest,
-                         ::testing::ValuesIn(points_of_the_way_back()), name_of);
+                         ::testing::ValuesIn(points_without("reverse.outbox.made")), name_of);
+INSTANTIATE_TEST_SUITE_P(EveryPoint, OutboxFaultTest,
+                         ::testing::ValuesIn(points_without("reverse.slot.made")), name_of);
 
 class DualFaultTest : public FaultPointTest {
  protected:

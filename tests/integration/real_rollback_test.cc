@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/support/cluster.h"
@@ -62,7 +63,8 @@ std::string contents(const std::string& path) {
   return out;
 }
 
-class RealRollbackTest : public ::testing::TestWithParam<const char*> {};
+// By either kind of way back.
+class RealRollbackTest : public ::testing::TestWithParam<std::tuple<const char*, const char*>> {};
 
 // Written anew as it is: the stream has every field of every row.
 void touch_every_row(const std::string& url) {
@@ -85,7 +87,7 @@ TEST_P(RealRollbackTest, ComesBackValueForValue) {
   CROSSFADE_NEEDS_POSTGRES();
   CROSSFADE_NEEDS_REAL_DBS();
   const TempDir dir;
-  const std::string db = copy_real_db(GetParam(), dir);
+  const std::string db = copy_real_db(std::get<0>(GetParam()), dir);
   const std::string before = contents(db);
   const std::string url = TestCluster::create_database();
   const auto crossfade = [&](std::vector<std::string> arguments) {
@@ -94,7 +96,7 @@ TEST_P(RealRollbackTest, ComesBackValueForValue) {
     return done;
   };
   crossfade({"run", db, "--target", url, "--until", "verified"});
-  crossfade({"cutover", db});
+  crossfade({"cutover", db, "--way-back", std::get<1>(GetParam())});
   touch_every_row(url);
   crossfade({"verify", db});
   crossfade({"rollback", db});
@@ -104,8 +106,13 @@ TEST_P(RealRollbackTest, ComesBackValueForValue) {
   TestCluster::drop_database(url);
 }
 
-INSTANTIATE_TEST_SUITE_P(RealDatabases, RealRollbackTest, ::testing::ValuesIn(kRealDbs),
-                         [](const auto& param_info) { return std::string(param_info.param); });
+INSTANTIATE_TEST_SUITE_P(RealDatabases, RealRollbackTest,
+                         ::testing::Combine(::testing::ValuesIn(kRealDbs),
+                                            ::testing::Values("slot", "outbox")),
+                         [](const auto& param_info) {
+                           return fmt::format("{}_{}", std::get<0>(param_info.param),
+                                              std::get<1>(param_info.param));
+                         });
 
 }  // namespace
 }  // namespace crossfade::testing

@@ -27,7 +27,8 @@ using ::testing::HasSubstr;
 
 constexpr const char* kMoved = "no such function: crossfade_moved_to_postgresql";
 
-class RollbackTest : public MoveTest {
+// By either kind of way back.
+class RollbackTest : public MoveTest, public ::testing::WithParamInterface<std::string> {
  protected:
   void TearDown() override {
     engine_.reset();
@@ -37,7 +38,10 @@ class RollbackTest : public MoveTest {
     }
     MoveTest::TearDown();
   }
-  [[nodiscard]] Finished cut_over() const { return crossfade({"cutover", db_, "--json"}); }
+  [[nodiscard]] bool by_outbox() const { return GetParam() == "outbox"; }
+  [[nodiscard]] Finished cut_over() const {
+    return crossfade({"cutover", db_, "--json", "--way-back", GetParam()});
+  }
   [[nodiscard]] Finished roll_back(std::vector<std::string> more = {}) const {
     std::vector<std::string> arguments = {"rollback", db_, "--json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -64,13 +68,16 @@ class RollbackTest : public MoveTest {
     const auto done = connection.exec("INSERT INTO public.setting VALUES('late','\"x\"')");
     return done ? "" : done.error().sqlstate;
   }
-  [[nodiscard]] std::string slots() const {
+  // What there is of either kind on the server.
+  [[nodiscard]] std::string ways_back() const {
     return target_value(
-        "SELECT count(*) FROM pg_replication_slots WHERE database=current_database()");
+        "SELECT (SELECT count(*) FROM pg_replication_slots WHERE database=current_database()) + "
+        "(SELECT count(*) FROM pg_class WHERE relname='outbox') + (SELECT count(DISTINCT tgrelid) "
+        "FROM pg_trigger WHERE tgname LIKE '!_crossfade!_outbox%' ESCAPE '!')");
   }
 };
 
-TEST_F(RollbackTest, ThereAndBackAndThereAgain) {
+TEST_P(RollbackTest, ThereAndBackAndThereAgain) {
   reversed();
   for (int round = 1; round <= 2; ++round) {
     SCOPED_TRACE(round);
@@ -100,7 +107,7 @@ TEST_F(RollbackTest, ThereAndBackAndThereAgain) {
     expect_rolled_back(back);
     EXPECT_EQ(json::parse(back.out).at("epoch"), round * 2);
     EXPECT_EQ(refusal_by_postgres(), "25006");
-    EXPECT_EQ(slots(), "0");
+    EXPECT_EQ(ways_back(), "0");
     ASSERT_TRUE(await_phase("following")) << engine_->err();
     EXPECT_EQ(target_value("SELECT count(*) FROM public.purchase"),
               AppDb(db_).value("SELECT count(*) FROM purchase"));
@@ -118,7 +125,7 @@ TEST_F(RollbackTest, ThereAndBackAndThereAgain) {
   expect_in_step();
 }
 
-TEST_F(RollbackTest, KeysThatWereGivenOutAreNotGivenOutAgain) {
+TEST_P(RollbackTest, KeysThatWereGivenOutAreNotGivenOutAgain) {
   reversed();
   target_exec(
       "INSERT INTO public.customer(name) VALUES('a'),('b'); DELETE FROM public.customer "
@@ -132,7 +139,7 @@ TEST_F(RollbackTest, KeysThatWereGivenOutAreNotGivenOutAgain) {
             std::to_string(std::stoll(last) + 1));
 }
 
-TEST_F(RollbackTest, EveryAcknowledgedWriteIsThereOnce) {
+TEST_P(RollbackTest, EveryAcknowledgedWriteIsThereOnce) {
   make_shop();
   app("CREATE TABLE app_entry(id INTEGER PRIMARY KEY, writer INTEGER, n INTEGER)");
   follow();
@@ -158,7 +165,7 @@ TEST_F(RollbackTest, EveryAcknowledgedWriteIsThereOnce) {
   EXPECT_GT(report.at("verified_rows").get<int64_t>(), 200);
 }
 
-TEST_F(RollbackTest, AnEngineThatIsKilledGoesOnWhereItWas) {
+TEST_P(RollbackTest, AnEngineThatIsKilledGoesOnWhereItWas) {
   make_shop();
   app("CREATE TABLE app_entry(id INTEGER PRIMARY KEY, writer INTEGER, n INTEGER)");
   follow();
@@ -177,7 +184,7 @@ TEST_F(RollbackTest, AnEngineThatIsKilledGoesOnWhereItWas) {
   expect_rolled_back(roll_back());
 }
 
-TEST_F(RollbackTest, WithoutAnEngineTheVerbDoesItItself) {
+TEST_P(RollbackTest, WithoutAnEngineTheVerbDoesItItself) {
   reversed();
   EXPECT_EQ(stop_engine(), 0);
   engine_.reset();
@@ -189,7 +196,7 @@ TEST_F(RollbackTest, WithoutAnEngineTheVerbDoesItItself) {
   EXPECT_EQ(json::parse(again.out).at("primary"), "sqlite");
 }
 
-TEST_F(RollbackTest, ADryRunChangesNothing) {
+TEST_P(RollbackTest, ADryRunChangesNothing) {
   reversed();
   const Finished done = roll_back({"--dry-run"});
   ASSERT_EQ(done.code, 0) << done.out << done.err << engine_->err();
@@ -201,7 +208,7 @@ TEST_F(RollbackTest, ADryRunChangesNothing) {
 }
 
 // PostgreSQL shows a truncated table as empty to snapshots from before, and a comparison has one.
-TEST_F(RollbackTest, ATableThatIsTruncatedMeanwhileIsNotDifferent) {
+TEST_P(RollbackTest, ATableThatIsTruncatedMeanwhileIsNotDifferent) {
   reversed();
   std::atomic<bool> enough{false};
   std::thread application([&] {
@@ -221,7 +228,7 @@ TEST_F(RollbackTest, ATableThatIsTruncatedMeanwhileIsNotDifferent) {
   expect_rolled_back(roll_back());
 }
 
-TEST_F(RollbackTest, SomebodysLockMakesItStepBackAndIsNamed) {
+TEST_P(RollbackTest, SomebodysLockMakesItStepBackAndIsNamed) {
   reversed();
   postgres::ConnectOptions options;
   options.application_name = "the report";
@@ -236,7 +243,7 @@ TEST_F(RollbackTest, SomebodysLockMakesItStepBackAndIsNamed) {
   expect_rolled_back(roll_back());
 }
 
-TEST_F(RollbackTest, ARowThatDoesNotFitIsNamedAndIsMendedOnPostgres) {
+TEST_P(RollbackTest, ARowThatDoesNotFitIsNamedAndIsMendedOnPostgres) {
   make_shop();
   app("CREATE TABLE limited(id INTEGER PRIMARY KEY, n INTEGER, u INTEGER UNIQUE, CHECK(n <> 13 OR "
       "typeof(n)='text')); INSERT INTO limited VALUES(1,1,1),(2,2,2)");
@@ -265,19 +272,22 @@ TEST_F(RollbackTest, ARowThatDoesNotFitIsNamedAndIsMendedOnPostgres) {
 
 // A role that cannot keep foreign keys quiet (session_replication_role) has them only while
 // PostgreSQL is the primary.
-TEST_F(RollbackTest, ARoleThatIsNoSuperuserGoesThereAndBack) {
+TEST_P(RollbackTest, ARoleThatIsNoSuperuserGoesThereAndBack) {
   make_shop();
   const std::string role = fmt::format("mover_{}", getpid());
-  target_exec(
-      fmt::format("CREATE ROLE {0} LOGIN REPLICATION; GRANT ALL ON DATABASE \"{1}\" TO {0}; "
-                  "GRANT ALL ON SCHEMA public TO {0}",
-                  role, target_value("SELECT current_database()")));
+  target_exec(fmt::format(
+      "CREATE ROLE {0} LOGIN {2}; GRANT ALL ON DATABASE \"{1}\" TO {0}; "
+      "GRANT ALL ON SCHEMA public TO {0}",
+      role, target_value("SELECT current_database()"), by_outbox() ? "" : "REPLICATION"));
   const std::string admin = url_;
   const size_t user = url_.find("://") + 3;
   url_.replace(user, url_.find('@', user) - user, role);
   const std::string keys = "SELECT count(*) FROM pg_constraint WHERE contype='f'";
   follow();
-  ASSERT_EQ(cut_over().code, 0) << engine_->err();
+  // It finds out what the role may do.
+  const Finished cut = crossfade({"cutover", db_});
+  ASSERT_EQ(cut.code, 0) << cut.err << engine_->err();
+  EXPECT_EQ(status()["reverse"].value("kind", ""), GetParam());
   ASSERT_TRUE(await_phase("reversed")) << engine_->err();
   EXPECT_EQ(target_value(keys), "1");
   target_exec("UPDATE public.purchase SET cents=5 WHERE id=1");
@@ -297,7 +307,7 @@ TEST_F(RollbackTest, ARoleThatIsNoSuperuserGoesThereAndBack) {
 }
 
 // Rows that the target went without are no difference on the way back either.
-TEST_F(RollbackTest, WhatWasAcceptedAsSetAsideIsThereAfterwards) {
+TEST_P(RollbackTest, WhatWasAcceptedAsSetAsideIsThereAfterwards) {
   make_shop();
   app("CREATE TABLE person(id INTEGER PRIMARY KEY, name TEXT); INSERT INTO person VALUES(1,'Ann'),"
       "(2,CAST(x'610062' AS TEXT))");
@@ -313,7 +323,7 @@ TEST_F(RollbackTest, WhatWasAcceptedAsSetAsideIsThereAfterwards) {
   EXPECT_EQ(AppDb(db_).value("SELECT group_concat(hex(name)) FROM person"), "416E6E61,610062");
 }
 
-TEST_F(RollbackTest, AColumnThatSqliteHasNotGotIsNamed) {
+TEST_P(RollbackTest, AColumnThatSqliteHasNotGotIsNamed) {
   reversed();
   target_exec(
       "ALTER TABLE public.journal ADD COLUMN mood text; INSERT INTO public.journal "
@@ -323,21 +333,22 @@ TEST_F(RollbackTest, AColumnThatSqliteHasNotGotIsNamed) {
   EXPECT_THAT(refused.err, AllOf(HasSubstr("journal"), HasSubstr("mood")));
 }
 
-TEST_F(RollbackTest, ASlotThatIsGoneIsSaidToBe) {
+TEST_P(RollbackTest, AWayBackThatIsGoneIsSaidToBe) {
   reversed();
   EXPECT_EQ(stop_engine(), 0);
   engine_.reset();
-  target_exec(
-      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "
-      "database=current_database()");
+  target_exec(by_outbox() ? "DROP TABLE crossfade.outbox, crossfade.outbox_position CASCADE"
+                          : "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+                            "WHERE database=current_database()");
   const Finished done = roll_back();
   EXPECT_EQ(done.code, 3) << done.out << done.err;
-  EXPECT_THAT(done.err, AllOf(HasSubstr("slot"), HasSubstr("gone"), HasSubstr("finish")));
+  EXPECT_THAT(done.err, AllOf(HasSubstr(GetParam()), HasSubstr("gone"), HasSubstr("finish")));
+  if (by_outbox()) return;  // writers of the tables are refused then by the server itself
   EXPECT_EQ(refusal_by_postgres(), "");
   EXPECT_EQ(AppDb(db_).run("DELETE FROM journal"), kMoved) << "SQLite stays closed";
 }
 
-TEST_F(RollbackTest, AnOlderCopyOfTheFileIsRefused) {
+TEST_P(RollbackTest, AnOlderCopyOfTheFileIsRefused) {
   reversed();
   EXPECT_EQ(stop_engine(), 0);
   engine_.reset();
@@ -358,32 +369,68 @@ TEST_F(RollbackTest, AnOlderCopyOfTheFileIsRefused) {
   EXPECT_EQ(refusal_by_postgres(), "");
 }
 
-TEST_F(RollbackTest, FinishTakesTheWayBackAway) {
+TEST_P(RollbackTest, FinishTakesTheWayBackAway) {
   reversed();
-  EXPECT_EQ(slots(), "1");
+  EXPECT_NE(ways_back(), "0");
   EXPECT_EQ(stop_engine(), 0);
   engine_.reset();
   const Finished done = crossfade({"finish", db_});
   ASSERT_EQ(done.code, 0) << done.err;
-  EXPECT_EQ(slots(), "0");
+  EXPECT_EQ(ways_back(), "0");
   EXPECT_EQ(target_value("SELECT count(*) FROM pg_publication"), "0");
   EXPECT_EQ(traces_in_source(), "");
   EXPECT_EQ(refusal_by_postgres(), "");
 }
 
-TEST_F(RollbackTest, ACutoverThatStepsBackLeavesNoSlot) {
+TEST_P(RollbackTest, ACutoverThatStepsBackLeavesNoWayBack) {
   make_shop();
   app("CREATE TABLE checked(id INTEGER PRIMARY KEY, n INTEGER CHECK(n > 0))");
   follow();
   auto other = connect_or_die(url_);
   ASSERT_TRUE(other.exec("BEGIN; SELECT count(*) FROM public.checked"));  // the CHECK has to wait
-  const Finished done = crossfade({"cutover", db_, "--max-pause", "300"});
+  const Finished done = crossfade({"cutover", db_, "--max-pause", "300", "--way-back", GetParam()});
   EXPECT_EQ(done.code, 8) << done.out << done.err;
   ASSERT_TRUE(other.exec("COMMIT"));
-  EXPECT_TRUE(wait_until([&] { return slots() == "0"; }, seconds(10)));
+  EXPECT_TRUE(wait_until([&] { return ways_back() == "0"; }, seconds(10)));
   app("INSERT INTO journal VALUES(3,'still writable')");
   expect_becomes_equal();
 }
+
+// Whatever writes a row, and whatever is in a column's name or type.
+TEST_P(RollbackTest, EveryWayToWriteGoesBack) {
+  make_shop();
+  app("CREATE TABLE odd(\"a b\" TEXT, \"seq\" INTEGER, \"_told\" BLOB, \"n\"\"q\" REAL, twice "
+      "GENERATED ALWAYS AS (seq*2) STORED); INSERT INTO odd VALUES('x',1,x'00ff',0.1),"
+      "(NULL,NULL,NULL,NULL),('',2,x'',-1e300)");
+  follow();
+  ASSERT_EQ(cut_over().code, 0) << engine_->err();
+  ASSERT_TRUE(await_phase("reversed")) << engine_->err();
+  target_exec(
+      "SET timezone='Asia/Tokyo'; SET bytea_output='escape'; SET extra_float_digits=-3; UPDATE "
+      "public.odd SET \"a b\"=E'quote \" backslash \\\\ comma, (paren)\n', \"n\"\"q\"=1.0/3; "
+      "INSERT "
+      "INTO public.odd(\"a b\",seq) SELECT 'n'||n, n FROM generate_series(1,100) n; DELETE FROM "
+      "public.odd WHERE seq=50");
+  target_exec(
+      "SET session_replication_role=replica; UPDATE public.purchase SET cents=0 WHERE id<5; RESET "
+      "session_replication_role; TRUNCATE public.journal; INSERT INTO public.journal "
+      "VALUES(1,'new')");
+  expect_in_step();
+  expect_rolled_back(roll_back());
+}
+
+TEST_P(RollbackTest, ATableThatIsNotWatchedAnyMoreIsNamed) {
+  reversed();
+  target_exec(by_outbox() ? "ALTER TABLE public.journal DISABLE TRIGGER ALL"
+                          : "ALTER PUBLICATION crossfade DROP TABLE public.journal");
+  const Finished refused = roll_back();
+  EXPECT_EQ(refused.code, 8) << refused.out << refused.err << engine_->err();
+  EXPECT_THAT(refused.err, HasSubstr("journal"));
+  EXPECT_EQ(refusal_by_postgres(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(WaysBack, RollbackTest, ::testing::Values("slot", "outbox"),
+                         [](const auto& param_info) { return param_info.param; });
 
 }  // namespace
 }  // namespace crossfade::testing

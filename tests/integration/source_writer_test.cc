@@ -55,10 +55,10 @@ TEST_F(SourceWriterTest, WhatIsKeptIsNoTableOfTheApplicationsAndGoesAway) {
 TEST_F(SourceWriterTest, AStateOfAnotherFormatIsRefused) {
   make("CREATE TABLE t(id INTEGER PRIMARY KEY)");
   EXPECT_EQ(run(Changes{}), "");
-  file_->exec("UPDATE _crossfade_reverse SET format=2");
+  file_->exec("UPDATE _crossfade_reverse SET format=3");
   const auto opened = apply::SourceWriter::open(file_->path());
   ASSERT_FALSE(opened);
-  EXPECT_THAT(describe(opened.error()), HasSubstr("format 2"));
+  EXPECT_THAT(describe(opened.error()), HasSubstr("format 3"));
 }
 
 // Promise: neither the fence nor any trigger of the application's sees what is written here, and

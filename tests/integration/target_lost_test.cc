@@ -44,7 +44,8 @@ class TargetLostTest : public MoveTest {
       ASSERT_TRUE(applied) << describe(applied.error());
     }
     ASSERT_TRUE(writer.end_transaction());
-    ASSERT_TRUE(writer.commit({"slot", true, postgres::PgLsn{0x16B3748}, kCommitted, ""}));
+    ASSERT_TRUE(writer.commit(
+        {WayBackKind::kSlot, "slot", "", true, postgres::PgLsn{0x16B3748}, kCommitted, ""}));
   }
   [[nodiscard]] std::string database() const {
     const size_t from = url_.find("@/") + 2;

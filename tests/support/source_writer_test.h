@@ -75,7 +75,8 @@ class SourceWriterTest : public ::testing::Test {
 
   std::optional<SourceFile> file_;
   std::optional<apply::SourceWriter> writer_;
-  apply::ReverseState state_{.slot = "crossfade_1", .live = true, .applied = {}, .probe = "p"};
+  apply::ReverseState state_{
+      .slot = "crossfade_1", .snapshot = {}, .live = true, .applied = {}, .probe = "p"};
   Error error_;
 };
 

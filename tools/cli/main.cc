@@ -168,6 +168,14 @@ CLI::App* add_cutover(CLI::App* app, Arguments* a) {
   CLI::Option* no_rollback =
       verb->add_flag("--no-rollback", a->cutover.no_rollback,
                      "make no way back: SQLite is not kept in step afterwards");
+  verb->add_option_function<std::string>(
+          "--way-back",
+          [a](const std::string& kind) { a->cutover.way_back = parse_way_back_kind(kind); },
+          "slot (logical decoding), outbox (triggers), or auto: a slot where there can be one, "
+          "else "
+          "an outbox (default: auto)")
+      ->check(CLI::IsMember({"auto", "slot", "outbox"}))
+      ->excludes(no_rollback);
   verb->add_option("--max-pause", a->settings.max_pause_ms,
                    "milliseconds writers may wait before it steps back (default: 5000)")
       ->check(CLI::PositiveNumber);
