@@ -250,6 +250,7 @@ Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max)
                                              "LIMIT 1)",
                                              kLogTable, applied.value)));
   if (any == 0) return 0;
+  fault_point("log.prune.before");
   // Below applied and below the newest: an emptied INTEGER PRIMARY KEY table starts at 1 again.
   auto done = source.exec(fmt::format(
       "DELETE FROM {0} WHERE lsn IN (SELECT lsn FROM {0} WHERE lsn<{1} AND lsn<(SELECT max(lsn) "
@@ -259,6 +260,7 @@ Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max)
     if (sqlite::is_busy(done.error())) return 0;
     return fail(std::move(done).error());
   }
+  fault_point("log.prune.after");
   return source.changes();
 }
 

@@ -1,42 +1,136 @@
 #include "engine/observe/fault.h"
 
 #ifdef CROSSFADE_FAULTS
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <chrono>
 #include <cstdlib>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <vector>
 
 namespace crossfade {
 namespace {
 
-struct Plan {
-  std::string name;
+constexpr int kDied = 70;
+
+enum class FaultAction : uint8_t { kDie, kDelay, kError };
+
+struct Fault {
+  std::string point;
+  std::string phase;  // empty: any
   int at = 1;
+  FaultAction action = FaultAction::kDie;
+  std::chrono::milliseconds delay{0};
+  std::string action_text = "die";
+  int passes = 0;
 };
 
-const Plan& plan() {
-  static const Plan kPlan = [] {
-    Plan p;
-    if (const char* text = std::getenv("CROSSFADE_FAULT")) {
-      const std::string_view spec(text);
-      const size_t colon = spec.find(':');
-      p.name = spec.substr(0, colon);
-      if (colon != std::string_view::npos) p.at = std::atoi(text + colon + 1);
+Fault parse_fault(std::string_view text) {
+  Fault fault;
+  size_t field = 0;
+  while (true) {
+    const size_t colon = text.find(':');
+    const std::string part(text.substr(0, colon));
+    if (field == 0) {
+      const size_t mark = part.find('@');
+      fault.point = part.substr(0, mark);
+      if (mark != std::string::npos) fault.phase = part.substr(mark + 1);
+    } else if (part == "error" || part == "die") {
+      fault.action = part == "die" ? FaultAction::kDie : FaultAction::kError;
+      fault.action_text = part;
+    } else if (part.starts_with("delay=")) {
+      fault.action = FaultAction::kDelay;
+      fault.action_text = part;
+      fault.delay = std::chrono::milliseconds(std::atoi(part.c_str() + part.find('=') + 1));
+    } else {
+      fault.at = std::atoi(part.c_str());
     }
-    return p;
-  }();
-  return kPlan;
+    if (colon == std::string_view::npos) return fault;
+    text.remove_prefix(colon + 1);
+    ++field;
+  }
 }
 
-std::atomic<int> passes{0};
+// Never destroyed: threads may pass a point while the process ends.
+struct Faults {
+  std::mutex mutex;
+  std::vector<Fault> planned;
+  int trace = -1;
+  std::string phase = "starting";
+  std::set<std::string> traced;
+
+  Faults() {
+    if (const char* text = std::getenv("CROSSFADE_FAULT")) {
+      std::string_view rest(text);
+      while (!rest.empty()) {
+        const size_t end = rest.find(';');
+        if (end != 0) planned.push_back(parse_fault(rest.substr(0, end)));
+        rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+      }
+    }
+    if (const char* file = std::getenv("CROSSFADE_FAULT_TRACE")) {
+      trace = ::open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    }
+  }
+  [[nodiscard]] bool idle() const { return planned.empty() && trace < 0; }
+
+  // One write() each, so that lines of several processes do not mix.
+  void say(const std::string& line) const {
+    if (trace < 0) return;
+    const std::string text = line + "\n";
+    if (::write(trace, text.data(), text.size()) < 0) ::_exit(kDied + 1);
+  }
+};
+
+Faults& faults() {
+  static auto* const kFaults = new Faults();
+  return *kFaults;
+}
+
+bool passed(const char* name, bool can_fail) {
+  Faults& all = faults();
+  if (all.idle()) return false;
+  std::chrono::milliseconds delay{0};
+  bool fails = false;
+  {
+    const std::lock_guard lock(all.mutex);
+    const std::string where = fmt::format("{} {}", name, all.phase);
+    if (all.traced.insert(where).second) all.say((can_fail ? "fails " : "pass ") + where);
+    for (Fault& fault : all.planned) {
+      if (fault.point != "*" && fault.point != name) continue;
+      if (!fault.phase.empty() && fault.phase != all.phase) continue;
+      if (fault.action == FaultAction::kError && !can_fail) continue;
+      if (++fault.passes != fault.at) continue;
+      all.say(fmt::format("fired {} {}", where, fault.action_text));
+      if (fault.action == FaultAction::kDie) ::_exit(kDied);
+      if (fault.action == FaultAction::kDelay) delay += fault.delay;
+      fails = fails || fault.action == FaultAction::kError;
+    }
+  }
+  if (delay.count() > 0) std::this_thread::sleep_for(delay);
+  return fails;
+}
 
 }  // namespace
 
 void fault_point(const char* name) {
-  if (plan().name != name) return;
-  if (passes.fetch_add(1) + 1 == plan().at) ::_exit(70);
+  (void)passed(name, false);
+}
+
+bool fault_fails(const char* name) {
+  return passed(name, true);
+}
+
+void fault_phase(std::string_view phase) {
+  Faults& all = faults();
+  const std::lock_guard lock(all.mutex);
+  all.phase = phase;
 }
 
 }  // namespace crossfade

@@ -3,12 +3,14 @@
 #include <fmt/core.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <optional>
 #include <utility>
 
 #include "engine/core/assert.h"
 #include "engine/core/limits.h"
+#include "engine/observe/fault.h"
 #include "engine/postgres/cancel_request.h"
 #include "engine/postgres/connect_error.h"
 #include "engine/postgres/postgres_error_map.h"
@@ -219,6 +221,11 @@ struct Connection::Impl {
     if (conn) request_cancel(conn.get());
   }
 
+  // What a server or network that goes looks like from here.
+  void fault(const char* point) const {
+    if (fault_fails(point) && conn) ::shutdown(PQsocket(conn.get()), SHUT_RDWR);
+  }
+
   [[nodiscard]] Deadline deadline() const { return Deadline::after(statement_timeout); }
 };
 
@@ -231,6 +238,9 @@ Result<Connection> Connection::open(ConnectOptions options) {
   auto impl = std::make_unique<Impl>();
   const ConnectionParams params = std::move(options.params);
   impl->safe = params.safe();
+  if (fault_fails("target.connect")) {
+    return fail(make_connection_error("no answer (fault)", "target.connect", impl->safe, false));
+  }
   impl->statement_timeout = options.statement_timeout;
   impl->stop = options.stop;
   // Without a value it is as if it were not there.
@@ -275,9 +285,11 @@ Result<QueryResult> Connection::exec(const std::string& sql) {
   if (!alive()) {
     CROSSFADE_TRY(impl_->gone(op));
   }
+  impl_->fault("target.exec.send");
   if (PQsendQuery(impl_->conn.get(), sql.c_str()) == 0) return fail(impl_->lost(op));
   const Deadline deadline = impl_->deadline();
   CROSSFADE_TRY(impl_->flush(op, deadline));
+  impl_->fault("target.exec.sent");
   return impl_->finish(op, sql.substr(0, 200), deadline);
 }
 
@@ -287,18 +299,22 @@ Result<QueryResult> Connection::query(const std::string& sql, const std::vector<
   if (!alive()) {
     CROSSFADE_TRY(impl_->gone(op));
   }
+  impl_->fault("target.query.send");
   CROSSFADE_TRY(impl_->send_params(sql, params, format, op));
   const Deadline deadline = impl_->deadline();
   CROSSFADE_TRY(impl_->flush(op, deadline));
+  impl_->fault("target.query.sent");
   return impl_->finish(op, sql.substr(0, 200), deadline);
 }
 
 Status Connection::commit() {
   const std::string op = "target.commit";
   if (!alive()) return impl_->gone(op);
+  impl_->fault("target.commit.send");
   if (PQsendQuery(impl_->conn.get(), "COMMIT") == 0) return fail(impl_->lost(op, true));
   const Deadline deadline = impl_->deadline();
   CROSSFADE_TRY(impl_->flush(op, deadline, true));
+  impl_->fault("target.commit.sent");
   CROSSFADE_TRY(impl_->finish(op, "COMMIT", deadline, true));
   return ok();
 }
@@ -317,6 +333,7 @@ Status Connection::copy_in_begin(const std::string& sql) {
 Status Connection::copy_in_put(std::string_view bytes) {
   const std::string op = kCopyOp;
   if (!alive()) return impl_->gone(op);
+  impl_->fault("target.copy.put");
   const Deadline deadline = impl_->deadline();
   // libpq's buffer doubles; pieces keep it near one piece instead of near the whole.
   constexpr size_t kPiece = 256 * 1024;
@@ -340,6 +357,7 @@ Result<int64_t> Connection::copy_in_end() {
   if (PQputCopyEnd(impl_->conn.get(), nullptr) <= 0) return fail(impl_->lost(op));
   const Deadline deadline = impl_->deadline();
   CROSSFADE_TRY(impl_->flush(op, deadline));
+  impl_->fault("target.copy.sent");
   CROSSFADE_TRY(auto result, impl_->finish(op, "COPY", deadline));
   return result.affected();
 }
@@ -388,6 +406,7 @@ Result<std::vector<int64_t>> Connection::pipeline(const std::vector<PipelineStep
     CROSSFADE_TRY(impl_->gone(op));
   }
   PGconn* conn = impl_->conn.get();
+  impl_->fault("target.pipeline.send");
   if (PQenterPipelineMode(conn) == 0) return fail(impl_->lost(op));
   for (const PipelineStep& step : steps) {
     if (auto sent = impl_->send_params(step.sql, step.params, Format::kText, step.op); !sent) {
@@ -399,6 +418,7 @@ Result<std::vector<int64_t>> Connection::pipeline(const std::vector<PipelineStep
   const bool has_commit = !steps.empty() && steps.back().is_commit;
   const Deadline deadline = impl_->deadline();
   CROSSFADE_TRY(impl_->flush(op, deadline, has_commit));
+  impl_->fault("target.pipeline.sent");
   std::vector<int64_t> affected;
   std::optional<Error> error;
   for (const PipelineStep& step : steps) {

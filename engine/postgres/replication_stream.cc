@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/observe/fault.h"
 #include "engine/postgres/binary.h"
 #include "engine/postgres/quote.h"
 
@@ -72,7 +73,10 @@ Result<std::optional<StreamMessage>> ReplicationStream::next(Deadline deadline) 
       return fail(std::move(error));
     }
     CROSSFADE_TRY(const auto taken, take(message));
-    if (taken) return taken;
+    if (taken) {
+      fault_point("target.stream.read");
+      return taken;
+    }
   }
 }
 
@@ -109,6 +113,7 @@ Status ReplicationStream::report() {
   for (int of = 0; of < 3; ++of) append_be<uint64_t>(applied_.value, &status);
   append_be<int64_t>(now_in_postgres_micros(), &status);
   status.push_back(0);  // no answer is wanted
+  fault_point("target.stream.confirm");
   return connection_.copy_in_put(status);
 }
 

@@ -89,6 +89,7 @@ class CutoverDriver {
       case CutoverAction::kTakeLock:
         return event(take_lock());
       case CutoverAction::kDrain:
+        fault_point("cutover.drain");
         return event(drain());
       case CutoverAction::kCompare:
         return event(compare());
@@ -333,6 +334,7 @@ class CutoverDriver {
     // Apart while both sides were written to, or since that was begun and not got through.
     CROSSFADE_TRY(join_numbers(move_, pause_end_.remaining()));
     CROSSFADE_TRY(hand_over_sequences(move_, source()));
+    fault_point("cutover.sequences");
     schema_may_be_there_ = true;
     if (!move_.target.replica_role()) {
       CROSSFADE_TRY(add_foreign_keys(move_));
@@ -340,6 +342,7 @@ class CutoverDriver {
     CROSSFADE_TRY(put_back_unvalidated(move_, pause_end_));
     CROSSFADE_TRY(add_checks(move_, pause_end_));
     CROSSFADE_TRY(add_views(move_, pause_end_));
+    fault_point("cutover.prepared");
     CROSSFADE_TRY(const auto route, move_.target.route());
     report_.epoch = route.epoch;
     if (route.primary != Primary::kSqlite) {
@@ -430,6 +433,7 @@ class CutoverDriver {
   }
 
   Status publish() {
+    fault_point("cutover.publish");
     const Route route{report_.primary, report_.epoch, move_.target.connection().safe_name()};
     auto written = write_route_file(move_.state.route(), route);
     for (int i = 1; !written && i < kPublishAttemptsMax; ++i) {
@@ -447,6 +451,7 @@ class CutoverDriver {
   }
 
   Status step_back() {
+    fault_point("cutover.step_back");
     lock_.reset();
     lock_connection_.reset();
     move_.target.connection().set_statement_timeout(limits::kStatementTimeout);

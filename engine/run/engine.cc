@@ -10,6 +10,7 @@
 #include "capture/change_log.h"
 #include "engine/core/backoff.h"
 #include "engine/core/limits.h"
+#include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 #include "engine/run/copy_phase.h"
 #include "engine/run/live_tables.h"
@@ -90,6 +91,7 @@ void Move::set_phase(const std::string& phase) {
     changed = r.phase != phase;
     r.phase = phase;
   });
+  fault_phase(phase);
   if (!changed) return;
   log::info(fmt::format("phase: {}", phase));
   audit.record("phase", {{"phase", phase}});
@@ -260,6 +262,7 @@ Status Engine::take_lease_and_recover() {
   CROSSFADE_TRY(apply::make_reverse_tables(source_->connection()));
   CROSSFADE_TRY(target_->ensure(known.source_id, options_));
   CROSSFADE_TRY(token_, target_->take_lease(fmt::format("pid {}", ::getpid()), stop_));
+  fault_point("lease.taken");
   audit_->record(
       "engine_started",
       {{"source", source_->path()}, {"target", params_->safe()}, {"token", token_->value}});
@@ -284,6 +287,7 @@ Status Engine::recover_route(Move& move, const Route& route) {
       audit_->record("source_opened", {{"epoch", route.epoch.value}});
     }
     CROSSFADE_TRY(const auto progress, move.target.progress());
+    fault_point("route.recovered");
     if (way_back && progress.phase != kDualPhase) {
       CROSSFADE_TRY(const std::string id, source_id());
       CROSSFADE_TRY(remove_way_back(move, id));

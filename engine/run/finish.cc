@@ -14,6 +14,7 @@
 #include "capture/target_outbox.h"
 #include "capture/target_slot.h"
 #include "engine/core/limits.h"
+#include "engine/observe/fault.h"
 #include "engine/run/audit.h"
 #include "engine/run/reachable_target.h"
 #include "engine/run/target_lost.h"
@@ -29,6 +30,7 @@ class Finisher {
       : options_(options), finish_(finish_options), stop_(stop) {}
 
   Result<FinishReport> run() {
+    fault_phase("finishing");
     CROSSFADE_TRY(auto state, StateFolder::of(options_.database));
     const bool had_folder = std::filesystem::exists(state.folder());
     if (had_folder) {
@@ -53,9 +55,11 @@ class Finisher {
       // A cluster of ours goes as a whole.
       const bool keeps = finish_.keep_fence && !row_says_so && !cluster_;
       CROSSFADE_TRY(remove_from_target(state, had_folder, keeps ? state.database() : ""));
+      fault_point("finish.target.removed");
     }
     const bool is_primary = present ? row_says_so : noted;
     CROSSFADE_TRY(clean_source(source, is_primary));
+    fault_point("finish.source.cleaned");
     if (had_folder) {
       CROSSFADE_TRY(clean_state(state, is_primary));
     }
@@ -96,6 +100,7 @@ class Finisher {
         capture::remove_outbox(target_->connection(), Deadline::after(limits::kSlotReleaseWait)));
     CROSSFADE_TRY(auto of_slot, capture::remove_slot(target_->connection(), progress.source_id));
     std::move(of_slot.begin(), of_slot.end(), std::back_inserter(report_.target));
+    fault_point("finish.slot.removed");
     const auto keep = [&](const std::vector<Aside>& left) -> Status {
       if (!had_folder) return ok();
       report_.put_aside_file = state.put_aside();
@@ -172,6 +177,7 @@ class Finisher {
       CROSSFADE_TRY(capture::raise_fence(connection, tables, captured));
     }
     CROSSFADE_TRY(transaction.commit());
+    fault_point("finish.source.committed");
     if (!tables.empty()) {
       report_.fence_kept = Primary::kSqlite;
       report_.state.emplace_back("the fence was kept: SQLite goes on refusing writes");
@@ -191,6 +197,7 @@ class Finisher {
     const auto drop = [&](const std::string& path) {
       std::error_code code;
       if (std::filesystem::remove(path, code)) report_.state.push_back(path);
+      fault_point("finish.state.file");
     };
     if (!cut_over) {
       if (cluster_) {

@@ -7,6 +7,7 @@
 
 #include "engine/core/assert.h"
 #include "engine/core/limits.h"
+#include "engine/observe/fault.h"
 #include "engine/run/misfit_policy.h"
 #include "engine/run/quarantine.h"
 
@@ -104,6 +105,7 @@ Status Follower::compare(ChunkItem& item) {
   if (const auto keys = accepted_.find(item.chunk.table->name); keys != accepted_.end()) {
     left_out = verify::leave_out(keys->second, &item.chunk);
   }
+  fault_point("verify.chunk");
   CROSSFADE_TRY(auto verdict, verify::compare_chunk(move_.target.connection(),
                                                     move_.options.target_schema, item.chunk));
   verdict.left_out = left_out;
@@ -142,6 +144,7 @@ Status Follower::start_round() {
 
 std::optional<VerifyReport> Follower::take_report() {
   if (!round_ || !round_->done()) return std::nullopt;
+  fault_point("verify.done");
   VerifyReport report = round_->report();
   round_.reset();
   return report;

@@ -3,10 +3,12 @@
 #include <utility>
 
 #include "engine/core/limits.h"
+#include "engine/observe/fault.h"
 
 namespace crossfade::run {
 
 Result<bool> resolve_flip(Move& move, Primary wanted) {
+  fault_point("flip.resolve");
   (void)move.revive_target();  // it is seen below whether it answers
   postgres::ConnectOptions connect;
   connect.params = move.params;

@@ -224,6 +224,7 @@ class RollbackDriver {
 
   Status settle() {
     CROSSFADE_TRY(const auto left, follower_.settle());
+    fault_point("rollback.settled");
     return check_aside(left);
   }
 
@@ -251,9 +252,11 @@ class RollbackDriver {
       return fail(not_rolled_back("the route says that PostgreSQL is not the primary", ""));
     }
     CROSSFADE_TRY(prepare_source(target));
+    fault_point("rollback.sequences");
     const FenceNotice notice{move_.source.path(), route.epoch.next()};
     CROSSFADE_TRY(raise_fence_on_target(target, tables_, notice));
     CROSSFADE_TRY(move_.target.flip_route(move_.token, route.epoch, Primary::kSqlite));
+    fault_point("rollback.prepared");
     if (pause_end_.expired()) {
       return fail(not_rolled_back("the preparations took longer than allowed",
                                   "raise --max-pause, or run it when there is less traffic"));
@@ -337,6 +340,7 @@ class RollbackDriver {
   }
 
   Status publish() {
+    fault_point("rollback.publish");
     failure_.reset();
     const Route route{report_.primary, report_.epoch, ""};
     auto written = write_route_file(move_.state.route(), route);
@@ -360,6 +364,7 @@ class RollbackDriver {
   }
 
   Status step_back() {
+    fault_point("rollback.step_back");
     postgres::Connection& target = move_.target.connection();
     target.rollback();
     target.set_statement_timeout(limits::kStatementTimeout);

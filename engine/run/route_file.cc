@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "engine/core/deadline.h"
+#include "engine/observe/fault.h"
 
 namespace crossfade::run {
 namespace {
@@ -120,6 +121,7 @@ void store(const Mapping& mapping, Record record) {
   const uint32_t odd = mapping.word(kSequenceWord).load(std::memory_order_relaxed) | 1U;
   mapping.word(kSequenceWord).store(odd, std::memory_order_relaxed);
   for (size_t i = 0; i < kWords; ++i) {
+    if (i == kWords / 2) fault_point("route.write.middle");
     if (i != kSequenceWord) mapping.word(i).store(words[i], std::memory_order_release);
   }
   mapping.word(kSequenceWord).store(odd + 1, std::memory_order_release);
@@ -190,6 +192,7 @@ Result<bool> create(const std::string& path, const Route& route) {
       return fail(std::move(error));
     }
   }
+  fault_point("route.create.before");
   if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) {
     return true;
   }
@@ -218,6 +221,7 @@ Status change_in_place(const std::string& path, int fd, const Route& route) {
   const Mapping mapping(fd, PROT_READ | PROT_WRITE);
   if (!mapping.ok()) return fail(system_error("route.write", path, "mmap"));
   store(mapping, encode(route));
+  fault_point("route.write.after");
   // Readers see it already; this is for a machine that loses its power now.
   if (!mapping.sync()) return fail(system_error("route.write", path, "msync"));
   return ok();
@@ -243,6 +247,10 @@ Status write_route_file(const std::string& path, const Route& route) {
                            fmt::format("the target's URL has {} bytes, over the limit of {}",
                                        route.url.size(), kRouteUrlBytesMax),
                            "use a shorter URL, or a service name (pg_service.conf)"));
+  }
+  if (fault_fails("route.write.before")) {
+    errno = EIO;
+    return fail(system_error("route.write", path, "open"));
   }
   const Descriptor existing(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (existing.ok()) return change_in_place(path, existing.get(), route);

@@ -7,6 +7,7 @@
 
 #include "capture/change_log.h"
 #include "engine/core/limits.h"
+#include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 #include "engine/sqlite/sqlite_error_map.h"
 
@@ -144,6 +145,7 @@ Result<bool> SourceThread::push_changes(capture::Watermark watermark) {
     }
     position_ = batch.through;
     batch.oldest_captured_us = seen_us;
+    fault_point("tail.batch");
     const size_t bytes = batch.bytes;
     if (!push(std::move(batch), bytes)) return false;
   }

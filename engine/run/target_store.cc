@@ -10,6 +10,7 @@
 #include "apply/quarantine.h"
 #include "engine/core/backoff.h"
 #include "engine/core/limits.h"
+#include "engine/observe/fault.h"
 #include "engine/postgres/quote.h"
 #include "engine/run/create_table.h"
 #include "engine/run/dual_numbers.h"
@@ -365,12 +366,14 @@ Result<Progress> TargetStore::progress() {
 }
 
 Status TargetStore::set_phase(const std::string& phase) {
+  fault_point("phase.before");
   CROSSFADE_TRY(connection_.query("UPDATE crossfade.progress SET phase=$1 WHERE phase<>$1",
                                   {postgres::text_param(phase)}));
   return ok();
 }
 
 Status TargetStore::set_verified(Lsn verified) {
+  fault_point("verify.noted");
   CROSSFADE_TRY(connection_.exec(
       fmt::format("UPDATE crossfade.progress SET verified_lsn={}", verified.value)));
   return ok();

@@ -56,8 +56,11 @@ Status remember(Move& move, const apply::ReverseState& state, Deadline deadline)
 Status prove(Move& move, const std::string& source_id, const apply::ReverseState& state,
              Deadline deadline) {
   CROSSFADE_TRY(remember(move, state, deadline));
+  fault_point("reverse.remembered");
   CROSSFADE_TRY(auto follower, ReverseFollower::open(move, source_id));
-  return follower->drain(deadline);
+  CROSSFADE_TRY(follower->drain(deadline));
+  fault_point("reverse.proved");
+  return ok();
 }
 
 Status make_and_prove_slot(Move& move, const std::string& source_id, Deadline deadline) {
@@ -158,10 +161,12 @@ Status make_way_back(Move& move, const std::string& source_id, WayBackKind kind,
 }
 
 Status remove_way_back(Move& move, const std::string& source_id) {
+  fault_point("reverse.slot.remove");
   const Deadline deadline = Deadline::after(limits::kSlotReleaseWait);
   const auto outbox = capture::remove_outbox(move.target.connection(), deadline);
   if (!outbox && outbox.error().remedy != Remedy::kRetry) return fail(outbox.error());
   CROSSFADE_TRY(const auto slot, capture::remove_slot(move.target.connection(), source_id));
+  fault_point("reverse.slot.removed");
   for (const std::string& what : slot) log::info("removed " + what);
   if (!outbox) {
     log::warn("triggers of the outbox, which do nothing any more, are taken away later: " +

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/core/limits.h"
+#include "engine/observe/fault.h"
 #include "engine/sqlite/sqlite_error_map.h"
 #include "engine/sqlite/statement.h"
 
@@ -118,6 +119,9 @@ Result<Connection> Connection::open(const OpenOptions& options) {
 }
 
 Status Connection::exec(const std::string& sql) {
+  if (fault_fails("source.exec")) {
+    return fail(make_error(SQLITE_IOERR, handle(), "source.exec", sql.substr(0, 200)));
+  }
   const int rc = sqlite3_exec(handle(), sql.c_str(), nullptr, nullptr, nullptr);
   if (rc != SQLITE_OK) return fail(make_error(rc, handle(), "source.exec", sql.substr(0, 200)));
   return ok();

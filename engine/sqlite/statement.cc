@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include "engine/core/assert.h"
+#include "engine/observe/fault.h"
 #include "engine/sqlite/connection.h"
 #include "engine/sqlite/sqlite_error_map.h"
 
@@ -31,6 +32,10 @@ void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
 }
 
 Result<Statement> Statement::prepare(Connection& connection, const std::string& sql) {
+  if (fault_fails("source.prepare")) {
+    return fail(
+        make_error(SQLITE_IOERR, connection.handle(), "source.prepare", sql.substr(0, 200)));
+  }
   sqlite3_stmt* raw = nullptr;
   const int rc = sqlite3_prepare_v3(connection.handle(), sql.c_str(), static_cast<int>(sql.size()),
                                     0, &raw, nullptr);

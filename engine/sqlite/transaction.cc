@@ -4,11 +4,16 @@
 
 #include <utility>
 
+#include "engine/observe/fault.h"
 #include "engine/sqlite/connection.h"
+#include "engine/sqlite/sqlite_error_map.h"
 
 namespace crossfade::sqlite {
 
 Result<Transaction> Transaction::begin(Connection& connection, Begin kind) {
+  if (fault_fails("source.begin")) {
+    return fail(make_error(SQLITE_BUSY, connection.handle(), "source.exec", "BEGIN"));
+  }
   CROSSFADE_TRY(connection.exec(kind == Begin::kImmediate ? "BEGIN IMMEDIATE" : "BEGIN"));
   return Transaction(&connection);
 }
@@ -21,8 +26,12 @@ Transaction::~Transaction() {
 }
 
 Status Transaction::commit() {
+  if (fault_fails("source.commit.before")) {
+    return fail(make_error(SQLITE_IOERR, connection_->handle(), "source.exec", "COMMIT"));
+  }
   CROSSFADE_TRY(connection_->exec("COMMIT"));
   connection_ = nullptr;
+  fault_point("source.commit.after");
   return ok();
 }
 

@@ -68,8 +68,9 @@ const std::vector<std::string>& points_of_undo() {
   return kPoints;
 }
 
-// A point that is added to the code is added to one of the lists above.
-TEST(FaultPointsTest, TheListIsComplete) {
+// A point that a whole life passes is tried in its campaign (fault_campaign_test.cc); what it does
+// not come by is in the lists above.
+TEST(FaultPointsTest, TheListsAreOfPointsThatThereAre) {
   std::set<std::string> found;
   const std::regex call("fault_point\\(\"([^\"]+)\"\\)");
   for (const char* folder : {"apply", "capture", "engine", "verify"}) {
@@ -86,7 +87,12 @@ TEST(FaultPointsTest, TheListIsComplete) {
   listed.insert(points_of_the_way_back().begin(), points_of_the_way_back().end());
   listed.insert(points_of_dual_writes().begin(), points_of_dual_writes().end());
   listed.insert(points_of_undo().begin(), points_of_undo().end());
-  EXPECT_EQ(found, listed);
+  for (const std::string& point : listed) EXPECT_TRUE(found.contains(point)) << point;
+  for (const std::string& point : found) {
+    if (point.starts_with("dual.") || point.starts_with("undo.")) {
+      EXPECT_TRUE(listed.contains(point)) << point;
+    }
+  }
 }
 
 class FaultPointTest : public MoveTest, public ::testing::WithParamInterface<std::string> {
