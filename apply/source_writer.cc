@@ -60,6 +60,8 @@ struct SourceWriter::Impl {
   Status add_put_off(PutOffRow row);
   Status relieve();
   Status refresh_counts();
+  // Of what another engine has taken over nothing is written.
+  Status check_state();
   Result<bool> settle(const Table& table, const Row& key, const std::optional<Row>& row);
 
   sqlite::Connection source;
@@ -293,6 +295,19 @@ Status SourceWriter::check(const Table& table) {
   return ok();
 }
 
+Status SourceWriter::Impl::check_state() {
+  CROSSFADE_TRY(const auto now, read_reverse_state(source));
+  if (now.value_or(ReverseState{}) == state) return ok();
+  Error error;
+  error.code = ErrorCode::kFenced;
+  error.remedy = Remedy::kFenced;
+  error.op = "reverse.begin";
+  error.object = source.path();
+  error.native = "another engine has taken the file on from where this one was";
+  error.hint = "nothing was written; leave it to the other one, or end it and run again";
+  return fail(std::move(error));
+}
+
 Status SourceWriter::begin(Deadline deadline) {
   CROSSFADE_ASSERT(!in_transaction(), "begin() in a transaction");
   // Short tries: a wait inside SQLite would not know the deadline.
@@ -306,11 +321,13 @@ Status SourceWriter::begin(Deadline deadline) {
   }
   impl_->source.set_busy_timeout(limits::kReverseLockWait);
   if (begun) {
-    begun = impl_->refresh_counts();
+    begun = impl_->check_state();
+    if (begun) begun = impl_->refresh_counts();
     if (begun) return ok();
     rollback();
   }
   Error error = std::move(begun).error();
+  if (error.code == ErrorCode::kFenced) return fail(std::move(error));
   error.op = "reverse.begin";
   error.object = impl_->source.path();
   return fail(std::move(error));

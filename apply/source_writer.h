@@ -39,6 +39,8 @@ struct ReverseState {
   postgres::PgLsn applied;   // everything that was committed up to here is in SQLite
   int64_t committed_us = 0;  // since 1970: when the newest transaction in it was committed there
   std::string probe;         // the newest probe that came through
+
+  bool operator==(const ReverseState&) const = default;
 };
 
 // A row that could not go back.

@@ -292,6 +292,18 @@ Result<int64_t> lower_fence(sqlite::Connection& source) {
   return static_cast<int64_t>(dropped.size());
 }
 
+Result<std::optional<int64_t>> lower_fence_of(sqlite::Connection& source, int64_t schema_version,
+                                              const std::function<Status()>& before) {
+  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+  CROSSFADE_TRY(const int64_t now, source.query_int("PRAGMA schema_version"));
+  if (now != schema_version) return std::nullopt;
+  CROSSFADE_TRY(before());
+  std::vector<std::string> dropped;
+  CROSSFADE_TRY(drop_triggers(source, fmt::format("{}*_fence_*", kPrefix), &dropped));
+  CROSSFADE_TRY(transaction.commit());
+  return std::optional<int64_t>(static_cast<int64_t>(dropped.size()));
+}
+
 Result<bool> fence_is_up(sqlite::Connection& source) {
   CROSSFADE_TRY(const auto names,
                 names_like(source, "trigger", fmt::format("{}*_fence_*", kPrefix)));

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -82,6 +84,11 @@ Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,
                    const std::vector<Captured>& captured);
 // In a transaction of its own: takes the fence away. Returns the number of triggers dropped.
 Result<int64_t> lower_fence(sqlite::Connection& source);
+// The same, unless the schema is another one than when it was known that the fence may go: then
+// nothing is done, and nothing returned. Whoever was paused meanwhile does not open what another
+// engine has closed. `before` runs in the same transaction.
+Result<std::optional<int64_t>> lower_fence_of(sqlite::Connection& source, int64_t schema_version,
+                                              const std::function<Status()>& before);
 Result<bool> fence_is_up(sqlite::Connection& source);
 
 // Inside the caller's write transaction: removes every trace: triggers, tables. Returns the names

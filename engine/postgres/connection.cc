@@ -31,7 +31,10 @@ constexpr const char* kSessionSettings =
     "SET statement_timeout = 0; SET lock_timeout = 0;"
     "SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning;"
     // A client that a firewall cut off must not keep its locks for the two hours of Linux' default.
-    "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3";
+    "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;"
+    // What was committed is deleted from the change log: a crash of the server must not lose it.
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE "
+    "current_setting('synchronous_commit') = 'off'";
 
 struct FinishConn {
   void operator()(PGconn* connection) const { PQfinish(connection); }

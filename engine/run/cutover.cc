@@ -69,19 +69,26 @@ class CutoverDriver {
     while (!machine_.ended()) {
       const CutoverEvent event = perform(machine_.action());
       if (machine_.state() == CutoverState::kResolve && event == CutoverEvent::kFailed &&
-          move_.stop.requested()) {
-        return fail(*failure_);
+          (move_.stop.requested() || failure_->code == ErrorCode::kFenced)) {
+        return fail(ended_with(*failure_));
       }
       machine_.on(event);
     }
     if (machine_.state() == CutoverState::kSteppedBack && !options_.dry_run) {
-      return fail(failure_.value_or(stepped_back("gave up", "run the command again")));
+      return fail(ended_with(failure_.value_or(stepped_back("gave up", "run the command again"))));
     }
     if (failure_ && options_.dry_run) return fail(*failure_);
     return report_;
   }
 
  private:
+  // Whoever was overtaken in the middle does not begin anew, as one does that found another at
+  // work.
+  static Error ended_with(Error error) {
+    if (error.code == ErrorCode::kFenced) error.code = ErrorCode::kInterrupted;
+    return error;
+  }
+
   CutoverEvent perform(CutoverAction action) {
     switch (action) {
       case CutoverAction::kCheckGate:
@@ -114,8 +121,11 @@ class CutoverDriver {
   CutoverEvent event(Status status) {
     if (status) return CutoverEvent::kOk;
     Error error = std::move(status).error();
-    // The first failure is the reason; what fails while stepping back is said beside it.
-    if (failure_) {
+    // The first failure is the reason; what fails while stepping back is said beside it. Whoever
+    // has been overtaken does not know which side is primary.
+    if (error.code == ErrorCode::kFenced) {
+      failure_ = std::move(error);
+    } else if (failure_) {
       log::error(describe(error));
     } else {
       const std::string cause = error.native.empty() ? error.op : error.native;
@@ -362,6 +372,7 @@ class CutoverDriver {
       captured.push_back({t.capture_id, t.table->name, t.table->shape, t.base_lsn});
     }
     CROSSFADE_TRY(capture::raise_fence(source(), tables, captured));
+    CROSSFADE_TRY(fenced_version_, source().query_int("PRAGMA schema_version"));
     fault_point("cutover.fence.before_commit");
     CROSSFADE_TRY(dual_ == nullptr ? lock_->commit() : dual_->commit_locked());
     lock_.reset();
@@ -405,7 +416,12 @@ class CutoverDriver {
   }
 
   CutoverEvent ask_route() {
-    if (const auto flipped = resolve_flip(move_, Primary::kPostgres)) {
+    const auto flipped = resolve_flip(move_, Primary::kPostgres);
+    if (!flipped && flipped.error().code == ErrorCode::kFenced) {
+      failure_ = flipped.error();
+      return CutoverEvent::kFailed;
+    }
+    if (flipped) {
       if (flipped.value()) {
         note_flipped();
         return CutoverEvent::kFlipped;
@@ -457,7 +473,7 @@ class CutoverDriver {
     move_.target.connection().set_statement_timeout(limits::kStatementTimeout);
     if (dual_ != nullptr) dual_->unlock_source();
     if (machine_.fence_may_be_up()) {
-      CROSSFADE_TRY(const int64_t dropped, capture::lower_fence(move_.source.connection()));
+      CROSSFADE_TRY(const int64_t dropped, lower_own_fence());
       log::warn(fmt::format("stepped back: SQLite accepts writes again ({} fence triggers removed)",
                             dropped));
     }
@@ -469,6 +485,27 @@ class CutoverDriver {
     return drop_checks(move_);
   }
 
+  // Another engine may have put things right meanwhile, and even cut over: then the fence is its
+  // own.
+  Result<int64_t> lower_own_fence() {
+    sqlite::Connection& source = move_.source.connection();
+    const auto lower = [&](int64_t known) {
+      return capture::lower_fence_of(source, known, []() -> Status { return ok(); });
+    };
+    CROSSFADE_TRY(auto lowered, lower(fenced_version_));
+    if (!lowered) {
+      CROSSFADE_TRY(const int64_t known, source.query_int("PRAGMA schema_version"));
+      // Which asks for the lease, too.
+      CROSSFADE_TRY(const bool flipped, resolve_flip(move_, Primary::kPostgres));
+      if (!flipped) {
+        CROSSFADE_TRY(lowered, lower(known));
+      }
+    }
+    if (lowered) return *lowered;
+    return fail(stepped_back("the source's schema changed while SQLite was to be opened again",
+                             "any crossfade command puts it right"));
+  }
+
   Move& move_;
   Follower* const follower_;  // null: both sides are written to
   DualFollower* const dual_;
@@ -478,6 +515,7 @@ class CutoverDriver {
   CutoverReport report_;
   std::optional<Error> failure_;
   bool schema_may_be_there_ = false;  // CHECKs, views, foreign keys
+  int64_t fenced_version_ = 0;        // the source's schema, with the fence
   // The transaction must go before its connection.
   std::optional<sqlite::Connection> lock_connection_;
   std::optional<sqlite::Transaction> lock_;

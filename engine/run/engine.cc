@@ -67,6 +67,17 @@ Error nothing_there(const std::string& path, const std::string& target) {
   return error;
 }
 
+Error changed_meanwhile(const std::string& path) {
+  Error error;
+  error.code = ErrorCode::kSource;
+  error.remedy = Remedy::kRetry;
+  error.op = "source.open";
+  error.object = path;
+  error.native = "the schema changed while the file was to be opened for writes again";
+  error.hint = "nothing was done; it is tried again";
+  return error;
+}
+
 Error other_target_decides(const std::string& path, const std::string& target) {
   Error error;
   error.code = ErrorCode::kBlocked;
@@ -271,7 +282,7 @@ Status Engine::take_lease_and_recover() {
 
 // The route row is the authority. A fence without a flip is what a crash between the two left: the
 // source is primary still, so it is opened again.
-Status Engine::recover_route(Move& move, const Route& route) {
+Status Engine::recover_route(Move& move, const Route& route, int64_t known) {
   CROSSFADE_TRY(const bool fenced, capture::fence_is_up(move.source.connection()));
   Route copy = route;
   route_known_ = true;
@@ -282,7 +293,8 @@ Status Engine::recover_route(Move& move, const Route& route) {
     // Of a cutover that did not come to its flip, or of a rollback that has flipped.
     CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(move.source.connection()));
     if (fenced) {
-      CROSSFADE_TRY(open_source(move, std::nullopt));
+      CROSSFADE_TRY(const bool opened, open_source(move, known, std::nullopt));
+      if (!opened) return fail(changed_meanwhile(source_->path()));
       log::warn("SQLite was still closed, and is the primary: it takes writes again");
       audit_->record("source_opened", {{"epoch", route.epoch.value}});
     }
@@ -386,8 +398,10 @@ Status Engine::session(bool until_idle, Next* next) {
               CROSSFADE_TRY(*params_, resolve_target());
               return ok();
             }};
+  // In this order: from here on another engine that takes the lease may change both.
+  CROSSFADE_TRY(const int64_t known, source_->connection().query_int("PRAGMA schema_version"));
   CROSSFADE_TRY(const auto route, target_->route());
-  CROSSFADE_TRY(recover_route(move, route));
+  CROSSFADE_TRY(recover_route(move, route, known));
   CROSSFADE_TRY(settle_watch(route));
   if (cut_over_) {
     CROSSFADE_TRY(move.tables, target_->tables());

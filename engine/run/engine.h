@@ -79,7 +79,8 @@ class Engine {
   Status check_source_identity();
   [[nodiscard]] bool may_be_primary() const;
   Status take_lease_and_recover();
-  Status recover_route(Move& move, const Route& route);
+  // `known`: the source's schema version, read before the route was.
+  Status recover_route(Move& move, const Route& route, int64_t known);
   Status session(bool until_idle, Next* next);
   Status follow(Move& move, bool until_idle, Next* next);
   // Once PostgreSQL is the primary: has all rows looked at. What they break stays NOT VALID.

@@ -61,7 +61,11 @@ class RollbackDriver {
     report_.verified_rows = verified_.rows;
     while (!machine_.ended()) {
       const RollbackEvent event = perform(machine_.action());
-      if (in_doubt(event)) return fail(*failure_);
+      if (in_doubt(event)) {
+        // Whoever was overtaken in the middle does not begin anew.
+        failure_->code = ErrorCode::kInterrupted;
+        return fail(*failure_);
+      }
       machine_.on(event);
     }
     if (machine_.state() == RollbackState::kSteppedBack && (failure_ || !options_.dry_run)) {
@@ -73,6 +77,8 @@ class RollbackDriver {
  private:
   // Of steps that go on until they succeed, when the engine is told to end.
   [[nodiscard]] bool in_doubt(RollbackEvent event) const {
+    // Another engine's now.
+    if (failure_ && failure_->code == ErrorCode::kFenced) return true;
     const bool must_succeed =
         machine_.state() == RollbackState::kResolve || machine_.state() == RollbackState::kOpen;
     return must_succeed && event == RollbackEvent::kFailed && move_.stop.requested();
@@ -220,7 +226,11 @@ class RollbackDriver {
     return RollbackEvent::kBusy;
   }
 
-  Status drain() { return follower_.drain(pause_end_); }
+  Status drain() {
+    CROSSFADE_TRY(follower_.drain(pause_end_));
+    fault_point("rollback.drained");
+    return ok();
+  }
 
   Status settle() {
     CROSSFADE_TRY(const auto left, follower_.settle());
@@ -306,6 +316,10 @@ class RollbackDriver {
       failure_ = not_rolled_back("the target did not flip", "run the command again");
       return RollbackEvent::kNotFlipped;
     }
+    if (flipped.error().code == ErrorCode::kFenced) {
+      failure_ = flipped.error();
+      return RollbackEvent::kFailed;
+    }
     failure_ = not_rolled_back("whether the target flipped is not known",
                                "when the target can be reached again, run any crossfade command: "
                                "it completes the rollback or leaves PostgreSQL the primary");
@@ -326,17 +340,39 @@ class RollbackDriver {
 
   // PostgreSQL is closed: until this succeeds nobody can write.
   RollbackEvent open() {
-    auto opened = open_source(move_, move_.schema_version);
-    if (opened) {
+    auto opened =
+        open_source(move_, opening_version_.value_or(move_.schema_version), move_.schema_version);
+    // Somebody changed the schema, or another engine took over, which the target knows.
+    if (opened && !opened.value()) opened = ask_before_opening();
+    if (opened && opened.value()) {
       note_pause();
       fault_point("rollback.opened");
       return RollbackEvent::kOk;
     }
-    failure_ = opened.error();
+    failure_ = opened ? not_rolled_back("the source's schema changed just now", "")
+                      : std::move(opened).error();
+    if (failure_->code == ErrorCode::kFenced) return RollbackEvent::kFailed;
     failure_->code = ErrorCode::kInterrupted;
     log::error(describe(*failure_));
     move_.stop.wait_until(Deadline::after(milliseconds(100)));
     return RollbackEvent::kFailed;
+  }
+
+  Result<bool> ask_before_opening() {
+    CROSSFADE_TRY(const int64_t known,
+                  move_.source.connection().query_int("PRAGMA schema_version"));
+    CROSSFADE_TRY(const bool flipped, resolve_flip(move_, Primary::kSqlite));
+    if (flipped) {
+      opening_version_ = known;
+      return open_source(move_, known, move_.schema_version);
+    }
+    Error error;
+    error.code = ErrorCode::kFenced;
+    error.remedy = Remedy::kFenced;
+    error.op = "rollback.open";
+    error.object = move_.source.path();
+    error.native = "another engine has cut over since";
+    return fail(std::move(error));
   }
 
   Status publish() {
@@ -386,6 +422,7 @@ class RollbackDriver {
   std::optional<Error> failure_;
   Deadline gate_end_;
   std::optional<Deadline> lock_end_;
+  std::optional<int64_t> opening_version_;
   Deadline::Clock::time_point pause_began_;
   Deadline pause_end_;
   Backoff lock_pause_{limits::kReconnectBase, milliseconds(1'000), limits::kReconnectAttemptsMax};

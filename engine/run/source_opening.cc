@@ -7,6 +7,7 @@
 #include "apply/source_writer.h"
 #include "capture/change_log.h"
 #include "capture/undo.h"
+#include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 #include "engine/schema/catalog.h"
 #include "engine/schema/fts_declaration.h"
@@ -68,16 +69,20 @@ Status mark_reopened(sqlite::Connection& source) {
   return capture::log_reopened(source);
 }
 
-Status open_source(Move& move, std::optional<int64_t> schema_version) {
+Result<bool> open_source(Move& move, int64_t known, std::optional<int64_t> schema_version) {
   sqlite::Connection& source = move.source.connection();
-  CROSSFADE_TRY(const int64_t before, source.query_int("PRAGMA schema_version"));
-  CROSSFADE_TRY(mark_reopened(source));
-  CROSSFADE_TRY(capture::lower_fence(source));
-  if (before != schema_version) return ok();
+  CROSSFADE_TRY(const auto lowered, capture::lower_fence_of(source, known, [&]() -> Status {
+                  CROSSFADE_TRY(mark_reopened(source));
+                  fault_point("source.open.marked");
+                  return ok();
+                }));
+  if (!lowered) return false;
+  fault_point("source.open.lowered");
+  if (known != schema_version) return true;
   CROSSFADE_TRY(const int64_t after, source.query_int("PRAGMA schema_version"));
   // Without it tables whose rows are known by their rowid alone are copied anew.
   if (auto told = move.target.set_schema_version(after); !told) log::warn(describe(told.error()));
-  return ok();
+  return true;
 }
 
 }  // namespace crossfade::run

@@ -22,8 +22,10 @@ Result<std::vector<std::string>> refresh_searches_of(sqlite::Connection& source,
 // Notes in the change log that SQLite has what PostgreSQL wrote, if it has. The fence is still up.
 Status mark_reopened(sqlite::Connection& source);
 
-// Takes the fence down. `schema_version`: as it was while the fence was up; when it still is, the
-// target is told the new one, so that nothing is taken for changed that only lost its fence.
-Status open_source(Move& move, std::optional<int64_t> schema_version);
+// Takes the fence down, unless the file's schema is not `known` any more, which it was before the
+// target said that SQLite is the primary: then false, because another engine may have closed it
+// again. `schema_version`: as it was while the fence was up; when it still is, the target is told
+// the new one, so that nothing is taken for changed that only lost its fence.
+Result<bool> open_source(Move& move, int64_t known, std::optional<int64_t> schema_version);
 
 }  // namespace crossfade::run

@@ -2,10 +2,13 @@
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
 
 #include "engine/postgres/connection.h"
@@ -13,12 +16,14 @@
 #include "engine/postgres/quote.h"
 #include "tests/support/reaper.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait.h"
 
 namespace crossfade::testing {
 namespace {
 
 struct State {
   TempDir dir;
+  postgres::EmbeddedOptions options;
   std::optional<postgres::EmbeddedCluster> cluster;
   std::string missing;
   int databases = 0;
@@ -44,6 +49,7 @@ State& started() {
   const std::string open_up = state()->dir.path();
   if (::chmod(open_up.c_str(), 0711) != 0) ADD_FAILURE() << "chmod " << open_up;
   reap_at_exit(options.folder);
+  state()->options = options;
   auto cluster = postgres::EmbeddedCluster::start(options);
   if (cluster) {
     state()->cluster.emplace(std::move(cluster).value());
@@ -94,6 +100,25 @@ void TestCluster::drop_database(const std::string& url) {
   const size_t from = url.find("@/") + 2;
   const std::string name = url.substr(from, url.find('?') - from);
   exec_admin("DROP DATABASE IF EXISTS " + postgres::quote(name) + " WITH (FORCE)");
+}
+
+void TestCluster::crash() {
+  State& s = started();
+  ASSERT_TRUE(s.cluster);
+  pid_t postmaster = 0;
+  std::ifstream(s.options.folder + "/data/postmaster.pid") >> postmaster;
+  ASSERT_GT(postmaster, 0);
+  ASSERT_EQ(::kill(postmaster, SIGQUIT), 0);
+  // Its own child, or one of whoever started it: a zombie answers, too.
+  ASSERT_TRUE(wait_until(
+      [&] {
+        (void)::waitpid(postmaster, nullptr, WNOHANG);
+        return ::kill(postmaster, 0) != 0;
+      },
+      std::chrono::seconds(20)));
+  auto again = postgres::EmbeddedCluster::start(s.options);
+  ASSERT_TRUE(again) << describe(again.error());
+  s.cluster.emplace(std::move(again).value());
 }
 
 void TestCluster::destroy() {

@@ -22,6 +22,9 @@ class TestCluster {
   static void drop_database(const std::string& url);
   // The URL of the cluster's first database, for tests that make roles or stop the server.
   [[nodiscard]] static std::string admin_url();
+  // Ends the server at once, as a crash of it would, and starts it again. What was committed
+  // asynchronously may be gone. Nobody may call anything else of this meanwhile.
+  static void crash();
   // Called once by main().
   static void destroy();
 };
