@@ -110,24 +110,14 @@ TEST_P(OvertakenEngineTest, DoesNothing) {
 INSTANTIATE_TEST_SUITE_P(
     Where, OvertakenEngineTest,
     ::testing::Values(
-        Overtaken{
-            "Applying", false, {"run"}, "apply.commit.before", {{"run", "--until", "verified"}}},
         Overtaken{"Fenced", false, {"cutover"}, "cutover.fence.after_commit", {{"cutover"}}},
-        Overtaken{"FencedAndTakenBack",
-                  false,
-                  {"cutover"},
-                  "cutover.fence.after_commit",
-                  {{"run", "--until", "verified"}}},
         Overtaken{"Flipping", false, {"cutover"}, "cutover.flip.before_commit", {{"cutover"}}},
-        Overtaken{"Flipped", false, {"cutover"}, "cutover.flip.after_commit", {{"rollback"}}},
         Overtaken{"Streaming", true, {"run"}, "target.stream.read", {{"rollback"}}},
         Overtaken{"RolledBack",
                   true,
                   {"rollback"},
                   "rollback.flip.after_commit",
-                  {{"rollback"}, {"cutover"}}},
-        Overtaken{
-            "Publishing", true, {"rollback"}, "rollback.publish", {{"rollback"}, {"cutover"}}}),
+                  {{"rollback"}, {"cutover"}}}),
     [](const ::testing::TestParamInfo<Overtaken>& one) { return std::string(one.param.name); });
 
 }  // namespace

@@ -45,7 +45,8 @@ std::optional<std::string> ask(const std::string& url, const char* sql) {
 
 // What a command may end with when something failed under it; then it is given again.
 bool may_be_repeated(int code) {
-  constexpr int kPassing[] = {5, 6, 7, 8, 9, kDied, kKilled};
+  constexpr int kStoppedEarly = 143;  // SIGTERM before it listens to it
+  constexpr int kPassing[] = {5, 6, 7, 8, 9, kDied, kKilled, kStoppedEarly};
   return std::find(std::begin(kPassing), std::end(kPassing), code) != std::end(kPassing);
 }
 
