@@ -18,6 +18,7 @@ class Context:
         self.smoke = arguments.smoke
         self.build = os.path.abspath(arguments.build)
         self.crossfade = os.path.join(self.build, "tools", "crossfade")
+        self.load = os.path.join(self.build, "bench", "crossfade_bench_load")
         self.settings = {}
         self.server = None
 
