@@ -24,15 +24,16 @@ constexpr const char* kMakeNumbers =
 
 constexpr const char* kAnyApart = "SELECT to_regclass('crossfade.numbers') IS NOT NULL";
 
-// One that was dropped since has no row in pg_sequence.
+// One that was dropped since has no row in pg_sequence, and one that is nobody's may have outlived
+// its table: both stay written down, and are left alone.
 constexpr const char* kJoin = R"(
 DO $$
 DECLARE
   was record;
   beyond numeric;
 BEGIN
-  FOR was IN DELETE FROM crossfade.numbers n USING pg_sequence s WHERE s.seqrelid = n.sequence
-             RETURNING n.*
+  FOR was IN DELETE FROM crossfade.numbers n USING pg_sequence s, pg_class c
+             WHERE s.seqrelid = n.sequence AND c.oid = n.relation RETURNING n.*
   LOOP
     EXECUTE format('SELECT coalesce(%s(%I), 0) FROM %s',
                    CASE WHEN was.increment > 0 THEN 'max' ELSE 'min' END,

@@ -67,6 +67,21 @@ TEST_F(DualNumbersTest, FinishGivesSequencesBackWhatTheyWere) {
   EXPECT_EQ(next("item", "name"), "4");
 }
 
+TEST_F(DualNumbersTest, ATableThatIsGoneIsNotInFinishsWay) {
+  make_accounts();
+  ASSERT_EQ(run_until_verified().code, 0);
+  const std::string account = bounds("account");
+  run_dual();
+  stop();
+  target_exec("CREATE SEQUENCE public.nobodys");
+  target_exec(
+      "INSERT INTO crossfade.numbers SELECT "
+      "'public.nobodys',999999999,'id',increment,min,max,start "
+      "FROM crossfade.numbers LIMIT 1");
+  ASSERT_EQ(crossfade({"finish", db_}).code, 0);
+  EXPECT_EQ(bounds("account"), account);
+}
+
 // As it is left by an engine that died before the phase was written down.
 TEST_F(DualNumbersTest, ABeginningThatDidNotGetThroughIsTakenBackByTheCutover) {
   make_accounts();
