@@ -48,9 +48,9 @@ bool becomes_number(std::string_view text) {
 
 // All 64-bit integers that a REAL holds are those it comes back from.
 bool is_exact_real(int64_t value) {
-  constexpr double kTwoTo63 = 9223372036854775808.0;
+  constexpr double kBeyond = 9223372036854775808.0;
   const auto real = static_cast<double>(value);
-  return real < kTwoTo63 && static_cast<int64_t>(real) == value;
+  return real < kBeyond && static_cast<int64_t>(real) == value;
 }
 
 }  // namespace

@@ -194,9 +194,9 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
 
   void answer(const TaskResult& result) {
     waiting_ = false;
-    const nlohmann::json json = {
+    const nlohmann::json message = {
         {"exit_code", result.exit_code}, {"document", result.document}, {"text", result.text}};
-    out_ = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    out_ = message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     asio::async_write(
         socket_, asio::buffer(out_),
         [self = shared_from_this()](boost::system::error_code, size_t) { self->end(); });

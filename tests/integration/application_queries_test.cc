@@ -36,7 +36,7 @@ struct Part {
 };
 
 std::vector<Part> read_queries(const std::string& name) {
-  std::ifstream file(std::string(CROSSFADE_SOURCE_DIR) + "/tests/queries/" + name + ".sql");
+  std::ifstream file(project_file("tests/queries/" + name + ".sql"));
   EXPECT_TRUE(file) << name;
   std::vector<Part> parts;
   for (std::string line; std::getline(file, line);) {

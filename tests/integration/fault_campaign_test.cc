@@ -21,6 +21,7 @@
 #include "tests/support/cluster.h"
 #include "tests/support/history_checker.h"
 #include "tests/support/move_test.h"
+#include "tests/support/process.h"
 
 namespace crossfade::testing {
 namespace {
@@ -263,7 +264,7 @@ TEST_F(FaultCampaignTest, PassesEveryPointThereIs) {
       "source.open.lowered"};
   const std::regex call("fault(?:_point|_fails)?\\(\"([^\"]+)\"\\)");
   for (const char* folder : {"apply", "capture", "engine", "verify"}) {
-    const auto root = fs::path(CROSSFADE_SOURCE_DIR) / folder;
+    const auto root = fs::path(project_file(folder));
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
       if (entry.path().extension() != ".cc") continue;
       const std::string text = read_bytes(entry.path().string());

@@ -9,7 +9,7 @@ namespace crossfade::testing {
 namespace {
 
 TEST(FaultFreeTest, OnlyAProgramBuiltForItHasFaults) {
-  const std::string program = read_bytes(CROSSFADE_BIN);
+  const std::string program = read_bytes(crossfade_program());
   ASSERT_NE(program.find("CROSSFADE_TARGET"), std::string::npos) << "it is the program";
 #ifdef CROSSFADE_FAULTS
   EXPECT_NE(program.find("CROSSFADE_FAULT_TRACE"), std::string::npos);

@@ -13,6 +13,7 @@
 #include "tests/support/connect.h"
 #include "tests/support/move_test.h"
 #include "tests/support/oracle.h"
+#include "tests/support/process.h"
 
 namespace crossfade::testing {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::seconds;
 
-constexpr int kDied = 70;  // what a fault point ends the process with
+constexpr int kFaultExit = 70;  // what a fault point ends the process with
 
 const std::vector<std::string>& points() {
   static const std::vector<std::string> kPoints = {"capture.install.before_commit",
@@ -74,7 +75,7 @@ TEST(FaultPointsTest, TheListsAreOfPointsThatThereAre) {
   std::set<std::string> found;
   const std::regex call("fault_point\\(\"([^\"]+)\"\\)");
   for (const char* folder : {"apply", "capture", "engine", "verify"}) {
-    const auto root = fs::path(CROSSFADE_SOURCE_DIR) / folder;
+    const auto root = fs::path(project_file(folder));
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
       if (entry.path().extension() != ".cc") continue;
       const std::string text = read_bytes(entry.path().string());
@@ -108,18 +109,18 @@ class FaultPointTest : public MoveTest, public ::testing::WithParamInterface<std
     if (point.starts_with("cutover.")) {
       ASSERT_EQ(run_until_verified().code, 0);
       const Finished done = run_process(dying({"cutover", db_, "--no-rollback"}));
-      ASSERT_EQ(done.code, kDied) << done.err;
+      ASSERT_EQ(done.code, kFaultExit) << done.err;
     } else if (point.starts_with("apply.")) {
       ASSERT_EQ(run_until_verified().code, 0);
       // Few go as pipelined statements, many as sets.
       const int rows = point.starts_with("apply.pipeline") ? 10 : 1000;
       app(fmt::format("UPDATE purchase SET cents=cents+1 WHERE id<={}", rows));
       const Finished done = run_process(dying({"run", db_, "--until", "verified"}));
-      ASSERT_EQ(done.code, kDied) << done.err;
+      ASSERT_EQ(done.code, kFaultExit) << done.err;
     } else {
       const Finished done =
           run_process(dying({"run", db_, "--target", url_, "--until", "verified"}));
-      ASSERT_EQ(done.code, kDied) << done.err;
+      ASSERT_EQ(done.code, kFaultExit) << done.err;
     }
   }
 };
@@ -175,7 +176,7 @@ TEST_P(UndoFaultTest, TheNextUndoPutsItRight) {
   const std::string after = AppDb(db_).value("SELECT sum(cents)||'|'||count(*) FROM purchase");
   const std::string to = lsn.empty() ? "0" : lsn;
   const Finished done = run_process(dying({"undo", db_, "--to", to}));
-  ASSERT_EQ(done.code, kDied) << done.err;
+  ASSERT_EQ(done.code, kFaultExit) << done.err;
   const bool committed = GetParam() == "undo.after_commit";
   EXPECT_EQ(AppDb(db_).value("SELECT sum(cents)||'|'||count(*) FROM purchase"),
             committed ? before : after);
@@ -197,7 +198,7 @@ class WayBackFaultTest : public FaultPointTest {
     ASSERT_EQ(run_until_verified().code, 0);
     if (GetParam().ends_with(".made")) {
       const Finished done = run_process(dying({"cutover", db_, "--way-back", way_back()}));
-      ASSERT_EQ(done.code, kDied) << done.err;
+      ASSERT_EQ(done.code, kFaultExit) << done.err;
       return;
     }
     const Finished cut = crossfade({"cutover", db_, "--way-back", way_back()});
@@ -205,7 +206,7 @@ class WayBackFaultTest : public FaultPointTest {
     target_exec("UPDATE public.purchase SET cents=cents+1; DELETE FROM public.journal WHERE at=1");
     const bool following = GetParam().starts_with("reverse.");
     const Finished done = run_process(dying({following ? "run" : "rollback", db_}));
-    ASSERT_EQ(done.code, kDied) << done.err;
+    ASSERT_EQ(done.code, kFaultExit) << done.err;
   }
   void put_right();
   // Empty: it was taken; else the SQLSTATE.
@@ -297,7 +298,7 @@ TEST_P(DualFaultTest, TheNextRunCountsEverythingOnce) {
   ASSERT_EQ(stop_engine(), 0) << engine_->err();
   count(10, 7);
   const Finished died = run_process(dying({"run", db_}));
-  ASSERT_EQ(died.code, kDied) << died.err;
+  ASSERT_EQ(died.code, kFaultExit) << died.err;
   count(3, 2);
   run_dual();
   expect_becomes_equal();

@@ -25,7 +25,7 @@ constexpr const char* kHeading =
     " CROSSFADE_UPDATE_GOLDEN=1 integration_tests --gtest_filter='*GoldenDdl*'\n";
 
 std::string golden_path(const std::string& name) {
-  return std::string(CROSSFADE_SOURCE_DIR) + "/tests/golden/" + name + ".sql";
+  return project_file("tests/golden/" + name + ".sql");
 }
 
 // Without a target, so that it does not depend on the machine's extensions.

@@ -44,7 +44,7 @@ class RunResumeTest : public MoveTest {
 };
 
 TEST_F(RunResumeTest, KilledDuringACopyItGoesOnMidTable) {
-  make_shop(300'000);
+  make_shop(200'000);
   std::random_device seeds;
   const unsigned seed = seeds();
   SCOPED_TRACE(fmt::format("seed {}", seed));
@@ -68,7 +68,7 @@ TEST_F(RunResumeTest, KilledDuringACopyItGoesOnMidTable) {
   RecordProperty("killed_mid_copy", killed_mid_copy);
   const Finished done = run_until_verified();
   ASSERT_EQ(done.code, 0) << done.out << done.err;
-  EXPECT_EQ(target_value("SELECT count(*) FROM public.purchase"), "300000");
+  EXPECT_EQ(target_value("SELECT count(*) FROM public.purchase"), "200000");
   EXPECT_EQ(compare_databases(db_, url_), "");
 }
 
@@ -84,7 +84,7 @@ TEST_F(RunResumeTest, SigtermEndsItInUnderASecond) {
 }
 
 TEST_F(RunResumeTest, StoppedBeforeTheGoalIsExitNine) {
-  make_shop(300'000);
+  make_shop(200'000);
   engine_ = start_run({"--until", "verified"});
   ASSERT_TRUE(wait_until([&] { return status().value("phase", "") == "copying"; }, seconds(20),
                          milliseconds(10)));

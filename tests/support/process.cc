@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -98,6 +99,15 @@ std::string Process::out() const {
 }
 std::string Process::err() const {
   return read_file(dir_.file("err"));
+}
+
+std::string crossfade_program() {
+  const char* named = std::getenv("CROSSFADE_BIN");
+  return named == nullptr || *named == '\0' ? CROSSFADE_BIN : named;
+}
+
+std::string project_file(const std::string& path) {
+  return CROSSFADE_SOURCE_DIR "/" + path;
 }
 
 Finished run_process(const Process::Options& options, std::chrono::milliseconds within) {

@@ -53,12 +53,17 @@ struct Finished {
 [[nodiscard]] Finished run_process(const Process::Options& options,
                                    std::chrono::milliseconds within = std::chrono::seconds(60));
 
-#ifdef CROSSFADE_BIN
+// The program that is tested: the one that was built with the tests, or the one that CROSSFADE_BIN
+// names, so that a sanitized program needs no sanitized tests.
+[[nodiscard]] std::string crossfade_program();
+
+// A file of the project, by its path from the top folder.
+[[nodiscard]] std::string project_file(const std::string& path);
+
 // The crossfade program with these arguments.
 [[nodiscard]] inline Process::Options crossfade_command(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), CROSSFADE_BIN);
+  arguments.insert(arguments.begin(), crossfade_program());
   return {std::move(arguments), {}, {}, {}};
 }
-#endif
 
 }  // namespace crossfade::testing

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/postgres/pg_lsn.h"
+#include "tests/support/process.h"
 
 namespace crossfade::capture::pgoutput {
 namespace {
@@ -32,7 +33,7 @@ struct Golden {
 
 // Lines of hexadecimal digits, each followed by one of what the message says.
 std::vector<Golden> golden() {
-  std::ifstream file(CROSSFADE_SOURCE_DIR "/tests/golden/pgoutput.txt");
+  std::ifstream file(crossfade::testing::project_file("tests/golden/pgoutput.txt"));
   std::vector<Golden> out;
   std::string hex;
   std::string says;

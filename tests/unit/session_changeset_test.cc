@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "capture/session_log.h"
+#include "tests/support/process.h"
 #include "tests/unit/session_fixture.h"
 
 namespace crossfade::capture {
@@ -28,7 +29,7 @@ std::string from_hex(const std::string& hex) {
 
 // Three lines each: SQL, bytes, entry. Lines with # are comments.
 std::vector<GoldenChangeset> golden_changesets() {
-  std::ifstream file(CROSSFADE_SOURCE_DIR "/tests/golden/changeset.txt");
+  std::ifstream file(crossfade::testing::project_file("tests/golden/changeset.txt"));
   std::vector<std::string> lines;
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with('#')) lines.push_back(line);
