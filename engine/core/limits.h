@@ -60,9 +60,15 @@ inline constexpr int64_t kReverseBatchChangesMax = 10'000;  // then SQLite commi
 inline constexpr std::chrono::milliseconds kReversePositionInterval{10'000};
 inline constexpr std::chrono::milliseconds kReverseAlignMax{30'000};  // to one state on both sides
 inline constexpr std::chrono::milliseconds kReverseSliceMax{250};     // the stream is held so long
-inline constexpr int64_t kReverseSettleMax = 10'000;                  // rows looked at again
-inline constexpr std::chrono::milliseconds kSlotMakeMax{30'000};      // waits for open transactions
-inline constexpr std::chrono::milliseconds kSlotReleaseMax{5'000};    // by a reader that has ended
+inline constexpr std::chrono::milliseconds kReverseNear{5'000};  // behind by less: worth comparing
+inline constexpr int kReverseChunkTriesMax = 50;                 // of one chunk, at as many states
+// Read of the stream beyond where it is held.
+inline constexpr size_t kReverseAheadBytesMax = 16 * kMiB;
+inline constexpr std::chrono::milliseconds kReverseAheadMax{2'000};
+inline constexpr size_t kReverseRecentMax = 65'536;   // transactions, which a snapshot may not see
+inline constexpr int64_t kReverseSettleMax = 10'000;  // rows looked at again
+inline constexpr std::chrono::milliseconds kSlotMakeMax{30'000};    // waits for open transactions
+inline constexpr std::chrono::milliseconds kSlotReleaseMax{5'000};  // by a reader that has ended
 inline constexpr std::chrono::milliseconds kSlotCheckInterval{5'000};
 // Where an outbox stands in for the slot: between two looks at whether a transaction has ended.
 inline constexpr std::chrono::milliseconds kOutboxPollBase{2};

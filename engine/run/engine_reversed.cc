@@ -156,7 +156,13 @@ Status Engine::serve_reversed(Move& move, ReverseFollower& follower, bool* ended
     return ok();
   }
   auto report = follower.take_report();
-  if (!report) return follower.start_round();
+  if (!report) {
+    const auto near = follower.is_near();
+    if (near) return near.value() ? follower.start_round() : ok();
+    if (near.error().code != ErrorCode::kSteppedBack) return fail(near.error());
+    answer(to_result(near.error()));
+    return ok();
+  }
   constexpr auto kListed = static_cast<int64_t>(limits::kSamplesMax);
   CROSSFADE_TRY(const auto aside, follower.writer().set_aside(kListed));
   for (const apply::SetAside& row : aside) {

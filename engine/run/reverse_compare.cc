@@ -37,6 +37,7 @@ Status ReverseFollower::start_round() {
   round_.emplace(tables);
   round_table_ = 0;
   round_after_.clear();
+  chunk_tries_ = 0;
   touched_.clear();
   tracking_ = true;
   return ok();
@@ -58,7 +59,14 @@ std::optional<VerifyReport> ReverseFollower::take_report() {
 Status ReverseFollower::compare_slice() {
   CROSSFADE_TRY(align(Deadline::after(limits::kReverseAlignMax)));
   auto done = [&]() -> Status {
-    CROSSFADE_TRY(settle());
+    CROSSFADE_TRY(const int64_t aside, writer_.set_aside_count());
+    bool may_settle = false;
+    if (aside > 0) {
+      CROSSFADE_TRY(may_settle, is_at_snapshot());
+    }
+    if (may_settle) {
+      CROSSFADE_TRY(settle());
+    }
     return compare_chunks(Deadline::after(limits::kReverseSliceMax));
   }();
   let_go();
@@ -82,7 +90,13 @@ Status ReverseFollower::compare_chunks(Deadline deadline) {
                                                       move_.options.target_schema, chunk));
     CROSSFADE_TRY(const bool emptied,
                   was_emptied(move_.target.connection(), move_.options.target_schema, *table));
-    if (emptied) break;  // the same chunk again, in the next slice's snapshot
+    // The same chunk again, in the next slice's snapshot.
+    if (emptied) return again(*table, "it is truncated again and again");
+    if (!verdict.equal()) {
+      CROSSFADE_TRY(const bool exact, is_at_snapshot());
+      if (!exact) return again(*table, "what is logged there is not visible yet");
+    }
+    chunk_tries_ = 0;
     verdict.left_out = left_out;
     round_->add(*table, chunk.last, verdict, move_.board.get().applied_lsn);
     round_after_ = chunk.through;
@@ -94,6 +108,22 @@ Status ReverseFollower::compare_chunks(Deadline deadline) {
         [&](StatusReport& r) { r.rows_compared = round_->done() ? 0 : round_->report().rows; });
   }
   return ok();
+}
+
+Status ReverseFollower::again(const Table& table, const char* because) {
+  if (++chunk_tries_ < limits::kReverseChunkTriesMax) return ok();
+  Error error;
+  error.code = ErrorCode::kSteppedBack;
+  error.remedy = Remedy::kStepBack;
+  error.op = "reverse.compare";
+  error.object = table.target_name;
+  error.native = fmt::format(
+      "a part of the table was compared {} times, and never at one state of both sides: {}",
+      chunk_tries_, because);
+  error.hint =
+      "run it again when less is written there. A COMMIT that waits for a standby is in "
+      "pg_stat_activity, with the wait_event SyncRep";
+  return fail(std::move(error));
 }
 
 Result<bool> ReverseFollower::settle_one(const apply::SetAside& aside) {
@@ -126,16 +156,37 @@ Result<std::vector<apply::SetAside>> ReverseFollower::settle() {
   return left;
 }
 
-Result<verify::ChunkVerdict> ReverseFollower::compare_touched_beside(Deadline deadline) {
+Result<std::optional<verify::ChunkVerdict>> ReverseFollower::compare_touched_beside(
+    Deadline deadline) {
   CROSSFADE_TRY(align(deadline));
-  auto verdict = compare_touched(deadline);
+  auto done = [&]() -> Result<std::optional<verify::ChunkVerdict>> {
+    CROSSFADE_TRY(const bool exact, is_at_snapshot());
+    if (!exact) return std::nullopt;
+    auto touched = touched_.take();
+    CROSSFADE_TRY(auto verdict, compare_keys(touched, deadline));
+    if (!verdict) touched_.put_back(std::move(touched));
+    return verdict;
+  }();
   let_go();
-  return verdict;
+  return done;
 }
 
 Result<verify::ChunkVerdict> ReverseFollower::compare_touched(Deadline deadline) {
+  CROSSFADE_TRY(auto verdict, compare_keys(touched_.take(), deadline));
+  if (verdict) return *std::move(verdict);
+  Error error;
+  error.code = ErrorCode::kSteppedBack;
+  error.remedy = Remedy::kStepBack;
+  error.op = "rollback";
+  error.native = "a table was truncated while it was compared";
+  error.hint = "run the command again";
+  return fail(std::move(error));
+}
+
+Result<std::optional<verify::ChunkVerdict>> ReverseFollower::compare_keys(
+    const std::vector<DirtyKeys::OfTable>& touched, Deadline deadline) {
   verify::ChunkVerdict out;
-  for (DirtyKeys::OfTable& of_table : touched_.take()) {
+  for (const DirtyKeys::OfTable& of_table : touched) {
     if (deadline.expired()) {
       Error error;
       error.code = ErrorCode::kSteppedBack;
@@ -148,7 +199,7 @@ Result<verify::ChunkVerdict> ReverseFollower::compare_touched(Deadline deadline)
     CROSSFADE_TRY(auto reading,
                   sqlite::Transaction::begin(move_.source.connection(), sqlite::Begin::kDeferred));
     CROSSFADE_TRY(auto keys, verify::read_source_keys(move_.source.connection(), of_table.table,
-                                                      std::move(of_table.keys)));
+                                                      of_table.keys));
     reading.rollback();
     if (const auto accepted = accepted_.find(of_table.table->name); accepted != accepted_.end()) {
       verify::leave_out(accepted->second, &keys);
@@ -157,16 +208,7 @@ Result<verify::ChunkVerdict> ReverseFollower::compare_touched(Deadline deadline)
                                                            move_.options.target_schema, keys));
     CROSSFADE_TRY(const bool emptied, was_emptied(move_.target.connection(),
                                                   move_.options.target_schema, *of_table.table));
-    if (emptied) {
-      Error error;
-      error.code = ErrorCode::kSteppedBack;
-      error.remedy = Remedy::kStepBack;
-      error.op = "rollback";
-      error.object = of_table.table->target_name;
-      error.native = "the table was truncated while it was compared";
-      error.hint = "run the command again";
-      return fail(std::move(error));
-    }
+    if (emptied) return std::nullopt;
     out.merge(verdict);
   }
   return out;

@@ -18,6 +18,15 @@ namespace {
 
 using std::chrono::milliseconds;
 
+size_t size_of(const capture::TargetEvent& event) {
+  size_t bytes = sizeof(event);
+  if (const auto* change = std::get_if<TargetChange>(&event)) {
+    bytes += size_bytes(change->key);
+    for (const auto& value : change->after) bytes += value ? value->size_bytes() : sizeof(value);
+  }
+  return bytes;
+}
+
 Error no_way_back(std::string native, std::string hint) {
   Error error;
   error.code = ErrorCode::kBlocked;
@@ -168,11 +177,14 @@ Result<bool> ReverseFollower::pump(Deadline deadline) {
   while (!held_) {
     // A batch that could be closed does not wait for more to come.
     const bool whole = writer_.in_transaction() && !in_transaction_;
-    CROSSFADE_TRY(auto event, stream_->next(whole ? Deadline::at({}) : deadline));
+    CROSSFADE_TRY(auto event, next_event(whole ? Deadline::at({}) : deadline));
     if (!event) break;
     came = true;
     CROSSFADE_TRY(take(*event));
-    if (in_transaction_) continue;
+    if (in_transaction_) {
+      if (deadline.expired()) break;  // a large one is gone on with by the next call
+      continue;
+    }
     if (must_commit_ || batch_changes_ >= limits::kReverseBatchChangesMax) break;
     if (deadline.expired()) break;
   }
@@ -185,13 +197,25 @@ Result<bool> ReverseFollower::pump(Deadline deadline) {
   return came;
 }
 
+Result<std::optional<capture::TargetEvent>> ReverseFollower::next_event(Deadline deadline) {
+  if (ahead_.empty()) return stream_->next(deadline);
+  capture::TargetEvent event = std::move(ahead_.front());
+  ahead_.pop_front();
+  return event;
+}
+
 Status ReverseFollower::take(capture::TargetEvent& event) {
   return std::visit([this](const auto& of_kind) { return take(of_kind); }, event);
 }
 
 Status ReverseFollower::take(const capture::TargetBegin& begin) {
   in_transaction_ = true;
-  if (align_to_ && !align_to_->sees(begin.xid)) held_ = true;
+  recent_.push_back(begin.xid);
+  if (recent_.size() > limits::kReverseRecentMax) recent_.pop_front();
+  if (align_to_ && !align_to_->sees(begin.xid)) {
+    held_ = true;
+    held_at_ = begin.xid;
+  }
   return ok();
 }
 
@@ -211,6 +235,7 @@ Status ReverseFollower::take(const capture::RouteChanged& route) {
 Status ReverseFollower::take(const capture::ProbeSeen& probe) {
   CROSSFADE_TRY(open_batch());
   next_.probe = probe.nonce;
+  if (probe.nonce == near_probe_) near_took_ = Deadline::Clock::now() - near_began_;
   must_commit_ = true;
   return ok();
 }
@@ -311,6 +336,29 @@ Status ReverseFollower::drain(Deadline deadline) {
   return ok();
 }
 
+Result<bool> ReverseFollower::is_near() {
+  if (near_probe_.empty()) {
+    near_began_ = Deadline::Clock::now();
+    CROSSFADE_TRY(near_probe_, send_probe());
+    return false;
+  }
+  if (!near_took_) return false;
+  near_probe_.clear();
+  const auto took = *std::exchange(near_took_, std::nullopt);
+  const auto before = std::exchange(near_before_, took);
+  if (took > limits::kReverseNear && (!before || took < *before)) return false;
+  near_before_.reset();
+  if (took <= limits::kReverseNear) return true;
+  Error error = no_way_back(
+      fmt::format("SQLite does not keep pace: what is written to PostgreSQL is in it {} s later, "
+                  "and that does not become less",
+                  std::chrono::duration_cast<std::chrono::seconds>(took).count()),
+      "run it when there is less traffic; `crossfade status` shows how far behind it is");
+  error.code = ErrorCode::kSteppedBack;
+  error.remedy = Remedy::kStepBack;
+  return fail(std::move(error));
+}
+
 Status ReverseFollower::align(Deadline deadline) {
   postgres::Connection& target = move_.target.connection();
   CROSSFADE_TRY(target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
@@ -320,7 +368,7 @@ Status ReverseFollower::align(Deadline deadline) {
     return fail(no_way_back("the server's snapshot cannot be read: " + shown.text(0, 0), ""));
   }
   stream_->part_at(shown.text(0, 0));
-  CROSSFADE_TRY(send_probe());
+  CROSSFADE_TRY(align_probe_, send_probe());
   while (!held_) {
     if (deadline.expired() || move_.stop.requested()) {
       let_go();
@@ -333,6 +381,31 @@ Status ReverseFollower::align(Deadline deadline) {
     CROSSFADE_TRY(pump(deadline.sooner(Deadline::after(milliseconds(50)))));
   }
   return ok();
+}
+
+Result<bool> ReverseFollower::is_at_snapshot() {
+  // It has nothing that the snapshot does not see,
+  for (const uint32_t xid : recent_) {
+    if (xid != held_at_ && !align_to_->sees(xid)) return false;
+  }
+  // and lacks nothing that it sees: that was in the log before the probe was.
+  const Deadline deadline = Deadline::after(limits::kReverseAheadMax);
+  size_t bytes = 0;
+  for (size_t i = 0;; ++i) {
+    while (i == ahead_.size()) {
+      if (bytes > limits::kReverseAheadBytesMax || deadline.expired() || move_.stop.requested()) {
+        return false;
+      }
+      CROSSFADE_TRY(auto event, stream_->next(deadline.sooner(Deadline::after(milliseconds(50)))));
+      if (event) ahead_.push_back(std::move(*event));
+    }
+    const capture::TargetEvent& event = ahead_[i];
+    bytes += size_of(event);
+    const auto* begin = std::get_if<capture::TargetBegin>(&event);
+    if (begin != nullptr && align_to_->sees(begin->xid)) return false;
+    const auto* probe = std::get_if<capture::ProbeSeen>(&event);
+    if (probe != nullptr && probe->nonce == align_probe_) return true;
+  }
 }
 
 void ReverseFollower::let_go() {

@@ -5,11 +5,16 @@
 // before the first transaction that the snapshot does not see. SQLite then is what the snapshot
 // shows, for as long as the stream is held. A probe, written after the snapshot, makes sure that
 // such a transaction comes.
+// PostgreSQL does not make transactions visible in the order in which its log has them: one that
+// waits for the disk or a standby may be in the stream, and one behind it in the snapshot. A
+// difference, and whatever is written on the strength of both sides, counts only at a state that
+// is known to be the same.
 // Threads: the engine's. Borrows the move. Any error ends it: open another, which goes on from what
 // SQLite holds.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,13 +46,19 @@ class ReverseFollower {
   // committed before is in SQLite then. kSteppedBack when the deadline passes.
   Status drain(Deadline deadline);
 
+  // Whether what is committed on PostgreSQL is in SQLite within kReverseNear. To be asked again
+  // while this is pumped, until it is true; a backlog is waited for as long as it shrinks.
+  // kSteppedBack: it does not.
+  Result<bool> is_near();
+
   // A comparison of all tables from here on; keys are noted as touched from this moment.
   // Rows that were accepted as set aside on the way there by then are left out.
   Status start_round();
   void end_round();
   [[nodiscard]] bool round_running() const { return round_ && !round_->done(); }
   // Holds the stream, compares as many chunks as a slice of time allows, settles rows that were set
-  // aside if they fit by now, and lets go. kSteppedBack: SQLite does not keep pace.
+  // aside if they fit by now, and lets go. kSteppedBack: SQLite does not keep pace, or there are
+  // rows that cannot be caught at one state.
   Status compare_slice();
   std::optional<VerifyReport> take_report();
 
@@ -57,8 +68,9 @@ class ReverseFollower {
   // Likewise: the keys that were touched since the round began.
   Result<verify::ChunkVerdict> compare_touched(Deadline deadline);
 
-  // The same beside the stream, held at one state for it.
-  Result<verify::ChunkVerdict> compare_touched_beside(Deadline deadline);
+  // The same beside the stream, held at one state for it. Nothing: it was not at one state
+  // throughout, and the keys stay touched.
+  Result<std::optional<verify::ChunkVerdict>> compare_touched_beside(Deadline deadline);
   // The slot or the outbox has no reader any more.
   void stop_streaming() { stream_.reset(); }
 
@@ -88,12 +100,21 @@ class ReverseFollower {
   Status open_batch();
   Status close_batch();
   Status advance_idle_position();
+  Result<std::optional<capture::TargetEvent>> next_event(Deadline deadline);
   void show_lag(bool idle);
   Result<std::string> send_probe();
   // Until SQLite is at the state of a snapshot that the target's connection holds.
   Status align(Deadline deadline);
   void let_go();
+  // Of a stream that is held: whether SQLite has exactly what the snapshot shows. False: it has
+  // not, or that could not be found out.
+  Result<bool> is_at_snapshot();
   Status compare_chunks(Deadline deadline);
+  // Notes that a chunk is to be compared again. kSteppedBack: it was, too often.
+  Status again(const Table& table, const char* because);
+  // Nothing: a table was truncated meanwhile.
+  Result<std::optional<verify::ChunkVerdict>> compare_keys(
+      const std::vector<DirtyKeys::OfTable>& touched, Deadline deadline);
   Result<bool> settle_one(const apply::SetAside& aside);
   [[nodiscard]] std::shared_ptr<const Table> table_named(const std::string& name) const;
 
@@ -112,11 +133,20 @@ class ReverseFollower {
   Deadline::Clock::time_point next_position_{};
 
   std::optional<TargetSnapshot> align_to_;
+  std::string align_probe_;  // written after the snapshot
   bool held_ = false;
+  uint32_t held_at_ = 0;                      // the transaction that it does not see
+  std::deque<capture::TargetEvent> ahead_;    // taken from the stream while it was held
+  std::deque<uint32_t> recent_;               // transactions that were taken, the newest last
+  std::string near_probe_;                    // under way
+  Deadline::Clock::time_point near_began_{};  // its way
+  std::optional<Deadline::Clock::duration> near_took_;    // it has come
+  std::optional<Deadline::Clock::duration> near_before_;  // the one's before it
 
   std::optional<VerifyRound> round_;
   size_t round_table_ = 0;
   Row round_after_;
+  int chunk_tries_ = 0;
   bool tracking_ = false;
   DirtyKeys touched_;
   std::map<std::string, verify::KeySet> accepted_;  // by table

@@ -145,6 +145,12 @@ void DirtyKeys::clear() {
   overflowed_ = false;
 }
 
+void DirtyKeys::put_back(std::vector<OfTable> taken) {
+  for (OfTable& of_table : taken) {
+    for (Row& key : of_table.keys) note_key(of_table.table, std::move(key));
+  }
+}
+
 std::vector<DirtyKeys::OfTable> DirtyKeys::take() {
   std::vector<OfTable> out;
   for (auto& [raw, entry] : tables_) {

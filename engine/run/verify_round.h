@@ -64,6 +64,7 @@ class DirtyKeys {
   };
   // Takes all keys out.
   std::vector<OfTable> take();
+  void put_back(std::vector<OfTable> taken);
 
  private:
   void note_key(const std::shared_ptr<const Table>& table, Row&& key);

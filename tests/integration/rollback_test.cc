@@ -230,6 +230,101 @@ TEST_P(RollbackTest, ATableThatIsTruncatedMeanwhileIsNotDifferent) {
   expect_rolled_back(roll_back());
 }
 
+// So it is said, and does not go on for ever.
+TEST_P(RollbackTest, ATableThatIsTruncatedAllTheTimeCannotBeCompared) {
+  reversed();
+  std::atomic<bool> enough{false};
+  // One has the table or is given it by the other's COMMIT: whoever reads it waits for a COMMIT
+  // that its snapshot does not see.
+  const auto application = [&] {
+    auto connection = connect_or_die(url_);
+    while (!enough) {
+      EXPECT_TRUE(connection.exec(
+          "BEGIN; TRUNCATE public.setting; INSERT INTO public.setting VALUES('theme','\"dark\"'); "
+          "SELECT pg_sleep(0.01); COMMIT"));
+    }
+  };
+  std::thread one(application);
+  std::thread other(application);
+  const Finished done = crossfade({"verify", db_, "--json"});
+  EXPECT_EQ(done.code, 8) << done.out << done.err;
+  EXPECT_THAT(done.err, AllOf(HasSubstr("setting"), HasSubstr("truncated again and again")));
+  enough = true;
+  one.join();
+  other.join();
+  expect_in_step();
+  expect_rolled_back(roll_back());
+}
+
+// A standby of the whole test server's that takes its log and never says that it applied it.
+class SlowStandby {
+ public:
+  explicit SlowStandby(const TempDir& dir) : server_(connect_or_die(TestCluster::admin_url())) {
+    const std::string folder = dir.file("standby");
+    std::filesystem::create_directory(folder);
+    receiver_ = std::make_unique<Process>(Process::Options{
+        {ask("SELECT setting FROM pg_config WHERE name='BINDIR'") + "/pg_receivewal", "-D", folder,
+         "-d", TestCluster::admin_url(), "--synchronous", "--no-loop"},
+        {},
+        {},
+        ""});
+    exec("ALTER SYSTEM SET synchronous_standby_names = 'pg_receivewal'");
+    exec("SELECT pg_reload_conf()");
+    const bool is_standby = wait_until(
+        [&] {
+          return ask("SELECT count(*) FROM pg_stat_replication WHERE sync_state='sync'") == "1";
+        },
+        seconds(30), milliseconds(20));
+    EXPECT_TRUE(is_standby) << receiver_->err();
+  }
+  ~SlowStandby() {
+    exec("ALTER SYSTEM RESET synchronous_standby_names");
+    exec("SELECT pg_reload_conf()");
+  }
+  // Whether the COMMIT of an UPDATE waits for it.
+  [[nodiscard]] bool is_waited_for() { return ask("SELECT count(*) " + kWaiting) != "0"; }
+  // It is a COMMIT like any other then.
+  void let_go() { exec("SELECT pg_cancel_backend(pid) " + kWaiting); }
+
+ private:
+  const std::string kWaiting =
+      "FROM pg_stat_activity WHERE wait_event='SyncRep' AND query LIKE 'UPDATE%'";
+  std::string ask(const std::string& sql) {
+    const auto result = server_.exec(sql);
+    EXPECT_TRUE(result) << describe(result.error());
+    return result ? std::string(result.value().text(0, 0)) : "";
+  }
+  void exec(const std::string& sql) { EXPECT_TRUE(server_.exec(sql)) << sql; }
+
+  postgres::Connection server_;
+  std::unique_ptr<Process> receiver_;
+};
+
+TEST_P(RollbackTest, WhatIsLoggedAndNotYetVisibleIsNoDifference) {
+  reversed();
+  SlowStandby standby(dir_);
+  std::thread application([&] {
+    auto connection = connect_or_die(url_);
+    EXPECT_TRUE(connection.exec("SET synchronous_commit = remote_apply"));
+    EXPECT_TRUE(connection.exec("UPDATE public.purchase SET cents=-1 WHERE id=7"));
+  });
+  EXPECT_TRUE(wait_until([&] { return standby.is_waited_for(); }, seconds(30), milliseconds(10)));
+  // The stream has it; a snapshot has not. An outbox is read by snapshots.
+  const auto in_sqlite = [&] {
+    return AppDb(db_).value("SELECT cents FROM purchase WHERE id=7") == "-1";
+  };
+  if (!by_outbox()) {
+    EXPECT_TRUE(wait_until(in_sqlite, seconds(30), milliseconds(10)));
+  }
+  EXPECT_NE(target_value("SELECT cents FROM public.purchase WHERE id=7"), "-1");
+  const Finished done = crossfade({"verify", db_, "--json"});
+  EXPECT_EQ(done.code, by_outbox() ? 0 : 8) << done.out << done.err;
+  standby.let_go();
+  application.join();
+  expect_in_step();
+  EXPECT_TRUE(in_sqlite());
+}
+
 TEST_P(RollbackTest, SomebodysLockMakesItStepBackAndIsNamed) {
   reversed();
   postgres::ConnectOptions options;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "engine/core/limits.h"
 
@@ -103,6 +104,24 @@ TEST(DirtyKeysTest, HoldsBothKeysOfAnUpdateOnce) {
   EXPECT_EQ(of_a, 3U);
   EXPECT_EQ(keys.size(), 0U);
   EXPECT_TRUE(keys.take().empty());
+}
+
+TEST(DirtyKeysTest, WhatIsPutBackIsHeldOnceBesideWhatCameMeanwhile) {
+  const auto a = make_table("a");
+  DirtyKeys keys;
+  ChangeBatch batch;
+  batch.changes.push_back(change(a, ChangeOp::kInsert, {}, row(1)));
+  batch.changes.push_back(change(a, ChangeOp::kInsert, {}, row(2)));
+  keys.note(batch);
+  auto taken = keys.take();
+  batch.changes = {change(a, ChangeOp::kDelete, row(2), {}),
+                   change(a, ChangeOp::kInsert, {}, row(3))};
+  keys.note(batch);
+  keys.put_back(std::move(taken));
+  EXPECT_EQ(keys.size(), 3U);
+  const auto all = keys.take();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].keys.size(), 3U);
 }
 
 // Too many to hold: none is, and that is said until a new round begins.
