@@ -2,66 +2,22 @@
 // and is then value for value what it was: class, bytes and text formats included.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
-#include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "tests/support/cluster.h"
 #include "tests/support/connect.h"
+#include "tests/support/contents.h"
 #include "tests/support/oracle.h"
 #include "tests/support/process.h"
 #include "tests/support/real_dbs.h"
-#include "tests/support/wait.h"
 
 namespace crossfade::testing {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-struct CloseSqlite {
-  void operator()(sqlite3* db) const { sqlite3_close(db); }
-};
-
-// Every row of every ordinary table: class and bytes of each value, sorted by text.
-std::string contents(const std::string& path) {
-  sqlite3* raw = nullptr;
-  EXPECT_EQ(sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
-  const std::unique_ptr<sqlite3, CloseSqlite> db(raw);
-  std::string out;
-  const auto rows = [&](const std::string& sql, auto each) {
-    sqlite3_stmt* statement = nullptr;
-    EXPECT_EQ(sqlite3_prepare_v2(db.get(), sql.c_str(), -1, &statement, nullptr), SQLITE_OK)
-        << sql << ": " << sqlite3_errmsg(db.get());
-    while (sqlite3_step(statement) == SQLITE_ROW) each(statement);
-    sqlite3_finalize(statement);
-  };
-  const auto text = [](sqlite3_stmt* statement, int column) {
-    const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement, column));
-    return std::string(bytes == nullptr ? "" : bytes,
-                       static_cast<size_t>(sqlite3_column_bytes(statement, column)));
-  };
-  std::vector<std::string> tables;
-  rows(
-      "SELECT name FROM pragma_table_list WHERE schema='main' AND type='table' AND name NOT LIKE "
-      "'sqlite!_%' ESCAPE '!' AND name NOT LIKE '!_crossfade%' ESCAPE '!' ORDER BY name",
-      [&](sqlite3_stmt* s) { tables.push_back(text(s, 0)); });
-  for (const std::string& table : tables) {
-    std::string list;
-    rows(fmt::format("SELECT name FROM pragma_table_xinfo('{}') WHERE hidden<>1", table),
-         [&](sqlite3_stmt* s) {
-           list += fmt::format("{}quote(\"{}\")", list.empty() ? "" : "||','||", text(s, 0));
-         });
-    out += table + "\n";
-    rows(fmt::format("SELECT {} AS r FROM \"{}\" ORDER BY r", list, table),
-         [&](sqlite3_stmt* s) { out += text(s, 0) + "\n"; });
-  }
-  return out;
-}
 
 // By either kind of way back.
 class RealRollbackTest : public ::testing::TestWithParam<std::tuple<const char*, const char*>> {};

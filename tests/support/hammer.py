@@ -2,28 +2,36 @@
 """Hammers any SQLite database with the writes an application could make, and logs what was acknowledged.
 
   hammer.py prepare DB                       creates the table crossfade_ack
-  hammer.py run DB --writer K --seed S --seconds T --ack FILE [--no-keys] [--pause-ms N]
+  hammer.py run DB --writer K --seed S --seconds T --ack FILE [--no-keys] [--calm] [--pause-ms N]
 
 Each committed transaction carries one row of crossfade_ack; after COMMIT returned, the same is
 written to FILE as a JSON line. Whatever happens to the database, each line's (writer, seq) must be
 in it exactly once afterwards. Ends by itself, and cleanly on SIGTERM. When the database says that
 it moved, a line {"moved": true} is written and the exit code is 0.
 
+With --calm no row goes that others refer to, nor its key, no key is NULL, and values keep the form that is stored or
+declared (dates, decimals, arrays): for databases whose other side takes writes too.
+
 Values are drawn from what the columns hold, so they stay of the kinds that are stored already.
 Only Python's standard library: it stands for a stranger's application.
 """
 import argparse
 import json
+import math
 import random
+import re
 import signal
 import sqlite3
 import sys
 import time
+import uuid
 
 MOVED = "no such function: crossfade_moved_to_postgresql"
 SAMPLE_ROWS = 100
 REFRESH_SECONDS = 3.0
+OWN = "crossfade_"  # tables of the tests' own
 ACK = "crossfade_ack"
+FORM = re.compile(r"\d{4}[-/]\d\d[-/]\d\d|[0-9a-fA-F-]{32,36}$|(true|false|yes|no|[tfyn])$", re.IGNORECASE)
 
 
 def quote(name):
@@ -41,6 +49,7 @@ class Column:
         self.unique = False
         self.parent = None  # (table, column) of a single-column foreign key
         self.pool = []
+        self.calm = False
 
     def is_flag(self):
         return all(v is None or v in (0, 1) for v in self.pool) and bool(self.pool)
@@ -53,8 +62,11 @@ class Column:
         if "INT" in d:
             return rng.randint(0, 1000)
         if any(w in d for w in ("DATE", "TIME")):
-            return "2024-%02d-%02d %02d:%02d:00" % (
-                rng.randint(1, 12), rng.randint(1, 28), rng.randint(0, 23), rng.randint(0, 59))
+            day = "2024-%02d-%02d" % (rng.randint(1, 12), rng.randint(1, 28))
+            if self.calm and d == "DATE":
+                return day
+            fraction = ".000000" if self.calm and "(6)" in d else ""
+            return day + " %02d:%02d:00" % (rng.randint(0, 23), rng.randint(0, 59)) + fraction
         if "JSON" in d:
             return json.dumps({"n": rng.randint(0, 9)})
         if any(w in d for w in ("CHAR", "CLOB", "TEXT")):
@@ -66,6 +78,8 @@ class Column:
         return rng.randint(0, 1000) + 0.25  # NUMERIC, DECIMAL
 
     def mutate(self, value, rng):
+        if self.calm and (isinstance(value, (bytes, float)) or isinstance(value, str) and FORM.match(value)):
+            return value
         if isinstance(value, str):
             if value[:1] in "{[" or self.parent:
                 return value
@@ -75,6 +89,8 @@ class Column:
             return value[:200] + rng.randbytes(3)
         if isinstance(value, float):
             changed = round(value * rng.uniform(0.5, 1.2), 3)
+            if not math.isfinite(changed):
+                return value
             return changed + 0.25 if changed == int(changed) else changed
         if isinstance(value, int) and not self.is_flag():
             return max(0, value + rng.randint(-3, 9)) if value >= 0 else value - rng.randint(0, 3)
@@ -94,6 +110,8 @@ class Column:
         if sample is None:
             sample = self.invent(rng)
         if isinstance(sample, str):
+            if self.calm and re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", sample):
+                return str(uuid.UUID(int=rng.getrandbits(128), version=4))
             return sample[:24] + "-%08x" % rng.getrandbits(32)
         if isinstance(sample, bytes):
             return sample[:24] + rng.randbytes(8)
@@ -202,8 +220,13 @@ class Writer:
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
             " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_crossfade\\_%' ESCAPE '\\'"
             " ORDER BY name")]
-        self.tables = [Table(self.db, n) for n in names if n != ACK]
+        self.tables = [Table(self.db, n) for n in names if not n.startswith(OWN)]
         self.by_name = {t.name.lower(): t for t in self.tables}
+        parents = {parts[0][0].lower() for t in self.tables for parts in t.foreign.values()}
+        for column in [c for t in self.tables for c in t.columns if self.args.calm]:
+            column.calm = True
+            column.notnull |= bool(column.pk)
+        self.kept = {t for t in self.tables if self.args.calm and t.name.lower() in parents}
         self.refresh()
 
     def refresh(self):
@@ -252,6 +275,7 @@ class Writer:
 
     def insert(self, table):
         verb = self.rng.choice(("INSERT", "INSERT", "INSERT", "INSERT OR IGNORE", "INSERT OR REPLACE"))
+        verb = "INSERT" if table in self.kept else verb
         for _ in range(self.rng.choice((1, 1, 1, 2, 5))):
             columns, values = self.new_row(table)
             self.execute(self.insert_sql(verb, table, columns), values)
@@ -295,7 +319,7 @@ class Writer:
         chosen = self.rng.sample(free, min(len(free), self.rng.randint(1, 3)))
         values = [c.pick(self.rng) for c in chosen]
         values = [c.invent(self.rng) if v is None and c.notnull else v for c, v in zip(chosen, values)]
-        verb = "UPDATE OR REPLACE" if self.rng.random() < 0.1 else "UPDATE"
+        verb = "UPDATE OR REPLACE" if self.rng.random() < 0.1 and table not in self.kept else "UPDATE"
         self.execute("%s %s SET %s WHERE %s" % (
             verb, quote(table.name), ", ".join("%s = ?" % quote(c.name) for c in chosen),
             " AND ".join("%s IS ?" % c for c in table.locate())), values + list(at))
@@ -338,6 +362,8 @@ class Writer:
         action = self.rng.choices(
             (self.insert, self.update, self.delete, self.replace, self.change_key),
             (30, 35, 12, 15, 8))[0]
+        if table in self.kept and action not in (self.insert, self.update):
+            action = self.update
         action(table)
 
     # --- transactions ---
@@ -441,6 +467,7 @@ def main():
     run.add_argument("--seconds", type=float, required=True)
     run.add_argument("--ack", required=True)
     run.add_argument("--no-keys", action="store_true")
+    run.add_argument("--calm", action="store_true")
     run.add_argument("--pause-ms", type=float, default=2.0)
     args = parser.parse_args()
     if args.verb == "prepare":

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 
 namespace crossfade::testing {
@@ -30,6 +31,11 @@ std::vector<std::string> real_db_names() {
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+std::vector<std::string> few_real_dbs(std::vector<std::string> few) {
+  if (std::getenv("CROSSFADE_ALL_REAL_DBS") == nullptr) return few;
+  return {std::begin(kRealDbs), std::end(kRealDbs)};
 }
 
 std::string copy_real_db(const std::string& name, const TempDir& dir) {

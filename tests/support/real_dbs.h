@@ -22,6 +22,9 @@ inline constexpr const char* kRealDbs[] = {
 // The names without ".db", sorted; empty when there is no folder.
 [[nodiscard]] std::vector<std::string> real_db_names();
 
+// The few, or all that are known where CROSSFADE_ALL_REAL_DBS is set: for tests that take long.
+[[nodiscard]] std::vector<std::string> few_real_dbs(std::vector<std::string> few);
+
 // Copies one database into `dir` with write permission; its path. Fails the test if it is not
 // there.
 [[nodiscard]] std::string copy_real_db(const std::string& name, const TempDir& dir);

@@ -62,22 +62,45 @@ std::string compare(const std::vector<Row>& acknowledged, const std::vector<orac
 
 }  // namespace
 
-Writers::Writers(const WritersOptions& options) {
-  const Finished prepared =
-      run_process({{kPython, CROSSFADE_HAMMER, "prepare", options.db}, {}, {}, ""});
+void make_ack_table(const std::string& db) {
+  const Finished prepared = run_process({{kPython, CROSSFADE_HAMMER, "prepare", db}, {}, {}, ""});
   EXPECT_EQ(prepared.code, 0) << prepared.err;
-  for (int i = 0; i < options.writers; ++i) {
-    ack_files_.push_back(dir_.file(fmt::format("ack{}", i)));
+}
+
+Writers::Writers(const WritersOptions& options) {
+  make_ack_table(options.db);
+  for (int i = options.first; i < options.first + options.writers; ++i) {
     std::vector<std::string> argv = {kPython,      CROSSFADE_HAMMER,
                                      "run",        options.db,
-                                     "--writer",   std::to_string(i),
                                      "--seed",     std::to_string(options.seed),
                                      "--seconds",  fmt::format("{}", options.seconds),
-                                     "--ack",      ack_files_.back(),
                                      "--pause-ms", fmt::format("{}", options.pause_ms)};
     if (!options.change_keys) argv.emplace_back("--no-keys");
-    processes_.push_back(std::make_unique<Process>(Process::Options{argv, {}, {}, ""}));
+    if (options.calm) argv.emplace_back("--calm");
+    start(std::move(argv), i);
   }
+}
+
+Writers::Writers(const PsqlWritersOptions& options) {
+  for (int i = options.first; i < options.first + options.writers; ++i) {
+    std::vector<std::string> argv = {kPython,      CROSSFADE_PSQL_HAMMER,
+                                     "--psql",     "psql",
+                                     "--url",      options.url,
+                                     "--sqlite",   options.db,
+                                     "--seed",     std::to_string(options.seed),
+                                     "--seconds",  fmt::format("{}", options.seconds),
+                                     "--pause-ms", fmt::format("{}", options.pause_ms),
+                                     "--large",    std::to_string(options.large)};
+    argv.insert(argv.end(), {"--rows-per-second", fmt::format("{}", options.rows_per_second)});
+    if (options.calm) argv.emplace_back("--calm");
+    start(std::move(argv), i);
+  }
+}
+
+void Writers::start(std::vector<std::string> argv, int writer) {
+  ack_files_.push_back(dir_.file(fmt::format("ack{}", writer)));
+  argv.insert(argv.end(), {"--writer", std::to_string(writer), "--ack", ack_files_.back()});
+  processes_.push_back(std::make_unique<Process>(Process::Options{std::move(argv), {}, {}, ""}));
 }
 
 std::string Writers::finish(bool now, std::chrono::milliseconds within) {
@@ -102,6 +125,11 @@ size_t Writers::acknowledged() const {
 }
 size_t Writers::moved() const {
   return read_acknowledged(ack_files_).moved;
+}
+std::vector<std::string> Writers::said() const {
+  std::vector<std::string> out;
+  for (const auto& process : processes_) out.push_back(process->out());
+  return out;
 }
 
 std::string Writers::check_postgres(const std::string& url, const std::string& schema) const {
