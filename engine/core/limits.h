@@ -136,6 +136,24 @@ inline constexpr std::chrono::milliseconds kWatchRetryBase{1'000};  // between a
 inline constexpr std::chrono::milliseconds kWatchRetryCap{60'000};
 inline constexpr int kWatchRoundRest = 9;  // comparing takes a tenth of the time at most
 
+// The audit trail. A line is read whole, from the end backwards.
+inline constexpr size_t kAuditDetailsBytesMax = 64 * size_t{1024};  // then a digest in their place
+inline constexpr int64_t kAuditTailBytesMax = static_cast<int64_t>(kMiB);  // two lines and more
+static_assert(kAuditTailBytesMax > 4 * static_cast<int64_t>(kAuditDetailsBytesMax));
+inline constexpr std::chrono::milliseconds kAuditHeadInterval{1'000};  // recorded on the target
+inline constexpr size_t kAuditDecisionsMax = 64;  // conflicts named in one line
+
+// Backups. Between two steps a writer of a rollback-journal database gets its turn.
+inline constexpr int kBackupStepPages = 256;  // 1 MiB of 4 KiB pages: 1 ms, far below kChunkReadMax
+inline constexpr std::chrono::milliseconds kBackupStepRest{2};  // only outside WAL mode
+inline constexpr int kBackupRestartsMax = 3;                    // by writers; then it is given up
+// What a reader may keep SQLite from taking back of the WAL: the file's own size, and this more.
+inline constexpr int64_t kBackupWalGrowthMin = 256 * static_cast<int64_t>(kMiB);
+inline constexpr int64_t kBackupRoomToSpare = 16 * static_cast<int64_t>(kMiB);  // of the disk
+inline constexpr std::chrono::seconds kBackupProgressInterval{5};
+inline constexpr std::chrono::hours kDumpMax{24};  // pg_dump and pg_restore
+inline constexpr size_t kBackupNameBytesMax = 100;
+
 // PostgreSQL's own.
 inline constexpr size_t kPgIdentifierBytesMax = 63;
 inline constexpr int kPgNumericPrecisionMax = 1000;  // declared
