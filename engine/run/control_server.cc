@@ -1,6 +1,7 @@
 #include "engine/run/control_server.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,12 +98,13 @@ using Conversations = std::set<std::shared_ptr<Conversation>>;
 // it: a task that is never done must not keep the socket beyond its loop.
 class Conversation : public std::enable_shared_from_this<Conversation> {
  public:
-  Conversation(stream_protocol::socket socket, Engine& engine, StopSource& stop,
+  Conversation(stream_protocol::socket socket, Engine& engine, StopSource& stop, AuditLog& audit,
                Conversations& open)
       : socket_(std::move(socket)),
         buffer_(kRequestBytesMax),
         engine_(engine),
         stop_(stop),
+        audit_(audit),
         open_(open) {}
 
   void begin() {
@@ -132,6 +134,9 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     const auto request = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     const std::string command =
         request.is_object() ? field(request, "command", std::string()) : std::string();
+    if (command == "verify" || command == "cutover" || command == "rollback" || command == "stop") {
+      note_asker(command);
+    }
     if (command == "status") {
       const StatusReport status = engine_.board().get();
       answer({0, to_json(status), to_text(status)});
@@ -147,6 +152,18 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
     } else {
       answer({2, {{"error", "unknown command"}}, "unknown command\n"});
     }
+  }
+
+  // The folder's modes let its owner and root in, and the system tells who of them it is.
+  void note_asker(const std::string& command) {
+    ucred peer{};
+    socklen_t size = sizeof(peer);
+    nlohmann::json asked = {{"command", command}};
+    if (::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) {
+      asked["uid"] = peer.uid;
+      asked["pid"] = peer.pid;
+    }
+    audit_.record("asked", std::move(asked));
   }
 
   void post_task(const std::string& command, const nlohmann::json& request) {
@@ -194,9 +211,9 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
 
   void answer(const TaskResult& result) {
     waiting_ = false;
-    const nlohmann::json message = {
+    const nlohmann::json reply = {
         {"exit_code", result.exit_code}, {"document", result.document}, {"text", result.text}};
-    out_ = message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    out_ = reply.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     asio::async_write(
         socket_, asio::buffer(out_),
         [self = shared_from_this()](boost::system::error_code, size_t) { self->end(); });
@@ -206,6 +223,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   asio::streambuf buffer_;
   Engine& engine_;
   StopSource& stop_;
+  AuditLog& audit_;
   Conversations& open_;
   std::array<char, 64> ignored_{};
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
@@ -217,13 +235,17 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
 }  // namespace
 
 struct ControlServer::Impl {
-  Impl(Engine& engine_in, StopSource& stop_in)
-      : engine(engine_in), stop(stop_in), acceptor(loop), signals(loop, SIGINT, SIGTERM) {}
+  Impl(const std::string& folder, Engine& engine_in, StopSource& stop_in)
+      : engine(engine_in),
+        stop(stop_in),
+        audit(StateFolder::audit_in(folder)),
+        acceptor(loop),
+        signals(loop, SIGINT, SIGTERM) {}
 
   void accept() {
     acceptor.async_accept([this](boost::system::error_code code, stream_protocol::socket socket) {
       if (code) return;
-      auto talk = std::make_shared<Conversation>(std::move(socket), engine, stop, open);
+      auto talk = std::make_shared<Conversation>(std::move(socket), engine, stop, audit, open);
       open.insert(talk);
       talk->begin();
       accept();
@@ -249,6 +271,7 @@ struct ControlServer::Impl {
 
   Engine& engine;
   StopSource& stop;
+  AuditLog audit;
   asio::io_context loop{1};
   Conversations open;  // goes before the loop that its sockets belong to
   stream_protocol::acceptor acceptor;
@@ -262,7 +285,7 @@ ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 
 Result<std::unique_ptr<ControlServer>> ControlServer::start(const std::string& folder,
                                                             Engine& engine, StopSource& stop) {
-  auto impl = std::make_unique<Impl>(engine, stop);
+  auto impl = std::make_unique<Impl>(folder, engine, stop);
   impl->watch_signals();
   impl->socket_path = folder + "/control.sock";
   const ShortFolder place(folder);

@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "apply/merge.h"
+#include "apply/quarantine.h"
 #include "engine/core/limits.h"
 #include "engine/postgres/binary.h"
+#include "engine/schema/utf8.h"
 
 namespace crossfade::run {
 namespace {
@@ -222,7 +224,7 @@ Status DualResolver::decide_rivals(const Contested& contested, const Sides& side
       one.target_key = contested.key;
     }
     CROSSFADE_TRY(record_conflict(target_.connection(), one));
-    ++outcome_.conflicts;
+    note_decided(one);
   }
   if (taken == Taken::kWaits) outcome_.holds_changed = true;
   return ok();
@@ -273,8 +275,16 @@ Status DualResolver::record(const Contested& contested, const Sides& sides, Take
   record.source_us = captured_us_;
   record.target_us = sides.target && sides.target->committed_us != 0 ? sides.target->committed_us
                                                                      : contested.target_us;
-  ++outcome_.conflicts;
+  note_decided(record);
   return record_conflict(target_.connection(), record);
+}
+
+void DualResolver::note_decided(const ConflictRecord& record) {
+  ++outcome_.conflicts;
+  if (outcome_.decided.size() == limits::kAuditDecisionsMax) return;
+  outcome_.decided.push_back(
+      {record.table->name, schema::printable(apply::key_literal(*record.table, record.key)),
+       to_string(record.kind), to_string(record.taken), schema::printable(record.why)});
 }
 
 Status DualResolver::wait(const Contested& contested, const Sides& sides, std::string why) {
@@ -329,6 +339,9 @@ Result<bool> DualResolver::carry_out(const WaitingConflict& waiting,
                         : from_source                      ? Taken::kSource
                                                            : Taken::kTarget;
     CROSSFADE_TRY(note_rows(target_.connection(), waiting.id, *table, of_source, of_target));
+    outcome_.decided.push_back({table->name,
+                                schema::printable(apply::key_literal(*table, waiting.key)), "",
+                                to_string(taken), "by a person"});
     return mark_resolved(target_.connection(), waiting.id, taken, *table, result);
   }();
   if (done) {

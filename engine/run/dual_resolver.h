@@ -33,13 +33,23 @@ struct Contested {
 
 using ConflictPolicies = std::map<std::string, TableConflicts>;  // by table
 
+// What the audit trail has of one.
+struct Decided {
+  std::string table;
+  std::string key;
+  std::string kind;
+  std::string taken;
+  std::string why;
+};
+
 class DualResolver {
  public:
   // What is to be remembered once both have committed.
   struct Outcome {
     std::vector<KeyId> keys;  // what was committed for them is taken in
     std::vector<std::pair<KeyId, Lsn>> settled;
-    int64_t conflicts = 0;  // recorded
+    int64_t conflicts = 0;         // recorded
+    std::vector<Decided> decided;  // of those, limits::kAuditDecisionsMax
     bool holds_changed = false;
   };
 
@@ -83,6 +93,7 @@ class DualResolver {
   // The source's changes up to now are part of what both have; and the target's, if its row is
   // `locked`.
   Status settle(const Table& table, const Row& key, bool locked);
+  void note_decided(const ConflictRecord& record);
   [[nodiscard]] const TableConflicts& policy_of(const Table& table) const;
 
   DualTarget& target_;

@@ -3,6 +3,7 @@
 
 #include <iterator>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "capture/change_log.h"
@@ -264,6 +265,17 @@ void DualFollower::remember(DualResolver::Outcome outcome) {
   for (const auto& [id, through] : outcome.settled) ledger_.settle(id, through);
   if (outcome.conflicts > 0) {
     move_.board.update([&](StatusReport& r) { r.conflicts += outcome.conflicts; });
+  }
+  if (!outcome.decided.empty()) {
+    nlohmann::json decided = nlohmann::json::array();
+    for (const Decided& each : outcome.decided) {
+      decided.push_back({{"table", each.table},
+                         {"key", each.key},
+                         {"kind", each.kind},
+                         {"taken", each.taken},
+                         {"why", each.why}});
+    }
+    move_.audit.record("conflicts", {{"recorded", outcome.conflicts}, {"decided", decided}});
   }
   if (outcome.holds_changed) holds_changed_ = true;
 }

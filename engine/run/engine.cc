@@ -348,6 +348,7 @@ Status Engine::run(bool until_idle) {
   watch_.reset();  // what is left of it is for the next engine
   board_.update([](StatusReport& r) { r.running = false; });
   audit_->record("engine_stopped", {{"ok", status.has_value()}});
+  end_audit();
   close_cluster();
   return status;
 }
@@ -357,6 +358,25 @@ bool Engine::may_be_primary() const {
   if (cut_over_ || route_known_) return cut_over_;
   const auto noted = read_route_file(state_->route());
   return !noted || noted.value().primary == Primary::kPostgres;
+}
+
+// What the trail has is not worth more than the move.
+void Engine::keep_audit_head() {
+  const auto kept = audit_head_.keep_now_and_then(target_->connection(), *audit_);
+  if (!kept && !audit_head_fails_) {
+    log::warn("the audit trail's newest entry is not recorded on the target: " +
+              describe(kept.error()));
+  }
+  audit_head_fails_ = !kept;
+}
+
+// Also when it was told to stop; what does not answer is not waited for.
+void Engine::end_audit() {
+  if (!target_ || !target_->connection().alive()) return;
+  target_->connection().rollback();
+  target_->connection().ignore_stop(true);
+  target_->connection().set_statement_timeout(limits::kConnectTimeout);
+  (void)audit_head_.keep(target_->connection(), *audit_);
 }
 
 // The cluster serves nobody once the engine ends, unless it is the primary. Whoever told the engine
@@ -474,6 +494,7 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
     }
     CROSSFADE_TRY(on_caught_up(move, follower, applier));
     CROSSFADE_TRY(clear_rest(move));
+    keep_audit_head();
     bool ended = false;
     CROSSFADE_TRY(serve(move, follower, &ended));
     CROSSFADE_TRY(const bool begins, ready_for_dual(move, follower));

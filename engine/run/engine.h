@@ -16,6 +16,7 @@
 #include "engine/core/result.h"
 #include "engine/core/stop.h"
 #include "engine/postgres/embedded.h"
+#include "engine/run/audit_head.h"
 #include "engine/run/cutover.h"
 #include "engine/run/follow.h"
 #include "engine/run/move.h"
@@ -132,6 +133,8 @@ class Engine {
   // Those that come first. Returns whether there was one.
   bool answer_rollbacks();
   std::optional<Task> current_task();
+  void keep_audit_head();
+  void end_audit();
   void close_cluster();
 
   const EngineOptions options_;
@@ -140,6 +143,8 @@ class Engine {
   std::function<Status(const StateFolder&)> on_locked_;
   std::optional<StateFolder> state_;
   std::optional<AuditLog> audit_;
+  AuditHeadKeeper audit_head_;
+  bool audit_head_fails_ = false;  // and the log has said so
   std::optional<SourceFile> source_;
   std::optional<postgres::EmbeddedCluster> cluster_;
   std::optional<postgres::ConnectionParams> params_;

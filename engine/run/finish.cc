@@ -62,6 +62,7 @@ class Finisher {
     fault_point("finish.source.cleaned");
     if (had_folder) {
       CROSSFADE_TRY(clean_state(state, is_primary));
+      AuditLog(state.audit()).record("finished", to_json(report_));
     }
     return report_;
   }

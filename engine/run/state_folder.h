@@ -33,7 +33,10 @@ class StateFolder {
   [[nodiscard]] const std::string& folder() const { return folder_; }
   [[nodiscard]] std::string route() const { return folder_ + "/route"; }
   [[nodiscard]] std::string control_socket() const { return folder_ + "/control.sock"; }
-  [[nodiscard]] std::string audit() const { return folder_ + "/audit.jsonl"; }
+  [[nodiscard]] std::string audit() const { return audit_in(folder_); }
+  [[nodiscard]] static std::string audit_in(const std::string& folder) {
+    return folder + "/audit.jsonl";
+  }
   [[nodiscard]] std::string cluster() const { return folder_ + "/postgresql"; }
 
   // The rules file of the last run, or empty.

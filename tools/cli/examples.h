@@ -57,6 +57,10 @@ inline constexpr VerbExamples kExamples[] = {
      "48210)\n"
      "  crossfade undo app.db --to 48210 --dry-run\n"
      "  crossfade undo app.db --to 48210"},
+    {"audit",
+     "  crossfade audit verify app.db           (exit 4: an entry was changed, removed or moved)\n"
+     "  crossfade audit show app.db --since 2026-11-01\n"
+     "  crossfade audit export app.db --format csv > trail.csv"},
     {"ddl", "  crossfade ddl app.db \"ALTER TABLE person DROP COLUMN fax\""},
     {"finish",
      "  crossfade finish app.db\n"

@@ -10,10 +10,13 @@
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
 #include "engine/run/rules_file.h"
+#include "tools/cli/audit_verb.h"
+#include "tools/cli/common_flags.h"
 #include "tools/cli/config.h"
 #include "tools/cli/conflicts_verb.h"
 #include "tools/cli/examples.h"
 #include "tools/cli/inspect_verb.h"
+#include "tools/cli/operator_record.h"
 #include "tools/cli/quarantine_verb.h"
 #include "tools/cli/scrub.h"
 #include "tools/cli/verbs.h"
@@ -22,15 +25,11 @@
 namespace crossfade::cli {
 namespace {
 
-struct Arguments {
-  Common common;
-  Settings settings;
-  std::string config_file;
+struct Arguments : CommonFlags {
   std::string html_file;
   std::string rules_out;
   bool quarantine = false;
   bool keep_journal_mode = false;
-  bool schema_from_target = false;
   std::string until;
   std::string mode;
   bool wait = false;
@@ -44,27 +43,8 @@ struct Arguments {
   bool target_lost = false;
   QuarantineArguments quarantined;
   ConflictsArguments conflicting;
+  AuditArguments audit;
 };
-
-void add_common(CLI::App* verb, Arguments* a, bool with_target) {
-  verb->add_option("database", a->common.engine.database, "the application's SQLite file")
-      ->required();
-  verb->add_flag("--json", a->common.json, "one JSON document on stdout");
-  verb->add_option("--config", a->config_file, "settings file (default: crossfade.toml, if there)");
-  verb->add_option("--log-level", a->settings.log_level,
-                   "debug, info, warn, error or off (default: info; warn on a terminal)");
-  if (!with_target) return;
-  verb->add_option("--target", a->settings.target,
-                   "a PostgreSQL URL or connection string, or `embedded`; remembered. Default: the "
-                   "remembered one, else embedded");
-  verb->add_option("--target-schema", a->settings.target_schema,
-                   "the schema the tables go to (default: public)");
-  verb->add_option("--naming", a->settings.naming,
-                   "names on the target: exact (default) or snake_case; the same in every command");
-  verb->add_flag("--schema-from-target", a->schema_from_target,
-                 "load into the tables that the application's migrations made on the target; the "
-                 "same in every command");
-}
 
 void add_rules(CLI::App* verb, Arguments* a) {
   verb->add_option("--rules", a->settings.rules,
@@ -284,6 +264,16 @@ void add_examples(CLI::App* app) {
   }
 }
 
+// It changes something, or has the two sides compared.
+bool leaves_record(const CLI::App& app) {
+  const CLI::App* verb = app.get_subcommands().front();
+  const std::string name = verb->get_name();
+  if (name == "status" || name == "route") return false;
+  const auto subs = verb->get_subcommands();
+  const std::string sub = subs.empty() ? "" : subs.front()->get_name();
+  return sub != "list" && sub != "show" && (name != "backup" || sub != "verify");
+}
+
 int main_of(int argc, char** argv) {
   CLI::App app{"Moves a live application from SQLite to PostgreSQL without stopping it.",
                "crossfade"};
@@ -334,6 +324,7 @@ int main_of(int argc, char** argv) {
   add_common(route_verb, &a, false);
   route_verb->add_flag("--wait", a.wait, "wait until PostgreSQL is primary");
   route_verb->add_option("--timeout", a.timeout_s, "seconds to wait (default: no limit)");
+  CLI::App* audit_verb = add_audit(&app, &a, &a.audit);
   add_examples(&app);
   try {
     app.parse(argc, argv);
@@ -352,20 +343,31 @@ int main_of(int argc, char** argv) {
     if (!loaded) return fail_usage(loaded.error());
   }
   if (inspect_verb->parsed()) return inspect(a.common, a.html_file, a.rules_out);
-  if (run_verb->parsed()) return run_engine(a.common, a.until == "verified");
-  if (status_verb->parsed()) return status(a.common);
-  if (verify_verb->parsed()) return verify(a.common);
-  if (cutover_verb->parsed()) return cutover(a.common, a.cutover);
-  if (quarantine_verb->parsed()) return quarantine(a.common, a.quarantined);
-  if (conflicts_verb->parsed()) return conflicts(a.common, a.conflicting);
-  if (rollback_verb->parsed()) {
-    return a.target_lost ? give_up_target(a.common) : rollback(a.common, a.rollback);
+  if (audit_verb->parsed()) return audit(a.common, a.audit);
+  OperatorRecord record(*app.get_subcommands().front());
+  if (leaves_record(app)) {
+    record.begin(a.common.engine.database);
+    a.common.record = &record;
   }
-  if (undo_verb->parsed()) return undo(a.common, a.undo);
-  if (ddl_verb->parsed()) return ddl(a.common, a.ddl);
-  if (finish_verb->parsed()) return finish(a.common, a.keep_fence);
-  return route(a.common, a.wait,
-               std::chrono::milliseconds(static_cast<int64_t>(a.timeout_s * 1000)));
+  const auto verb = [&]() -> int {
+    if (run_verb->parsed()) return run_engine(a.common, a.until == "verified");
+    if (status_verb->parsed()) return status(a.common);
+    if (verify_verb->parsed()) return verify(a.common);
+    if (cutover_verb->parsed()) return cutover(a.common, a.cutover);
+    if (quarantine_verb->parsed()) return quarantine(a.common, a.quarantined);
+    if (conflicts_verb->parsed()) return conflicts(a.common, a.conflicting);
+    if (rollback_verb->parsed()) {
+      return a.target_lost ? give_up_target(a.common) : rollback(a.common, a.rollback);
+    }
+    if (undo_verb->parsed()) return undo(a.common, a.undo);
+    if (ddl_verb->parsed()) return ddl(a.common, a.ddl);
+    if (finish_verb->parsed()) return finish(a.common, a.keep_fence);
+    return route(a.common, a.wait,
+                 std::chrono::milliseconds(static_cast<int64_t>(a.timeout_s * 1000)));
+  };
+  const int code = verb();
+  if (a.common.record != nullptr) record.end(code, a.common);
+  return code;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "engine/core/deadline.h"
 #include "engine/core/limits.h"
 #include "engine/run/control_client.h"
+#include "tools/cli/operator_record.h"
 #include "tools/cli/progress.h"
 
 namespace crossfade::cli {
@@ -45,7 +46,8 @@ int show(const Common& common, Result<run::TaskResult> result) {
 }
 
 LocalEngine::LocalEngine(const Common& common) : engine_(common.engine, stop_) {
-  engine_.on_locked([this](const run::StateFolder& state) -> Status {
+  engine_.on_locked([this, record = common.record](const run::StateFolder& state) -> Status {
+    if (record != nullptr) record->begin(state);
     CROSSFADE_TRY(control_, run::ControlServer::start(state.folder(), engine_, stop_));
     return ok();
   });

@@ -12,9 +12,12 @@
 
 namespace crossfade::cli {
 
+class OperatorRecord;
+
 struct Common {
   run::EngineOptions engine;
   bool json = false;
+  OperatorRecord* record = nullptr;  // of a command that changes something; borrowed
 };
 
 int run_engine(const Common& common, bool until_verified);
