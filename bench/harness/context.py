@@ -63,8 +63,9 @@ class Context:
         return json.loads(done.stdout or b"{}")
 
     def environment(self):
-        return {k: v for k, v in os.environ.items()
-                if not k.startswith(("CROSSFADE_", "PG")) and k != "DATABASE_URL"}
+        clean = {k: v for k, v in os.environ.items()
+                 if not k.startswith(("CROSSFADE_", "PG")) and k != "DATABASE_URL"}
+        return {**clean, "CROSSFADE_NO_BACKUP": "true"}  # nobody else makes one either
 
     def finish(self, path):
         """The source as it was before the move, and nothing left of it."""

@@ -40,6 +40,16 @@ bool may_split_a_password(std::string_view text) {
   return authority.find('@') != authority.rfind('@') || path.find('@') != std::string_view::npos;
 }
 
+// As a connection string's value.
+std::string quoted_value(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\\' || c == '\'') out += '\\';
+    out += c;
+  }
+  return out + "'";
+}
+
 struct FreeOptions {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
@@ -89,6 +99,19 @@ Result<ConnectionParams> ConnectionParams::parse(const std::string& text) {
   if (!port.empty() && port.find(',') == std::string::npos) params.safe_ += ":" + port;
   params.safe_ += "/" + percent_encode(database) + rest;
   return params;
+}
+
+Result<ConnectionParams> ConnectionParams::with_database(const std::string& name) const {
+  char* message = nullptr;
+  const std::unique_ptr<PQconninfoOption, FreeOptions> options(
+      PQconninfoParse(secret_.c_str(), &message));
+  PQfreemem(message);
+  std::string text = "dbname=" + quoted_value(name);
+  for (const PQconninfoOption* o = options.get(); o != nullptr && o->keyword != nullptr; ++o) {
+    if (o->val == nullptr || *o->val == '\0' || std::string_view(o->keyword) == "dbname") continue;
+    text += fmt::format(" {}={}", o->keyword, quoted_value(o->val));
+  }
+  return parse(text);
 }
 
 }  // namespace crossfade::postgres

@@ -12,6 +12,9 @@ class ConnectionParams {
   // Accepts a URL (postgresql://...) or keyword=value text; empty means libpq's environment.
   static Result<ConnectionParams> parse(const std::string& text);
 
+  // The same server and role, another database.
+  [[nodiscard]] Result<ConnectionParams> with_database(const std::string& name) const;
+
   // For PQconnect; holds the password if one was given.
   [[nodiscard]] const std::string& secret() const { return secret_; }
   // The same place as a URL without password: for logs, errors, JSON and the route file.

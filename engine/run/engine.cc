@@ -12,6 +12,7 @@
 #include "engine/core/limits.h"
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
+#include "engine/run/backup.h"
 #include "engine/run/copy_phase.h"
 #include "engine/run/live_tables.h"
 #include "engine/run/misfit_policy.h"
@@ -250,6 +251,17 @@ Status Engine::check_source_identity() {
   return ok();
 }
 
+Status Engine::make_first_backup() {
+  if (options_.no_backup) {
+    log::info("no backup is made before the move, as was asked for");
+    return ok();
+  }
+  CROSSFADE_TRY(auto source, source_->connect(limits::kSourceBusyTimeout));
+  CROSSFADE_TRY(const auto manifest, back_up_before_run(source, *state_, &stop_));
+  audit_->record("backup_made", to_json(manifest));
+  return ok();
+}
+
 Status Engine::take_lease_and_recover() {
   CROSSFADE_TRY(check_source_identity());
   CROSSFADE_TRY(const auto identity, capture::read_identity(source_->connection()));
@@ -263,12 +275,16 @@ Status Engine::take_lease_and_recover() {
   if (!present) {
     CROSSFADE_TRY(target_->check_room(options_.target_schema, prepared_));
   }
+  if (!identity) {
+    CROSSFADE_TRY(make_first_backup());
+  }
   if (!options_.keep_journal_mode && !identity) {
     // The identity remembers the mode there was; so it is made first.
     CROSSFADE_TRY(capture::ensure_identity(source_->connection()));
     CROSSFADE_TRY(source_->prefer_wal());
   }
   CROSSFADE_TRY(const auto known, capture::ensure_identity(source_->connection()));
+  CROSSFADE_TRY(claim_backup(*state_, known.source_id));
   // Now, because a table that is made later is a change of the schema that tables are compared for.
   CROSSFADE_TRY(apply::make_reverse_tables(source_->connection()));
   CROSSFADE_TRY(target_->ensure(known.source_id, options_));

@@ -78,6 +78,8 @@ class Engine {
   Status connect();
   Status check_whose_target();
   Status check_source_identity();
+  // Before either side is changed; unless it was declined.
+  Status make_first_backup();
   [[nodiscard]] bool may_be_primary() const;
   Status take_lease_and_recover();
   // `known`: the source's schema version, read before the route was.

@@ -44,6 +44,7 @@ struct EngineOptions {
   bool keep_journal_mode = false;
   std::shared_ptr<const schema::Rules> rules;  // null: none
   RunMode mode = RunMode::kAsItIs;
+  bool no_backup = false;        // make none before anything is changed
   bool must_have_begun = false;  // refuse to begin a move; only go on with one
   int64_t keep_log = 0;  // positions of the change log that stay behind what is applied, for undo
 };

@@ -51,6 +51,12 @@ bool is_about_rows(std::string_view message) {
 
 }  // namespace
 
+Result<std::string> find_damage(sqlite::Connection& connection) {
+  CROSSFADE_TRY(auto check, connection.query_text("PRAGMA quick_check(1)"));
+  if (check == "ok" || is_about_rows(check)) check.clear();
+  return check;
+}
+
 Result<SourceFile> SourceFile::open(const std::string& path) {
   struct stat st {};
   if (::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && ::access(path.c_str(), W_OK) != 0) {
@@ -66,9 +72,9 @@ Result<SourceFile> SourceFile::open(const std::string& path) {
   }
   CROSSFADE_TRY(auto connection, sqlite::Connection::open({path, sqlite::Access::kReadWrite,
                                                            limits::kSourceBusyTimeout}));
-  CROSSFADE_TRY(const auto check, connection.query_text("PRAGMA quick_check(1)"));
-  if (check != "ok" && !is_about_rows(check)) {
-    return fail(source_error(path, fmt::format("damaged: {}", check),
+  CROSSFADE_TRY(const auto damage, find_damage(connection));
+  if (!damage.empty()) {
+    return fail(source_error(path, fmt::format("damaged: {}", damage),
                              "restore a backup or use `sqlite3 FILE .recover`, then run again"));
   }
   return SourceFile(std::move(connection), path, st.st_dev, st.st_ino);

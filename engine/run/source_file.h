@@ -12,6 +12,10 @@
 
 namespace crossfade::run {
 
+// What quick_check finds wrong with the file itself; empty: nothing. Rows that break their own
+// table's CHECK, NOT NULL or STRICT types are no damage.
+Result<std::string> find_damage(sqlite::Connection& connection);
+
 class SourceFile {
  public:
   // Checks that the file can be written, and what it is: exclusive locking, network file systems

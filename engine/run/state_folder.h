@@ -37,6 +37,7 @@ class StateFolder {
   [[nodiscard]] static std::string audit_in(const std::string& folder) {
     return folder + "/audit.jsonl";
   }
+  [[nodiscard]] std::string backups() const { return folder_ + "/backups"; }
   [[nodiscard]] std::string cluster() const { return folder_ + "/postgresql"; }
 
   // The rules file of the last run, or empty.

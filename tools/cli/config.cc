@@ -67,6 +67,8 @@ Status from_environment(Settings* s) {
   fill(&s->quarantine, quarantine);
   CROSSFADE_TRY(const auto keep, environment_bool("CROSSFADE_KEEP_JOURNAL_MODE"));
   fill(&s->keep_journal_mode, keep);
+  CROSSFADE_TRY(const auto no_backup, environment_bool("CROSSFADE_NO_BACKUP"));
+  fill(&s->no_backup, no_backup);
   CROSSFADE_TRY(const auto adopt, environment_bool("CROSSFADE_SCHEMA_FROM_TARGET"));
   fill(&s->schema_from_target, adopt);
   return ok();
@@ -107,12 +109,14 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
       CROSSFADE_TRY(take(file, name, node, &s->quarantine));
     } else if (name == "keep_journal_mode") {
       CROSSFADE_TRY(take(file, name, node, &s->keep_journal_mode));
+    } else if (name == "no_backup") {
+      CROSSFADE_TRY(take(file, name, node, &s->no_backup));
     } else {
       return fail(
           usage(fmt::format("{}:{}", file, key.source().begin.line),
                 fmt::format("unknown setting '{}'", name),
                 "known: target, target_schema, naming, schema_from_target, rules, log_level, "
-                "max_pause_ms, keep_log, quarantine, keep_journal_mode"));
+                "max_pause_ms, keep_log, quarantine, keep_journal_mode, no_backup"));
     }
   }
   return ok();

@@ -22,6 +22,7 @@ struct Settings {
   std::optional<int64_t> keep_log;
   std::optional<bool> quarantine;
   std::optional<bool> keep_journal_mode;
+  std::optional<bool> no_backup;
 };
 
 // Fills what `settings` leaves open. An unknown key or a wrong type in the file is an error that

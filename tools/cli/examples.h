@@ -61,6 +61,11 @@ inline constexpr VerbExamples kExamples[] = {
      "  crossfade audit verify app.db           (exit 4: an entry was changed, removed or moved)\n"
      "  crossfade audit show app.db --since 2026-11-01\n"
      "  crossfade audit export app.db --format csv > trail.csv"},
+    {"backup",
+     "  crossfade backup create app.db\n"
+     "  crossfade backup create app.db --side postgres\n"
+     "  crossfade backup list app.db\n"
+     "  crossfade backup restore app.db 20261122T101500Z-sqlite --to /tmp/restored.db"},
     {"ddl", "  crossfade ddl app.db \"ALTER TABLE person DROP COLUMN fax\""},
     {"finish",
      "  crossfade finish app.db\n"

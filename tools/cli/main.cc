@@ -11,6 +11,7 @@
 #include "engine/observe/log.h"
 #include "engine/run/rules_file.h"
 #include "tools/cli/audit_verb.h"
+#include "tools/cli/backup_verb.h"
 #include "tools/cli/common_flags.h"
 #include "tools/cli/config.h"
 #include "tools/cli/conflicts_verb.h"
@@ -44,6 +45,8 @@ struct Arguments : CommonFlags {
   QuarantineArguments quarantined;
   ConflictsArguments conflicting;
   AuditArguments audit;
+  BackupArguments backup;
+  bool no_backup = false;
 };
 
 void add_rules(CLI::App* verb, Arguments* a) {
@@ -56,6 +59,8 @@ void add_run_options(CLI::App* verb, Arguments* a) {
   verb->add_flag("--quarantine", a->quarantine,
                  "set rows aside on the target that it cannot represent, instead of refusing");
   verb->add_flag("--keep-journal-mode", a->keep_journal_mode, "do not switch the source to WAL");
+  verb->add_flag("--no-backup", a->no_backup,
+                 "make no backup of the file before anything is changed (docs/backup.md)");
   verb->add_option(
           "--keep-log", a->settings.keep_log,
           "so many positions of the change log stay behind what the target has, for `undo` "
@@ -184,6 +189,7 @@ Status settle(Arguments* a) {
   if (a->quarantine) a->settings.quarantine = true;
   if (a->schema_from_target) a->settings.schema_from_target = true;
   if (a->keep_journal_mode) a->settings.keep_journal_mode = true;
+  if (a->no_backup) a->settings.no_backup = true;
   CROSSFADE_TRY(complete_settings(a->config_file, &a->settings));
   const Settings& s = a->settings;
   run::EngineOptions& engine = a->common.engine;
@@ -202,6 +208,7 @@ Status settle(Arguments* a) {
   engine.schema_from_target = s.schema_from_target.value_or(false);
   engine.quarantine = s.quarantine.value_or(false);
   engine.keep_journal_mode = s.keep_journal_mode.value_or(false);
+  engine.no_backup = s.no_backup.value_or(false);
   if (a->mode == "dual") engine.mode = run::RunMode::kDual;
   if (a->mode == "follow") engine.mode = run::RunMode::kFollow;
   engine.keep_log = s.keep_log.value_or(0);
@@ -325,6 +332,7 @@ int main_of(int argc, char** argv) {
   route_verb->add_flag("--wait", a.wait, "wait until PostgreSQL is primary");
   route_verb->add_option("--timeout", a.timeout_s, "seconds to wait (default: no limit)");
   CLI::App* audit_verb = add_audit(&app, &a, &a.audit);
+  CLI::App* backup_verb = add_backup(&app, &a, &a.backup);
   add_examples(&app);
   try {
     app.parse(argc, argv);
@@ -350,6 +358,7 @@ int main_of(int argc, char** argv) {
     a.common.record = &record;
   }
   const auto verb = [&]() -> int {
+    if (backup_verb->parsed()) return backup(a.common, a.backup);
     if (run_verb->parsed()) return run_engine(a.common, a.until == "verified");
     if (status_verb->parsed()) return status(a.common);
     if (verify_verb->parsed()) return verify(a.common);
