@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 
 namespace crossfade::postgres {
 namespace {
@@ -98,6 +99,8 @@ Result<ConnectionParams> ConnectionParams::parse(const std::string& text) {
   params.safe_ += host.find(',') == std::string::npos ? percent_encode(host) : host;
   if (!port.empty() && port.find(',') == std::string::npos) params.safe_ += ":" + port;
   params.safe_ += "/" + percent_encode(database) + rest;
+  params.user_ = std::move(user);
+  params.database_ = std::move(database);
   return params;
 }
 

@@ -19,8 +19,13 @@ class ConnectionParams {
   [[nodiscard]] const std::string& secret() const { return secret_; }
   // The same place as a URL without password: for logs, errors, JSON and the route file.
   [[nodiscard]] const std::string& safe() const { return safe_; }
+  // As they are named there; empty where libpq's defaults say it.
+  [[nodiscard]] const std::string& user() const { return user_; }
+  [[nodiscard]] const std::string& database() const { return database_; }
 
  private:
+  std::string user_;
+  std::string database_;
   std::string secret_;
   std::string safe_;
 };

@@ -66,6 +66,8 @@ inline constexpr VerbExamples kExamples[] = {
      "  crossfade backup create app.db --side postgres\n"
      "  crossfade backup list app.db\n"
      "  crossfade backup restore app.db 20261122T101500Z-sqlite --to /tmp/restored.db"},
+    {"grants",
+     "  crossfade grants app.db --target postgresql://mover@db.example/app | psql -d app"},
     {"ddl", "  crossfade ddl app.db \"ALTER TABLE person DROP COLUMN fax\""},
     {"finish",
      "  crossfade finish app.db\n"

@@ -16,6 +16,7 @@
 #include "tools/cli/config.h"
 #include "tools/cli/conflicts_verb.h"
 #include "tools/cli/examples.h"
+#include "tools/cli/grants_verb.h"
 #include "tools/cli/inspect_verb.h"
 #include "tools/cli/operator_record.h"
 #include "tools/cli/quarantine_verb.h"
@@ -46,6 +47,7 @@ struct Arguments : CommonFlags {
   ConflictsArguments conflicting;
   AuditArguments audit;
   BackupArguments backup;
+  std::string role;
   bool no_backup = false;
 };
 
@@ -333,6 +335,7 @@ int main_of(int argc, char** argv) {
   route_verb->add_option("--timeout", a.timeout_s, "seconds to wait (default: no limit)");
   CLI::App* audit_verb = add_audit(&app, &a, &a.audit);
   CLI::App* backup_verb = add_backup(&app, &a, &a.backup);
+  CLI::App* grants_verb = add_grants(&app, &a, &a.role);
   add_examples(&app);
   try {
     app.parse(argc, argv);
@@ -352,6 +355,7 @@ int main_of(int argc, char** argv) {
   }
   if (inspect_verb->parsed()) return inspect(a.common, a.html_file, a.rules_out);
   if (audit_verb->parsed()) return audit(a.common, a.audit);
+  if (grants_verb->parsed()) return grants(a.common, a.role);
   OperatorRecord record(*app.get_subcommands().front());
   if (leaves_record(app)) {
     record.begin(a.common.engine.database);
