@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <libpq-fe.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <string_view>
@@ -54,13 +55,26 @@ void ask_for_sqlstate(pg_conn* connection) {
   PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);
 }
 
-Error make_connect_error(const pg_conn* connection, const std::string& safe) {
+bool has_answered(const pg_conn* connection) {
+  char byte = 0;
+  return ::recv(PQsocket(connection), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+Error make_connect_error(const pg_conn* connection, const std::string& safe, bool in_tls) {
   const std::string message = PQerrorMessage(connection);
   Error error = make_connection_error(without_location(message), "target.connect", safe, false);
   error.sqlstate = sqlstate_of(message);
   const bool refused = error.sqlstate.empty() ? PQconnectionNeedsPassword(connection) != 0
                                               : !is_passing(error.sqlstate);
-  if (refused) {
+  if (in_tls && error.sqlstate.empty()) {
+    // It may be on its way down; whoever tries again loses nothing.
+    error.code = ErrorCode::kTarget;
+    error.hint =
+        "TLS was asked for and not had; no password was sent. Check that the server has ssl=on, "
+        "that the target's host is a name in its certificate, that the certificate has not "
+        "expired, and that sslrootcert (else ~/.postgresql/root.crt) has the CA that signed it: "
+        "`openssl s_client -starttls postgres -connect HOST:PORT` shows the certificate";
+  } else if (refused) {
     error.code = ErrorCode::kTarget;
     error.remedy = Remedy::kStop;
     error.hint = "check user, password (PGPASSWORD, ~/.pgpass or the URL) and database name";

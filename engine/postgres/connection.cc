@@ -253,7 +253,7 @@ Result<Connection> Connection::open(ConnectOptions options) {
   impl->conn.reset(PQconnectStartParams(keywords, values, /*expand_dbname=*/1));
   const Deadline deadline = Deadline::after(options.connect_timeout);
   if (!impl->conn || PQstatus(impl->conn.get()) == CONNECTION_BAD) {
-    return fail(make_connect_error(impl->conn.get(), impl->safe));
+    return fail(make_connect_error(impl->conn.get(), impl->safe, false));
   }
   ask_for_sqlstate(impl->conn.get());
   PostgresPollingStatusType state = PGRES_POLLING_WRITING;
@@ -263,9 +263,12 @@ Result<Connection> Connection::open(ConnectOptions options) {
     if (w == Wait::kTimeout) {
       return fail(timeout_error("target.connect", impl->safe, options.connect_timeout));
     }
+    const bool in_tls =
+        PQstatus(impl->conn.get()) == CONNECTION_SSL_STARTUP && has_answered(impl->conn.get());
     state = PQconnectPoll(impl->conn.get());
-    if (state == PGRES_POLLING_FAILED)
-      return fail(make_connect_error(impl->conn.get(), impl->safe));
+    if (state == PGRES_POLLING_FAILED) {
+      return fail(make_connect_error(impl->conn.get(), impl->safe, in_tls));
+    }
   }
   PQsetErrorVerbosity(impl->conn.get(), PQERRORS_DEFAULT);
   PQsetnonblocking(impl->conn.get(), 1);

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "engine/postgres/connection.h"
 #include "engine/postgres/embedded.h"
@@ -43,6 +44,14 @@ class SilentServer {
   SilentServer& operator=(const SilentServer&) = delete;
 
   void listen() const { EXPECT_EQ(::listen(fd_, 5), 0); }
+  // Takes one connection, reads the first request, and closes it.
+  void close_one() const {
+    const int peer = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+    char request[8];
+    EXPECT_EQ(::recv(peer, request, sizeof request, MSG_WAITALL),
+              static_cast<ssize_t>(sizeof request));
+    ::close(peer);
+  }
   [[nodiscard]] std::string url() const {
     return fmt::format("postgresql://ann:{}@127.0.0.1:{}/app", kSecret, port_);
   }
@@ -76,6 +85,21 @@ TEST(PostgresConnectTest, ASilentServerIsGivenUpWithinFiveSeconds) {
   ASSERT_FALSE(connection);
   EXPECT_EQ(connection.error().code, ErrorCode::kTargetUnreachable);
   expect_no_secret(connection.error());
+}
+
+// What stands before a server that is gone closes at the first question, which is about TLS: that
+// is silence, by which a target that is lost is known, and nothing about certificates.
+TEST(PostgresConnectTest, AConnectionThatIsClosedUnansweredIsUnreachable) {
+  for (const char* mode : {"prefer", "verify-full"}) {
+    const SilentServer closes;
+    closes.listen();
+    std::thread closer([&] { closes.close_one(); });
+    auto connection = connect(closes.url() + "?sslrootcert=/dev/null&sslmode=" + mode);
+    closer.join();
+    ASSERT_FALSE(connection);
+    EXPECT_EQ(connection.error().code, ErrorCode::kTargetUnreachable) << mode;
+    EXPECT_EQ(connection.error().hint.find("TLS"), std::string::npos) << mode;
+  }
 }
 
 TEST(PostgresConnectTest, AMissingSocketIsUnreachable) {
