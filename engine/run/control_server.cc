@@ -293,6 +293,9 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(const std::string& f
   boost::system::error_code code;
   const stream_protocol::endpoint endpoint(place.path("control.sock"));
   impl->acceptor.open(endpoint.protocol(), code);
+  // Before it has a name: with the umask of whoever started it, it would be everybody's for a
+  // moment.
+  if (!code) ::fchmod(impl->acceptor.native_handle(), 0600);
   if (!code) impl->acceptor.bind(endpoint, code);
   if (!code) impl->acceptor.listen(16, code);
   if (code) {
