@@ -257,8 +257,16 @@ Status Engine::make_first_backup() {
     return ok();
   }
   CROSSFADE_TRY(auto source, source_->connect(limits::kSourceBusyTimeout));
-  CROSSFADE_TRY(const auto manifest, back_up_before_run(source, *state_, &stop_));
-  audit_->record("backup_made", to_json(manifest));
+  const auto manifest = back_up_before_run(source, *state_, &stop_);
+  if (manifest) {
+    audit_->record("backup_made", to_json(manifest.value()));
+    return ok();
+  }
+  const Error& error = manifest.error();
+  if (error.remedy != Remedy::kRetry) return fail(error);
+  // A move changes no row of the source; that its application is busy is no reason to refuse it.
+  log::warn(fmt::format("the move begins without a backup: {}", describe(error)));
+  audit_->record("backup_not_made", {{"reason", error.native}});
   return ok();
 }
 

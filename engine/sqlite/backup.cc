@@ -38,6 +38,13 @@ Error backup_error(ErrorCode code, const std::string& path, std::string native, 
   return error;
 }
 
+// What the application wrote meanwhile kept it from being made.
+Error outrun_error(const std::string& path, std::string native, std::string hint) {
+  Error error = backup_error(ErrorCode::kBlocked, path, std::move(native), std::move(hint));
+  error.remedy = Remedy::kRetry;
+  return error;
+}
+
 int64_t size_of(const std::string& path) {
   struct stat st {};
   return ::stat(path.c_str(), &st) == 0 ? static_cast<int64_t>(st.st_size) : 0;
@@ -146,13 +153,12 @@ class Copier {
     const int64_t grown = size_of(source_.path() + "-wal") - wal_before_;
     const int64_t bound = std::max(limits::kBackupWalGrowthMin, size_of(source_.path()));
     if (grown <= bound) return ok();
-    return fail(backup_error(
-        ErrorCode::kBlocked, source_.path(),
+    return fail(outrun_error(
+        source_.path(),
         fmt::format("the application wrote {} MiB meanwhile, which SQLite keeps in its -wal file "
                     "for as long as a backup reads",
                     grown >> 20U),
-        "nothing was changed. Try again when less is written, or use --no-backup and make one by "
-        "another way"));
+        "try again when less is written, or make one by another way"));
   }
 
   // As fast as it went until now, rests and all.
@@ -161,14 +167,13 @@ class Copier {
   }
 
   [[nodiscard]] Error too_fast(milliseconds whole) const {
-    return backup_error(
-        ErrorCode::kBlocked, source_.path(),
+    return outrun_error(
+        source_.path(),
         fmt::format("the application writes so often that a backup of this file had to begin anew "
                     "{} times; holding it up for all of one would take {} ms",
                     copy_.restarts, whole.count()),
-        "nothing was changed. `PRAGMA journal_mode=WAL` on the file lets a backup and writers go "
-        "side by side; or try again when less is written; or use --no-backup and make one by "
-        "another way");
+        "`PRAGMA journal_mode=WAL` on the file lets a backup and writers go side by side; or try "
+        "again when less is written; or make one by another way");
   }
 
   Connection& source_;

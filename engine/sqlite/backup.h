@@ -36,7 +36,7 @@ struct BackupOptions {
 };
 
 // `source` must not be in a transaction, and is in none afterwards. The copy is synced. On an error
-// nothing is left of it. kBlocked: writers were too fast, or the WAL grew too much meanwhile.
+// nothing is left of it. Remedy::kRetry: writers were too fast, or the WAL grew too much meanwhile.
 Result<BackupCopy> back_up(Connection& source, const BackupOptions& options);
 
 }  // namespace crossfade::sqlite

@@ -238,6 +238,31 @@ TEST_F(BackupTest, AFileWithARollbackJournalIsBackedUpBesideItsWriters) {
   writers.stop();
 }
 
+// Many small pages, so that all of them in one go take longer than a read of ours may.
+TEST_F(BackupTest, AnApplicationThatIsTooBusyForOneIsMovedWithout) {
+  make_shop();
+  {
+    AppDb db(db_);
+    ASSERT_EQ(db.value("PRAGMA journal_mode=DELETE"), "delete");
+    ASSERT_EQ(
+        db.run("PRAGMA page_size=512; VACUUM; CREATE TABLE attachment(id INTEGER PRIMARY KEY, "
+               "body BLOB); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n "
+               "WHERE i<48) INSERT INTO attachment SELECT i, randomblob(1000000) FROM n"),
+        "");
+  }
+  AppWriters writers(db_, 2);
+  ASSERT_TRUE(wait_until([&] { return writers.acknowledged() > 20; }, seconds(10)));
+  const Finished refused = crossfade({"backup", "create", db_});
+  EXPECT_EQ(refused.code, 3) << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("journal_mode=WAL"));
+  const Finished done = run_until_verified();
+  EXPECT_EQ(done.code, 0) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("begins without a backup"));
+  EXPECT_EQ(backups().size(), 0U);
+  EXPECT_THAT(read_bytes(db_ + ".crossfade/audit.jsonl"), HasSubstr("backup_not_made"));
+  writers.stop();
+}
+
 // A small file system of its own; it needs root, and is skipped without.
 TEST_F(BackupTest, ADiskThatIsTooSmallIsSaidBeforeAnythingIsDone) {
   const std::string small = dir_.file("small");
