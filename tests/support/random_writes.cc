@@ -279,9 +279,17 @@ std::string RandomWrites::condition(const RandomTable& table) {
 std::string RandomWrites::update(const RandomTable& table) {
   // Which rows REPLACE, IGNORE and FAIL leave depends on the order of the rows, which is the query
   // plan's affair, and with triggers SQLite may choose another index. So it may choose none.
-  return fmt::format("UPDATE{} {} NOT INDEXED SET {}{}{}", conflict(), sql_quote(table.name),
-                     assignments(table), random_.one_in(8) ? "" : " WHERE " + condition(table),
-                     random_.one_in(10) ? " RETURNING *" : "");
+  const char* returning = random_.one_in(10) ? " RETURNING *" : "";
+  std::string where = random_.one_in(8) ? "" : " WHERE " + condition(table);
+  // Without a rowid it may read the keys from a covering index all the same: then one row only.
+  if (table.rowid.empty() && !table.key.empty()) {
+    const std::string key = list(table, table.key);
+    where = fmt::format(" WHERE ({0}) IN (SELECT {0} FROM {1}{2} ORDER BY {0} LIMIT 1)", key,
+                        sql_quote(table.name), where);
+  }
+  const std::string set = assignments(table);
+  return fmt::format("UPDATE{} {} NOT INDEXED SET {}{}{}", conflict(), sql_quote(table.name), set,
+                     where, returning);
 }
 
 std::string RandomWrites::remove(const RandomTable& table) {
