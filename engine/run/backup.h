@@ -31,6 +31,8 @@ Status claim_backup(const StateFolder& state, const std::string& move);
 Result<BackupManifest> back_up_target(const postgres::ConnectionParams& target,
                                       const StateFolder& state, const StopSource* stop);
 
+// quick_check of a copied SQLite file. kDifferent: it is damaged.
+Status check_source_backup(const std::string& path);
 // Size and digest, and then what is in it: quick_check, or all of it read by pg_restore.
 Status verify_backup(const BackupStore& store, const BackupManifest& manifest,
                      const StopSource* stop);

@@ -52,7 +52,13 @@ class CopyProgress {
   Deadline::Clock::time_point next_ = began_ + limits::kBackupProgressInterval;
 };
 
-Status check_database(const std::string& path) {
+void drop_partial(const std::string& partial) {
+  for (const char* end : {"", "-wal", "-shm", "-journal"}) ::unlink((partial + end).c_str());
+}
+
+}  // namespace
+
+Status check_source_backup(const std::string& path) {
   CROSSFADE_TRY(auto copy, sqlite::Connection::open(
                                {path, sqlite::Access::kReadWrite, limits::kSourceBusyTimeout}));
   CROSSFADE_TRY(copy.exec("PRAGMA query_only=1"));
@@ -61,12 +67,6 @@ Status check_database(const std::string& path) {
   return fail(backup_failed(ErrorCode::kDifferent, path, "damaged: " + damage,
                             "do not rely on it; take another backup"));
 }
-
-void drop_partial(const std::string& partial) {
-  for (const char* end : {"", "-wal", "-shm", "-journal"}) ::unlink((partial + end).c_str());
-}
-
-}  // namespace
 
 Result<BackupManifest> back_up_source(sqlite::Connection& source, const StateFolder& state,
                                       const std::string& reason, const StopSource* stop) {
@@ -88,7 +88,7 @@ Result<BackupManifest> back_up_source(sqlite::Connection& source, const StateFol
                                            }}));
     manifest.page_size = copied.page_size;
     manifest.pages = copied.pages;
-    CROSSFADE_TRY(check_database(partial));
+    CROSSFADE_TRY(check_source_backup(partial));
     return store.complete(&manifest);
   }();
   if (!made) {
@@ -205,7 +205,7 @@ Status restore_source(const StateFolder& state, const BackupManifest& manifest,
   const std::string fresh = path + ".restoring";
   CROSSFADE_TRY(copy_file(store.path_of(manifest), fresh, stop));
   auto placed = [&]() -> Status {
-    CROSSFADE_TRY(check_database(fresh));
+    CROSSFADE_TRY(check_source_backup(fresh));
     return put_in_place(fresh, path, force);
   }();
   if (!placed) drop_partial(fresh);

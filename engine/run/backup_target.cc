@@ -10,7 +10,6 @@
 #include "engine/postgres/connection.h"
 #include "engine/postgres/quote.h"
 #include "engine/run/backup.h"
-#include "engine/run/source_file.h"
 
 namespace crossfade::run {
 namespace {
@@ -86,13 +85,7 @@ Status verify_backup(const BackupStore& store, const BackupManifest& manifest,
   if (manifest.side == BackupSide::kPostgres) {
     return read_through(path, manifest.server_version, stop);
   }
-  CROSSFADE_TRY(auto copy, sqlite::Connection::open(
-                               {path, sqlite::Access::kReadWrite, limits::kSourceBusyTimeout}));
-  CROSSFADE_TRY(copy.exec("PRAGMA query_only=1"));
-  CROSSFADE_TRY(const auto damage, find_damage(copy));
-  if (damage.empty()) return ok();
-  return fail(backup_failed(ErrorCode::kDifferent, path, "damaged: " + damage,
-                            "do not rely on it; take another backup"));
+  return check_source_backup(path);
 }
 
 Status restore_target(const StateFolder& state, const BackupManifest& manifest,
