@@ -561,8 +561,10 @@ Status Engine::on_caught_up(Move& move, Follower& follower, apply::Applier& appl
     if (move.target.replica_role()) {
       CROSSFADE_TRY(add_foreign_keys(move));
     }
-    move.set_phase("following");
+    // The target first: what fails here is made up for when it is found that the board does not say
+    // so yet.
     CROSSFADE_TRY(move.target.set_phase("following"));
+    move.set_phase("following");
   }
   if (Deadline::Clock::now() < next_digest_) return ok();
   return remember_digest(move, follower.applied());

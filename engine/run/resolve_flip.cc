@@ -9,6 +9,14 @@ namespace crossfade::run {
 
 Result<bool> resolve_flip(Move& move, Primary wanted) {
   fault_point("flip.resolve");
+  // A session that lives has decided its own transactions, and holds the lease: another one would
+  // wait for it.
+  if (move.target.connection().alive()) {
+    move.target.connection().rollback();
+    CROSSFADE_TRY(move.target.check_lease(move.token));
+    CROSSFADE_TRY(const auto route, move.target.route());
+    return route.primary == wanted;
+  }
   (void)move.revive_target();  // it is seen below whether it answers
   postgres::ConnectOptions connect;
   connect.params = move.params;

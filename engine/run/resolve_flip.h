@@ -6,8 +6,9 @@
 
 namespace crossfade::run {
 
-// One attempt to ask the route row, on a new connection that becomes move.target's. The lease is
-// asked for before the row is read: only when the old session is gone is its transaction decided.
+// One attempt to ask the route row: on move.target's connection if it lives, else on a new one that
+// becomes it. The lease is asked for before the row is read: only when the old session is gone is
+// its transaction decided.
 // True: `wanted` is the primary. An error: it is not known; ask again.
 Result<bool> resolve_flip(Move& move, Primary wanted);
 

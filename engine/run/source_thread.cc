@@ -87,6 +87,16 @@ void SourceThread::request(KeysRequest request) {
   wakeup_.nudge();
 }
 
+std::optional<SourceItem> SourceThread::pop(Deadline deadline) {
+  if (last_) return last_;
+  auto item = queue_.pop(deadline);
+  if (item && (std::holds_alternative<SchemaChanged>(*item) ||
+               std::holds_alternative<SourceFailed>(*item))) {
+    last_ = item;
+  }
+  return item;
+}
+
 bool SourceThread::push(SourceItem item, size_t bytes) {
   return queue_.push(std::move(item), bytes + 256);
 }

@@ -70,8 +70,9 @@ class SourceThread {
 
   void request(RoundRequest request);
   void request(KeysRequest request);
-  // Nothing until the deadline: the source is quiet.
-  std::optional<SourceItem> pop(Deadline deadline) { return queue_.pop(deadline); }
+  // Nothing until the deadline: the source is quiet. What the thread ended with comes again and
+  // again: whoever takes it first may be a cutover, which only steps back for it.
+  std::optional<SourceItem> pop(Deadline deadline);
   // What is durable on the target: the log may be pruned below it.
   void set_applied(Lsn applied) { applied_.store(applied.value); }
   // Looks at the source at once, without waiting for the poll.
@@ -100,6 +101,8 @@ class SourceThread {
   const SourceFile& source_;
   StatusBoard& board_;
   const SourceThreadOptions options_;
+  // Of whoever takes the items.
+  std::optional<SourceItem> last_;
   // The thread's own.
   sqlite::Connection connection_;
   capture::LogReader reader_;

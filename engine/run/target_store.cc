@@ -339,6 +339,10 @@ Status TargetStore::resume_lease(LeaseToken token, StopSource& stop) {
                                      "SELECT token={} FROM crossfade.progress", token.value)));
   const bool wait = ours.rows() == 1 && ours.boolean(0, 0);
   CROSSFADE_TRY(lock_lease(wait ? limits::kLeaseResumeWait : limits::kLeaseWait, stop));
+  return check_lease(token);
+}
+
+Status TargetStore::check_lease(LeaseToken token) {
   CROSSFADE_TRY(connection_.exec(fmt::format("SELECT crossfade.check_lease({})", token.value)));
   return ok();
 }

@@ -97,6 +97,8 @@ class TargetStore {
   Result<LeaseToken> take_lease(const std::string& holder, StopSource& stop);
   // After a reconnect: the lock anew, if the token is still ours; else kFenced.
   Status resume_lease(LeaseToken token, StopSource& stop);
+  // That the token is still ours; else kFenced.
+  Status check_lease(LeaseToken token);
 
   Result<Progress> progress();
   Status set_phase(const std::string& phase);

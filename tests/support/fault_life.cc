@@ -247,6 +247,11 @@ std::string FaultLife::judge() {
       "seed {}: {}\nthe history is in {}; to judge it again: ", options_.seed, problems_, file);
   out += fmt::format("CROSSFADE_HISTORY={} fault_tests --gtest_filter='HistoryFile*'\n", file);
   for (const std::string& death : deaths_) out += "  " + death + "\n";
+  out += "what was done to it:\n";
+  std::ifstream trace(dir_.file("trace"));
+  for (std::string line; std::getline(trace, line);) {
+    if (line.starts_with("fired")) out += "  " + line + "\n";
+  }
   return out;
 }
 
