@@ -264,6 +264,40 @@ Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max)
   return source.changes();
 }
 
+Result<int64_t> log_bytes(sqlite::Connection& source) {
+  constexpr int kSample = 64;
+  constexpr int64_t kSmallValueBytes = 3;  // of a number or a NULL, with its header, as most are
+  CROSSFADE_TRY(
+      const int64_t rows,
+      source.query_int(fmt::format("SELECT ifnull(max(lsn)-min(lsn)+1,0) FROM {}", kLogTable)));
+  if (rows <= 1) return 0;  // the newest row always stays
+  CROSSFADE_TRY(auto newest, sqlite::Statement::prepare(
+                                 source, fmt::format("SELECT * FROM {} ORDER BY lsn DESC LIMIT {}",
+                                                     kLogTable, kSample)));
+  int64_t bytes = 0;
+  int64_t sampled = 0;
+  while (true) {
+    CROSSFADE_TRY(const bool row, newest.step());
+    if (!row) break;
+    ++sampled;
+    for (int column = 0; column < newest.column_count(); ++column) {
+      const StorageClass storage = newest.storage(column);
+      const bool sized = storage == StorageClass::kText || storage == StorageClass::kBlob;
+      bytes += sized ? static_cast<int64_t>(newest.bytes(column).size()) : kSmallValueBytes;
+    }
+  }
+  return bytes / sampled * rows;
+}
+
+Status give_up(sqlite::Connection& source) {
+  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+  CROSSFADE_TRY(const auto captured, read_captured(source));
+  for (const Captured& each : captured) {
+    CROSSFADE_TRY(retire_shape(source, each.id));
+  }
+  return transaction.commit();
+}
+
 Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,
                    const std::vector<Captured>& captured) {
   for (const Table& table : tables) {

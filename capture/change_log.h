@@ -79,6 +79,14 @@ bool triggers_intact(const Table& table, const Captured& captured,
 // `applied`. Returns how many. BUSY is not an error: 0.
 Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max);
 
+// About how much the log takes of the file, in bytes: its positions, by what the newest few rows
+// have. Takes no longer than reading these.
+Result<int64_t> log_bytes(sqlite::Connection& source);
+
+// In a transaction of its own: nothing is captured any more, as if somebody had dropped the
+// triggers, so that the tables must be copied anew. The log's rows stay for prune().
+Status give_up(sqlite::Connection& source);
+
 // Inside the caller's write transaction: makes every table refuse writes by strangers.
 Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,
                    const std::vector<Captured>& captured);

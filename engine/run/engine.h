@@ -135,6 +135,8 @@ class Engine {
   // Those that come first. Returns whether there was one.
   bool answer_rollbacks();
   std::optional<Task> current_task();
+  // The log must not take the source's disk. True: capture was given up for it just now.
+  bool bound_log();
   void keep_audit_head();
   void end_audit();
   void close_cluster();
@@ -145,6 +147,7 @@ class Engine {
   std::function<Status(const StateFolder&)> on_locked_;
   std::optional<StateFolder> state_;
   std::optional<AuditLog> audit_;
+  std::optional<LogBound> log_bound_;
   AuditHeadKeeper audit_head_;
   bool audit_head_fails_ = false;  // and the log has said so
   std::optional<SourceFile> source_;

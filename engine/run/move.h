@@ -13,6 +13,7 @@
 #include "engine/core/stop.h"
 #include "engine/run/audit.h"
 #include "engine/run/lock_wait.h"
+#include "engine/run/log_bound.h"
 #include "engine/run/source_file.h"
 #include "engine/run/state_folder.h"
 #include "engine/run/status.h"
@@ -47,6 +48,7 @@ struct EngineOptions {
   bool no_backup = false;        // make none before anything is changed
   bool must_have_begun = false;  // refuse to begin a move; only go on with one
   int64_t keep_log = 0;  // positions of the change log that stay behind what is applied, for undo
+  LogLimits log_limits;  // beyond them capture is given up
 };
 
 struct Move {

@@ -161,7 +161,7 @@ Result<std::vector<schema::TablePlan>> plan_tables(Move& move, const Seen& seen,
 }
 
 Status install_and_create(Move& move, const Seen& seen, std::vector<schema::TablePlan> plans,
-                          const std::vector<TargetTable>& dropped, bool first) {
+                          const std::vector<TargetTable>& dropped) {
   std::vector<Table> tables;
   for (const schema::TablePlan& plan : plans) tables.push_back(plan.table);
   std::vector<CaptureId> retire;
@@ -169,7 +169,6 @@ Status install_and_create(Move& move, const Seen& seen, std::vector<schema::Tabl
   CROSSFADE_TRY(auto installed, capture::install(move.source.connection(), tables, retire,
                                                  seen.catalog.schema_version));
   std::vector<TargetTable> created;
-  Lsn start{INT64_MAX};
   for (size_t i = 0; i < tables.size(); ++i) {
     const capture::Captured& captured = installed.captured[i];
     TargetTable entry;
@@ -178,11 +177,7 @@ Status install_and_create(Move& move, const Seen& seen, std::vector<schema::Tabl
     entry.base_lsn = captured.base_lsn;
     entry.consistent_lsn = captured.base_lsn;
     entry.rows_total = plans[i].rows;
-    start = std::min(start, captured.base_lsn);
     created.push_back(std::move(entry));
-  }
-  if (first && !created.empty()) {
-    CROSSFADE_TRY(move.target.set_start(start));
   }
   fault_point("reconcile.before_create");
   CROSSFADE_TRY(auto refused,
@@ -260,7 +255,7 @@ Status reconcile_once(Move& move) {
       return fail(retry_if_moved(move.source.connection(), seen.catalog.schema_version,
                                  std::move(plans).error()));
     }
-    CROSSFADE_TRY(install_and_create(move, seen, std::move(plans).value(), dropped, first));
+    CROSSFADE_TRY(install_and_create(move, seen, std::move(plans).value(), dropped));
     move.to_rebuild.clear();
   }
   CROSSFADE_TRY(move.tables, move.target.tables());

@@ -395,14 +395,6 @@ Status TargetStore::set_digest(Lsn lsn, const std::string& digest) {
   return ok();
 }
 
-Status TargetStore::set_start(Lsn applied) {
-  CROSSFADE_TRY(connection_.exec(
-      fmt::format("UPDATE crossfade.progress SET applied_lsn={} WHERE NOT EXISTS(SELECT 1 FROM "
-                  "crossfade.tables)",
-                  applied.value)));
-  return ok();
-}
-
 Result<std::vector<TargetTable>> TargetStore::tables() {
   CROSSFADE_TRY(const auto rows,
                 connection_.exec("SELECT plan,capture_id,state,base_lsn,consistent_lsn,"
@@ -484,6 +476,15 @@ Status make_table(postgres::Connection& connection, const std::string& target_sc
   return ok();
 }
 
+// A table's changes lie above its base. What was logged before the oldest base may be gone from the
+// log: it was given up.
+Status skip_what_no_table_needs(postgres::Connection& connection) {
+  CROSSFADE_TRY(connection.exec(
+      "UPDATE crossfade.progress SET applied_lsn=greatest(applied_lsn,(SELECT min(base_lsn) FROM "
+      "crossfade.tables))"));
+  return ok();
+}
+
 }  // namespace
 
 Result<std::vector<schema::Finding>> TargetStore::create_tables(
@@ -496,6 +497,7 @@ Result<std::vector<schema::Finding>> TargetStore::create_tables(
         CROSSFADE_TRY(wait.bound(connection_));
         auto made = replace_tables(created, dropped, target_schema);
         auto done = made ? set_schema_version(schema_version) : fail(made.error());
+        if (done) done = skip_what_no_table_needs(connection_);
         if (!done) {
           connection_.rollback();
           return done;

@@ -105,14 +105,12 @@ class TargetStore {
   Status set_verified(Lsn verified);
   Status set_schema_version(int64_t version);
   Status set_digest(Lsn lsn, const std::string& digest);
-  // Only while no table is there: where the stream begins.
-  Status set_start(Lsn applied);
-
   Result<std::vector<TargetTable>> tables();
   // Creates (or creates anew) the target tables and their rows here, and removes `dropped`, in one
   // transaction. A table that is there but not ours is an error, named. One that is adopted is
   // emptied instead of made anew, with what is in the way put aside (engine/run/put_aside.h); when
-  // it goes on the source it stays here as it is. Returns what the target refused and the tables go
+  // it goes on the source it stays here as it is. The stream goes on behind what none of the tables
+  // needs. Returns what the target refused and the tables go
   // without.
   Result<std::vector<schema::Finding>> create_tables(const std::vector<TargetTable>& created,
                                                      const std::vector<TargetTable>& dropped,

@@ -63,6 +63,8 @@ Status from_environment(Settings* s) {
       environment_number("CROSSFADE_MAX_PAUSE_MS", "give milliseconds", &s->max_pause_ms));
   CROSSFADE_TRY(
       environment_number("CROSSFADE_KEEP_LOG", "give a number of positions", &s->keep_log));
+  CROSSFADE_TRY(environment_number("CROSSFADE_MAX_LOG", "give MiB", &s->max_log_mib));
+  CROSSFADE_TRY(environment_number("CROSSFADE_KEEP_FREE", "give MiB", &s->keep_free_mib));
   CROSSFADE_TRY(const auto quarantine, environment_bool("CROSSFADE_QUARANTINE"));
   fill(&s->quarantine, quarantine);
   CROSSFADE_TRY(const auto keep, environment_bool("CROSSFADE_KEEP_JOURNAL_MODE"));
@@ -105,6 +107,10 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
       CROSSFADE_TRY(take(file, name, node, &s->max_pause_ms));
     } else if (name == "keep_log") {
       CROSSFADE_TRY(take(file, name, node, &s->keep_log));
+    } else if (name == "max_log") {
+      CROSSFADE_TRY(take(file, name, node, &s->max_log_mib));
+    } else if (name == "keep_free") {
+      CROSSFADE_TRY(take(file, name, node, &s->keep_free_mib));
     } else if (name == "quarantine") {
       CROSSFADE_TRY(take(file, name, node, &s->quarantine));
     } else if (name == "keep_journal_mode") {
@@ -112,11 +118,11 @@ Status from_table(const std::string& file, const toml::table& table, Settings* s
     } else if (name == "no_backup") {
       CROSSFADE_TRY(take(file, name, node, &s->no_backup));
     } else {
-      return fail(
-          usage(fmt::format("{}:{}", file, key.source().begin.line),
-                fmt::format("unknown setting '{}'", name),
-                "known: target, target_schema, naming, schema_from_target, rules, log_level, "
-                "max_pause_ms, keep_log, quarantine, keep_journal_mode, no_backup"));
+      return fail(usage(
+          fmt::format("{}:{}", file, key.source().begin.line),
+          fmt::format("unknown setting '{}'", name),
+          "known: target, target_schema, naming, schema_from_target, rules, log_level, "
+          "max_pause_ms, keep_log, max_log, keep_free, quarantine, keep_journal_mode, no_backup"));
     }
   }
   return ok();

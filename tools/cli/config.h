@@ -20,6 +20,8 @@ struct Settings {
   std::optional<std::string> log_level;
   std::optional<int64_t> max_pause_ms;
   std::optional<int64_t> keep_log;
+  std::optional<int64_t> max_log_mib;
+  std::optional<int64_t> keep_free_mib;
   std::optional<bool> quarantine;
   std::optional<bool> keep_journal_mode;
   std::optional<bool> no_backup;

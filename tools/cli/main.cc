@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -67,6 +68,15 @@ void add_run_options(CLI::App* verb, Arguments* a) {
           "--keep-log", a->settings.keep_log,
           "so many positions of the change log stay behind what the target has, for `undo` "
           "to go back over (default: 0)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option(
+          "--max-log", a->settings.max_log_mib,
+          "MiB that the change log may take of the source's disk while the target is "
+          "behind; then capture is given up and tables are copied anew (default: no limit)")
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--keep-free", a->settings.keep_free_mib,
+                   "MiB of the source's disk that the change log leaves to the application "
+                   "(default: 256; 0: none)")
       ->check(CLI::NonNegativeNumber);
 }
 
@@ -187,6 +197,19 @@ CLI::App* add_rollback(CLI::App* app, Arguments* a) {
   return verb;
 }
 
+// A setting from a flag, the environment or the file: the last two are not checked before.
+Result<int64_t> not_negative(const char* name, const char* of_what, std::optional<int64_t> value,
+                             int64_t otherwise) {
+  if (value.value_or(otherwise) >= 0) return value.value_or(otherwise);
+  Error error;
+  error.code = ErrorCode::kUsage;
+  error.op = "config";
+  error.object = name;
+  error.native = fmt::format("{} is no number of {}", *value, of_what);
+  error.hint = "give 0 or more";
+  return fail(std::move(error));
+}
+
 Status settle(Arguments* a) {
   if (a->quarantine) a->settings.quarantine = true;
   if (a->schema_from_target) a->settings.schema_from_target = true;
@@ -213,16 +236,13 @@ Status settle(Arguments* a) {
   engine.no_backup = s.no_backup.value_or(false);
   if (a->mode == "dual") engine.mode = run::RunMode::kDual;
   if (a->mode == "follow") engine.mode = run::RunMode::kFollow;
-  engine.keep_log = s.keep_log.value_or(0);
-  if (engine.keep_log < 0) {
-    Error error;
-    error.code = ErrorCode::kUsage;
-    error.op = "config";
-    error.object = "keep_log";
-    error.native = fmt::format("{} is no number of positions", engine.keep_log);
-    error.hint = "give 0 or more";
-    return fail(std::move(error));
-  }
+  CROSSFADE_TRY(engine.keep_log, not_negative("keep_log", "positions", s.keep_log, 0));
+  constexpr auto kMiB = static_cast<int64_t>(limits::kMiB);
+  CROSSFADE_TRY(const int64_t max_log, not_negative("max_log", "MiB", s.max_log_mib, 0));
+  CROSSFADE_TRY(const int64_t keep_free,
+                not_negative("keep_free", "MiB", s.keep_free_mib, limits::kKeepFreeDefault / kMiB));
+  engine.log_limits = {std::min(max_log, INT64_MAX / kMiB) * kMiB,
+                       std::min(keep_free, INT64_MAX / kMiB) * kMiB};
   if (engine.database.find("://") != std::string::npos) {
     Error error;  // which does not repeat it: it may have a password
     error.code = ErrorCode::kUsage;

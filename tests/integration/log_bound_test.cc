@@ -1,0 +1,189 @@
+// Promise: a target that is away, or too slow, does not take the application's disk. Past a bound
+// the change log is given up, no write of the application fails by it, and the tables are copied
+// anew.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include "engine/postgres/embedded.h"
+#include "tests/support/connect.h"
+#include "tests/support/move_test.h"
+#include "tests/support/wait.h"
+
+namespace crossfade::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// With a server of its own, to be stopped and started.
+class LogBoundTest : public MoveTest {
+ protected:
+  void SetUp() override {
+    MoveTest::SetUp();
+    if (url_.empty()) return;
+    shared_url_ = url_;
+    start();
+    url_ = server_->url();
+  }
+  void TearDown() override {
+    if (engine_) (void)stop_engine();
+    if (server_) (void)server_->destroy();
+    url_ = shared_url_;
+    MoveTest::TearDown();
+  }
+  void start() {
+    auto started = postgres::EmbeddedCluster::start({dir_.file("server"), "crossfade", {}});
+    ASSERT_TRUE(started) << describe(started.error());
+    server_ = std::move(started).value();
+  }
+  void stop() {
+    const auto stopped = server_->stop();
+    ASSERT_TRUE(stopped) << describe(stopped.error());
+  }
+  void make_wide_shop() {
+    make_shop(500);
+    app("ALTER TABLE purchase ADD COLUMN note TEXT");
+  }
+  // Half a MiB of the log.
+  static std::string write(AppDb& application) {
+    return application.run("UPDATE purchase SET note=hex(randomblob(500))");
+  }
+  [[nodiscard]] bool captures() const {
+    return AppDb(db_).value(
+               "SELECT count(*) FROM sqlite_master WHERE type='trigger' AND name GLOB "
+               "'_crossfade*'") != "0";
+  }
+  [[nodiscard]] std::string logged() const {
+    return AppDb(db_).value("SELECT count(*) FROM _crossfade_log");
+  }
+  // Each write must succeed.
+  void write_until_given_up() const {
+    AppDb application(db_);
+    ASSERT_TRUE(wait_until(
+        [&] {
+          EXPECT_EQ(write(application), "");
+          return !captures();
+        },
+        seconds(60), milliseconds(20)));
+    EXPECT_TRUE(wait_until([&] { return logged() == "1"; }, seconds(20))) << logged();
+  }
+  void expect_on_record() const {
+    const Finished shown = crossfade({"audit", "show", db_});
+    EXPECT_NE(shown.out.find("capture_given_up"), std::string::npos) << shown.out << shown.err;
+  }
+
+  std::string shared_url_;
+  std::optional<postgres::EmbeddedCluster> server_;
+};
+
+TEST_F(LogBoundTest, OfATargetThatIsAway) {
+  make_wide_shop();
+  follow({"--max-log", "2"});
+  stop();
+  write_until_given_up();
+  AppDb application(db_);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(write(application), "");
+  EXPECT_EQ(logged(), "1");
+  expect_on_record();
+  EXPECT_TRUE(engine_->running()) << engine_->err();
+  start();
+  expect_becomes_equal(seconds(60));
+  app("UPDATE purchase SET note='followed' WHERE id%3=0");
+  expect_becomes_equal();
+}
+
+TEST_F(LogBoundTest, OfAnEngineThatFindsNoTarget) {
+  make_wide_shop();
+  ASSERT_EQ(run_until_verified().code, 0);
+  stop();
+  AppDb application(db_);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(write(application), "");
+  EXPECT_EQ(crossfade({"run", db_, "--target", url_}).code, 6);
+  EXPECT_TRUE(captures()) << "there was no bound";
+  const Finished refused = crossfade({"run", db_, "--target", url_, "--max-log", "2"});
+  EXPECT_EQ(refused.code, 6) << refused.err;
+  EXPECT_NE(refused.err.find("capture was given up"), std::string::npos) << refused.err;
+  EXPECT_FALSE(captures());
+  EXPECT_TRUE(wait_until(
+      [&] {
+        EXPECT_EQ(crossfade({"run", db_, "--target", url_}).code, 6);
+        return logged() == "1";
+      },
+      seconds(20)))
+      << logged();
+  expect_on_record();
+  start();
+  EXPECT_EQ(run_until_verified().code, 0);
+  expect_becomes_equal();
+}
+
+TEST_F(LogBoundTest, OfATargetThatIsTooSlow) {
+  make_wide_shop();
+  follow({"--max-log", "2"});
+  target_exec(
+      "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+      "'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END';"
+      "CREATE TRIGGER slow BEFORE INSERT OR UPDATE ON public.purchase FOR EACH ROW EXECUTE "
+      "FUNCTION "
+      "slow(); ALTER TABLE public.purchase ENABLE ALWAYS TRIGGER slow");
+  write_until_given_up();
+  expect_on_record();
+  expect_becomes_equal(seconds(90));  // the trigger went with the table
+}
+
+// What is written during a copy is the log's to keep: the copy does not go on without it.
+TEST_F(LogBoundTest, OfACopyEndsIt) {
+  make_wide_shop();
+  ASSERT_EQ(run_until_verified().code, 0);
+  target_exec("UPDATE crossfade.tables SET state='copying' WHERE name='purchase'");
+  AppDb application(db_);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(write(application), "");
+  const Finished ended =
+      crossfade({"run", db_, "--target", url_, "--max-log", "2", "--until", "verified"});
+  EXPECT_EQ(ended.code, 3) << ended.err;
+  EXPECT_NE(ended.err.find("--keep-free"), std::string::npos) << ended.err;
+  EXPECT_FALSE(captures());
+  EXPECT_EQ(run_until_verified().code, 0);
+  expect_becomes_equal();
+}
+
+// A small file system of its own; it needs root, and is skipped without.
+class LogRoomTest : public LogBoundTest {
+ protected:
+  void SetUp() override {
+    LogBoundTest::SetUp();
+    if (IsSkipped()) return;
+    folder_ = dir_.file("small");
+    std::filesystem::create_directory(folder_);
+    mounted_ = ::mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=64m") == 0;
+    if (!mounted_) GTEST_SKIP() << "SKIPPED: no tmpfs can be mounted: " << std::strerror(errno);
+    db_ = folder_ + "/app.db";
+  }
+  void TearDown() override {
+    LogBoundTest::TearDown();
+    if (mounted_) ::umount2(folder_.c_str(), MNT_DETACH);
+  }
+  std::string folder_;
+  bool mounted_ = false;
+};
+
+TEST_F(LogRoomTest, IsLeftToTheApplication) {
+  make_wide_shop();
+  follow({"--keep-free", "24"});
+  stop();
+  write_until_given_up();
+  AppDb application(db_);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(write(application), "");
+  expect_on_record();
+  start();
+  expect_becomes_equal(seconds(60));
+}
+
+}  // namespace
+}  // namespace crossfade::testing
