@@ -73,6 +73,8 @@ inline constexpr std::chrono::milliseconds kSlotCheckInterval{5'000};
 // Where an outbox stands in for the slot: between two looks at whether a transaction has ended.
 inline constexpr std::chrono::milliseconds kOutboxPollBase{2};
 inline constexpr std::chrono::milliseconds kOutboxPollCap{50};
+// On the server's disk; beyond it the way back is given up (crossfade.outbox_position.max_bytes).
+inline constexpr int64_t kOutboxBytesMax = int64_t{16} << 30;
 inline constexpr int64_t kOutboxPruneRowsMax = 10'000;           // per transaction
 inline constexpr std::chrono::milliseconds kOutboxPruneMax{50};  // at a stretch, while more waits
 
