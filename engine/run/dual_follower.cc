@@ -129,9 +129,14 @@ Status DualFollower::load_settled() {
 Status DualFollower::load_held() {
   CROSSFADE_TRY(const auto waiting, waiting_conflicts(target_.connection()));
   ledger_.release_all();
+  refused_waits_ = false;
   for (const WaitingConflict& one : waiting) {
     const auto table = table_named(one.table);
     if (!table) continue;
+    if (one.passes) {
+      refused_waits_ = true;
+      continue;
+    }
     ledger_.hold(key_id(*table, one.key), one.id);
     if (one.target_key) ledger_.hold(key_id(*table, *one.target_key), one.id);
   }
