@@ -340,6 +340,32 @@ TEST_P(RollbackTest, SomebodysLockMakesItStepBackAndIsNamed) {
   expect_rolled_back(roll_back());
 }
 
+// It is committed when all that is missing is the locks, so SQLite is far behind once they are had.
+TEST_P(RollbackTest, ALargeTransactionDoesNotOutlastThePause) {
+  reversed();
+  auto large = connect_or_die(url_);
+  ASSERT_TRUE(large.exec(
+      "BEGIN; INSERT INTO public.journal SELECT n,'large' FROM generate_series(1,30000) n"));
+  Finished done;
+  std::thread operating([&] { done = roll_back({"--max-pause", "200"}); });
+  const bool asks = wait_until(
+      [&] {
+        return target_value(
+                   "SELECT count(*) FROM pg_locks WHERE NOT granted AND "
+                   "mode='ExclusiveLock' AND relation='public.journal'::regclass") != "0";
+      },
+      seconds(30), milliseconds(2));
+  EXPECT_TRUE(asks) << engine_->err();
+  EXPECT_TRUE(large.exec("COMMIT"));
+  operating.join();
+  // Had it been read to its end while writers waited, it would be in SQLite.
+  EXPECT_EQ(AppDb(db_).value("SELECT count(*) FROM journal WHERE what='large'"), "0");
+  EXPECT_EQ(done.code, 8) << done.out << done.err;
+  EXPECT_EQ(refusal_by_postgres(), "");
+  expect_becomes_equal(seconds(120));
+  expect_rolled_back(roll_back());
+}
+
 TEST_P(RollbackTest, ARowThatDoesNotFitIsNamedAndIsMendedOnPostgres) {
   make_shop();
   app("CREATE TABLE limited(id INTEGER PRIMARY KEY, n INTEGER, u INTEGER UNIQUE, CHECK(n <> 13 OR "
