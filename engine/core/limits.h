@@ -86,7 +86,9 @@ inline constexpr std::chrono::milliseconds kDualCheckInterval{1'000};  // decisi
 inline constexpr size_t kDualNetBytesMax = 32 * kMiB;     // of the target's changes, then applied
 inline constexpr size_t kDualPendingBytesMax = 2 * kMiB;  // of the source's, read under its lock
 inline constexpr size_t kDualKeysInFlightMax = 200'000;   // written by us, and not yet come back
-inline constexpr int64_t kDualNumbersBlock = 1'000'000;   // keys set apart for the target at a time
+// A comparison waits for transactions that may have come, and are not visible yet.
+inline constexpr std::chrono::milliseconds kDualShownMax{5'000};
+inline constexpr int64_t kDualNumbersBlock = 1'000'000;  // keys set apart for the target at a time
 
 // Waiting.
 inline constexpr std::chrono::milliseconds kConnectTimeout{5'000};

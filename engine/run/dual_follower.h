@@ -67,6 +67,10 @@ class DualFollower {
   [[nodiscard]] size_t held() const { return ledger_.held(); }
   [[nodiscard]] apply::SourceWriter& writer() { return writer_; }
   Result<capture::SlotHealth> slot_health();
+  // Until PostgreSQL shows all that had come from it before the call. The stream may be ahead of
+  // that: a COMMIT that waits for a standby is logged, and not visible. False: something that had
+  // begun by then has not ended by the deadline.
+  Result<bool> await_shown(Deadline deadline);
 
   // For a comparison, which must know what moved under it: from here on the keys are noted that
   // changes come by for, on either side.

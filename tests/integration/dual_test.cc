@@ -10,6 +10,7 @@
 #include "tests/support/connect.h"
 #include "tests/support/dual_test.h"
 #include "tests/support/oracle.h"
+#include "tests/support/slow_standby.h"
 #include "tests/support/wait.h"
 
 namespace crossfade::testing {
@@ -292,6 +293,27 @@ TEST_F(DualTest, CutoverWhilePostgresIsWrittenTo) {
   const Finished back = crossfade({"rollback", db_, "--json"});
   ASSERT_EQ(back.code, 0) << back.out << back.err << engine_->err();
   EXPECT_EQ(compare_databases(db_, url_), "");
+}
+
+// The stream has a COMMIT that waits for a standby; nobody on PostgreSQL sees it.
+TEST_F(DualTest, WhatIsLoggedAndNotYetVisibleIsNoDifference) {
+  make_accounts();
+  run_dual();
+  SlowStandby standby(dir_);
+  std::thread application([&] {
+    auto connection = connect_or_die(url_);
+    EXPECT_TRUE(connection.exec("SET synchronous_commit = remote_apply"));
+    EXPECT_TRUE(connection.exec("UPDATE public.account SET note='logged' WHERE id=1"));
+  });
+  EXPECT_TRUE(wait_until([&] { return standby.is_waited_for(); }, seconds(30), milliseconds(10)));
+  EXPECT_TRUE(wait_until([&] { return here("SELECT note FROM account WHERE id=1") == "logged"; },
+                         seconds(30), milliseconds(10)));
+  const Finished done = crossfade({"verify", db_, "--json"});
+  EXPECT_EQ(done.code, 8) << done.out << done.err;
+  EXPECT_THAT(done.err, HasSubstr("account"));
+  standby.let_go();
+  application.join();
+  expect_becomes_equal();
 }
 
 // As any change does: PostgreSQL's row is the one that it was based on.
