@@ -87,6 +87,12 @@ Result<std::optional<ReverseState>> read_reverse_state(sqlite::Connection& sourc
   return state;
 }
 
+Result<int64_t> set_aside_count(sqlite::Connection& source) {
+  CROSSFADE_TRY(const bool present, has_table(source, kMisfitsTable));
+  if (!present) return 0;
+  return source.query_int(fmt::format("SELECT count(*) FROM {}", kMisfitsTable));
+}
+
 Status clear_reverse_state(sqlite::Connection& source) {
   for (const char* name : {kReverseTable, kMisfitsTable}) {
     CROSSFADE_TRY(const bool present, has_table(source, name));

@@ -423,6 +423,11 @@ Result<int64_t> SourceWriter::set_aside_count() {
   return impl_->misfits->count();
 }
 
+Result<bool> SourceWriter::is_set_aside(const Table& table, const Row& key) {
+  CROSSFADE_TRY(impl_->refresh_counts());
+  return impl_->misfits->contains(table.name, key);
+}
+
 Status SourceWriter::recount() {
   return impl_->misfits->recount();
 }

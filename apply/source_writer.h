@@ -92,6 +92,7 @@ class SourceWriter {
   Result<std::vector<Row>> keys(const Table& table);
   [[nodiscard]] Result<std::vector<SetAside>> set_aside(int64_t rows_max);
   [[nodiscard]] Result<int64_t> set_aside_count();
+  [[nodiscard]] Result<bool> is_set_aside(const Table& table, const Row& key);
   // After a savepoint of the caller's was rolled back to.
   Status recount();
 
@@ -105,6 +106,8 @@ class SourceWriter {
 
 // Nothing: no way back was ever made here.
 Result<std::optional<ReverseState>> read_reverse_state(sqlite::Connection& source);
+// How many rows are set aside in the file, for whoever only reads it.
+Result<int64_t> set_aside_count(sqlite::Connection& source);
 // Inside the caller's write transaction: there is no way back any more. The tables stay, since the
 // schema is best left alone while a move is on.
 Status clear_reverse_state(sqlite::Connection& source);

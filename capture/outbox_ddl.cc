@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/core/limits.h"
+
 namespace crossfade::capture {
 namespace {
 
@@ -27,9 +29,12 @@ CREATE INDEX outbox_xid ON crossfade.outbox(xid);
 CREATE TABLE crossfade.outbox_shape(relation oid NOT NULL, id bigint NOT NULL, told text NOT NULL);
 CREATE INDEX outbox_shape_id ON crossfade.outbox_shape(relation, id);
 CREATE TABLE crossfade.outbox_position(
-  one boolean PRIMARY KEY DEFAULT true CHECK(one), applied pg_lsn NOT NULL);
+  one boolean PRIMARY KEY DEFAULT true CHECK(one), applied pg_lsn NOT NULL,
+  max_bytes bigint NOT NULL DEFAULT {});
+CREATE TABLE crossfade.outbox_lost(at timestamptz NOT NULL DEFAULT clock_timestamp());
 INSERT INTO crossfade.outbox_position(applied) VALUES(pg_current_wal_lsn());
-REVOKE ALL ON crossfade.outbox, crossfade.outbox_shape, crossfade.outbox_position FROM PUBLIC;
+REVOKE ALL ON crossfade.outbox, crossfade.outbox_shape, crossfade.outbox_position,
+  crossfade.outbox_lost FROM PUBLIC;
 REVOKE ALL ON SEQUENCE crossfade.outbox_seq FROM PUBLIC)";
 
 // Values as a session of crossfade's has them, whatever the application's.
@@ -86,12 +91,26 @@ BEGIN
   RETURN NULL;
 END)";
 
+// What the application commits is not kept from it for want of room here. One statement in 64 asks
+// how much there is, since that costs as much as some rows; crossfade's own rows are few, and say
+// what there is to know.
+constexpr const char* kHasRoom = R"(
+  IF TG_TABLE_SCHEMA <> 'crossfade' THEN
+    IF EXISTS(SELECT FROM crossfade.outbox_lost) THEN RETURN NULL; END IF;
+    IF hashint8(_began) & 63 = 0 AND EXISTS(
+         SELECT FROM crossfade.outbox_position
+         WHERE max_bytes > 0 AND pg_total_relation_size('crossfade.outbox') > max_bytes) THEN
+      INSERT INTO crossfade.outbox_lost DEFAULT VALUES;
+      RETURN NULL;
+    END IF;
+  END IF;)";
+
 // Old and new rows of one statement are in the order in which it went over them.
 constexpr const char* kStatementBody = R"(
 #variable_conflict use_variable
 DECLARE
   _known boolean; _shape bigint; _at text; _began bigint;
-BEGIN{0}{1}
+BEGIN{1}{2}{0}
   IF TG_OP = 'INSERT' THEN
     INSERT INTO crossfade.outbox(began, relation, shape, op, after)
     SELECT _began, TG_RELID, _shape, 'I', "crossfade row"::text
@@ -119,7 +138,7 @@ constexpr const char* kRowBody = R"(
 #variable_conflict use_variable
 DECLARE
   _known boolean; _shape bigint; _began bigint;
-BEGIN{0}{1}
+BEGIN{1}{2}{0}
   INSERT INTO crossfade.outbox(began, relation, shape, op, before, after, snapshot)
   VALUES(_began, TG_RELID, _shape, substr(TG_OP, 1, 1)::"char",
          CASE WHEN TG_OP <> 'INSERT' THEN OLD::text END,
@@ -148,11 +167,12 @@ std::string enable_always(const std::string& table, const char* suffix) {
 }  // namespace
 
 std::string outbox_ddl() {
-  return std::string(kTables) + "; " +
+  return fmt::format(kTables, limits::kOutboxBytesMax) + "; " +
          function_ddl("outbox_began", "LANGUAGE plpgsql SECURITY DEFINER AS", kBeganBody) +
          function_ddl("outbox_statement", kAsOwner,
-                      fmt::format(kStatementBody, kNoteShape, kReadBegan)) +
-         function_ddl("outbox_row", kAsOwner, fmt::format(kRowBody, kNoteShape, kOwnBegan));
+                      fmt::format(kStatementBody, kNoteShape, kReadBegan, kHasRoom)) +
+         function_ddl("outbox_row", kAsOwner,
+                      fmt::format(kRowBody, kNoteShape, kOwnBegan, kHasRoom));
 }
 
 std::string outbox_off_ddl() {
@@ -166,7 +186,8 @@ std::string outbox_off_ddl() {
 std::string drop_outbox_ddl() {
   return "DROP FUNCTION IF EXISTS crossfade.outbox_began(), crossfade.outbox_statement(), "
          "crossfade.outbox_row(); DROP TABLE IF EXISTS crossfade.outbox, crossfade.outbox_shape, "
-         "crossfade.outbox_position; DROP SEQUENCE IF EXISTS crossfade.outbox_seq";
+         "crossfade.outbox_position, crossfade.outbox_lost; DROP SEQUENCE IF EXISTS "
+         "crossfade.outbox_seq";
 }
 
 std::string outbox_triggers_ddl(const std::string& table, bool by_row) {

@@ -31,6 +31,22 @@ Error bad_copy() {
   return error;
 }
 
+Error was_given_up() {
+  Error error;
+  error.remedy = Remedy::kDecide;
+  error.code = ErrorCode::kBlocked;
+  error.op = "target.outbox";
+  error.object = "crossfade.outbox";
+  error.native =
+      "it had reached what it may take on the server's disk (max_bytes of "
+      "crossfade.outbox_position), and what was committed since is not in it: the way back is gone";
+  error.hint =
+      "PostgreSQL stays the primary. If SQLite is to be given up, `crossfade finish`; for a new "
+      "way "
+      "back, a new move";
+  return error;
+}
+
 // FROM and LATERAL of the entries that these transactions made.
 std::string entries_of(const std::vector<XidRange>& ranges) {
   std::string from;
@@ -98,7 +114,9 @@ Result<PgSnapshot> OutboxReader::look() {
 Result<OutboxPosition> OutboxReader::begin() {
   CROSSFADE_TRY(const auto row,
                 reading_.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT "
-                              "pg_current_snapshot()::text, pg_current_wal_insert_lsn()"));
+                              "pg_current_snapshot()::text, pg_current_wal_insert_lsn(), "
+                              "EXISTS(SELECT FROM crossfade.outbox_lost)"));
+  if (row.boolean(0, 2)) return fail(was_given_up());
   const auto now = PgSnapshot::parse(row.text(0, 0));
   const auto end = postgres::parse_pg_lsn(row.text(0, 1));
   if (!now || !end) return fail(bad_copy());

@@ -33,6 +33,12 @@ GROUP BY n.nspname, c.relname ORDER BY n.nspname = 'crossfade', 1)";
 
 constexpr const char* kUnwatchedSql = R"(
 SELECT p.target_name, CASE
+  WHEN c.relkind <> 'p' AND EXISTS(SELECT FROM pg_inherits WHERE inhparent = c.oid) THEN
+    'tables inherit from it: what is written to those is not known'
+  WHEN watched.statement = 5 AND (EXISTS(SELECT FROM pg_inherits WHERE inhrelid = c.oid) OR
+       EXISTS(SELECT FROM pg_subscription_rel WHERE srrelid = c.oid)) THEN
+    'it is a part of another table or of a subscription by now: what is written to it through that '
+    'is not known'
   WHEN c.oid IS NULL AND now_there IS NULL THEN 'it was dropped'
   WHEN c.oid IS NULL THEN 'it was dropped and made anew'
   WHEN c.relname <> p.target_name OR n.nspname <> {0} THEN
@@ -49,6 +55,9 @@ CROSS JOIN LATERAL (
     to_regprocedure('crossfade.outbox_began()'), to_regprocedure('crossfade.outbox_statement()'),
     to_regprocedure('crossfade.outbox_row()'))) AS watched
 WHERE c.oid IS NULL OR c.relname <> p.target_name OR n.nspname <> {0}
+   OR c.relkind <> 'p' AND EXISTS(SELECT FROM pg_inherits WHERE inhparent = c.oid)
+   OR watched.statement = 5 AND (EXISTS(SELECT FROM pg_inherits WHERE inhrelid = c.oid) OR
+      EXISTS(SELECT FROM pg_subscription_rel WHERE srrelid = c.oid))
    OR NOT (watched.statement = 5 OR watched.statement = 1 AND watched.by_row = 1)
 ORDER BY 1)";
 
@@ -175,8 +184,16 @@ Result<SlotHealth> outbox_health(postgres::Connection& target) {
   SlotHealth out;
   CROSSFADE_TRY(out.present, has_relation(target, "crossfade.outbox"));
   if (!out.present) return out;
-  CROSSFADE_TRY(const auto row, target.exec("SELECT pg_total_relation_size('crossfade.outbox')"));
+  CROSSFADE_TRY(const auto row,
+                target.exec("SELECT pg_total_relation_size('crossfade.outbox'), max_bytes, "
+                            "EXISTS(SELECT FROM crossfade.outbox_lost) FROM "
+                            "crossfade.outbox_position"));
+  if (row.rows() != 1) return out;
   out.retained_bytes = row.integer(0, 0);
+  const int64_t max = row.integer(0, 1);
+  if (max > 0) out.limit_bytes = max;
+  out.at_risk = max > 0 && out.retained_bytes > max / 2;
+  out.lost = row.boolean(0, 2);
   return out;
 }
 

@@ -56,10 +56,10 @@ Result<std::vector<Unpublished>> find_unpublished(postgres::Connection& target,
 
 struct SlotHealth {
   bool present = false;
-  bool lost = false;                   // the server has removed the log it would need
-  bool at_risk = false;                // beyond the limit: lost with the next checkpoint
+  bool lost = false;     // what it would need is gone
+  bool at_risk = false;  // beyond the limit: lost with the next checkpoint; an outbox: near it
   int64_t retained_bytes = 0;          // log kept on the server's disk for it
-  std::optional<int64_t> limit_bytes;  // max_slot_wal_keep_size; nothing: none
+  std::optional<int64_t> limit_bytes;  // max_slot_wal_keep_size, or the outbox's; nothing: none
 };
 Result<SlotHealth> slot_health(postgres::Connection& target, const std::string& source_id);
 

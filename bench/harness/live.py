@@ -1,4 +1,5 @@
-"""A backlog of changes applied by crossfade, and by PostgreSQL's own logical replication."""
+"""A backlog of changes applied by crossfade, and by PostgreSQL's own logical replication; and two
+backlogs of dual writes, one at a time and both at once."""
 import os
 import random
 import sqlite3
@@ -13,6 +14,8 @@ DATABASE = "live"
 PUBLISHER = "publisher"
 STATEMENTS_PER_MESSAGE = 1000  # psql sends them at once
 SHARES = (("insert", 50), ("update", 40), ("delete", 10))
+CONFLICTS = 100  # one change of so many is of a row that the other side changes too
+THERE = 1 << 40  # what PostgreSQL inserts has greater keys
 
 
 def literal(value, postgres):
@@ -26,16 +29,22 @@ def literal(value, postgres):
 
 
 class Changes:
-    """The same changes for everybody, as SQL; the last one inserts the row `sentinel`."""
+    """The same changes for everybody, as SQL; the last one inserts the row `sentinel`.
 
-    def __init__(self, shape, rows, count, seed):
+    Of the rows `alive`, if they are given; keys after `newest`. Those of `shared` are updated once
+    each, evenly spread, and get `created_at`: the greater one wins."""
+
+    def __init__(self, shape, rows, count, seed, alive=None, newest=None, shared=(), created_at=None):
         self.shape = shape
         self.noise = shapes.Noise(seed)
         self.random = random.Random(seed)
         self.rows = rows
-        self.alive = list(range(1, rows + 1))
-        self.newest = rows
-        self.changes = [self._one() for _ in range(count - 1)]
+        self.alive = list(range(1, rows + 1) if alive is None else alive)
+        self.newest = rows if newest is None else newest
+        self.created_at = created_at
+        self.changes = [self._shared(shared[n // CONFLICTS])
+                        if n % CONFLICTS == 0 and n // CONFLICTS < len(shared) else self._one()
+                        for n in range(count - 1)]
         self.changes.append(self._insert())
         self.sentinel = self.newest
 
@@ -51,6 +60,9 @@ class Changes:
         self.alive[at] = self.alive[-1]
         self.alive.pop()
         return "delete", key, None
+
+    def _shared(self, key):
+        return "update", key, [("title", self.noise.text(20)), ("created_at", self.created_at)]
 
     def _insert(self):
         self.newest += 1
@@ -138,6 +150,49 @@ class Live:
         stop(engine)
         return self.timed(changes, seconds)
 
+    def seen_on_source(self, db, changes):
+        sql = "SELECT count(*) FROM %s WHERE id=%d" % (self.shape.table, changes.sentinel)
+        return lambda: db.execute(sql).fetchone()[0] == 1
+
+    def begin_dual(self, path):
+        rules = os.path.join(self.context.folder, "dual.toml")
+        with open(rules, "w", encoding="utf-8") as out:
+            out.write('[tables.%s]\nconflict = "newest_wins(created_at)"\n' % self.shape.table)
+        self.rules = ("--rules", rules)
+        engine = self.context.start(path, "--target", self.cluster.fresh(DATABASE), "--mode", "dual",
+                                    *self.rules)
+        until("both sides may be written to",
+              lambda: self.context.status(path).get("phase") == "dual", seconds=180, pause=0.05)
+        stop(engine)
+
+    def dual(self, path, per_transaction, here=None, there=None):
+        """Both sides' changes, written while no engine runs: seconds until the other has the last."""
+        if here:
+            here.write_sqlite(path, per_transaction)
+        if there:
+            there.write_file(self.file, per_transaction)
+            self.psql(self.url, "-f", self.file)
+        self.cluster.ask("postgres", "CHECKPOINT")
+        db = read_only(path)
+        out = {}
+        with self.cluster.session(DATABASE) as session:
+            waits = {}
+            if here:
+                waits["here"] = (here, self.seen_on_target(session, here))
+            if there:
+                waits["there"] = (there, self.seen_on_source(db, there))
+
+            def look():
+                for name in [n for n, (_, seen) in waits.items() if seen()]:
+                    out[name] = self.timed(waits.pop(name)[0], time.monotonic() - began)
+                return not waits
+            began = time.monotonic()
+            engine = self.context.start(path, *self.rules)
+            until("both have the other's changes", look, seconds=300)
+        db.close()
+        stop(engine)
+        return out
+
     def keep_base(self, path):
         """What the publisher and the subscriber begin with, out of a copy that crossfade made."""
         self.context.run("run", path, "--target", self.cluster.fresh(DATABASE), "--until", "verified")
@@ -167,14 +222,48 @@ class Live:
         return self.timed(changes, seconds)
 
 
+def measure_dual(context, live, path, per, count, run, out):
+    """Each direction alone, both at once with keys of their own, and both with conflicts."""
+    unit = "%d-row transactions" % per
+    seeds = iter(range(context.seed + 10_000 * (run + 1), 1 << 30))
+    shared = range(1, count // CONFLICTS + 1)
+    first = len(shared) + 1
+    of_source = {"alive": range(first, live.rows + 1, 2), "newest": live.rows}
+    of_target = {"alive": range(first + 1, live.rows + 1, 2), "newest": live.rows + THERE}
+
+    def more(side, **flags):
+        changes = Changes(live.shape, live.rows, count, next(seeds), **side, **flags)
+        side.update(alive=changes.alive, newest=changes.newest)
+        return changes
+
+    def add(case, numbers):
+        for name, text in (("here", "SQLite's"), ("there", "PostgreSQL's")):
+            if name in numbers:
+                out.add("dual, %s, %s, %s" % (text, case, unit), **numbers[name])
+
+    live.begin_dual(path)
+    add("alone", live.dual(path, per, here=more(of_source)))
+    add("alone", live.dual(path, per, there=more(of_target)))
+    add("both", live.dual(path, per, here=more(of_source), there=more(of_target)))
+    add("conflicts", live.dual(
+        path, per, here=more(of_source, shared=shared, created_at="2026-01-02 00:00:00"),
+        there=more(of_target, shared=shared, created_at="2026-01-01 00:00:00")))
+    conflicts = live.cluster.ask(DATABASE, "SELECT count(*) FROM crossfade.conflicts")
+    if int(conflicts) != len(shared):
+        raise SystemExit("bench: %s conflicts, and not %d" % (conflicts, len(shared)))
+    context.finish(path)
+
+
 def measure(context):
     shape = shapes.SHAPES["segments"]
     rows = context.arguments.rows or 200_000
     loads = {1000: 200_000, 1: 50_000}
+    dual_loads = {1000: 50_000, 1: 10_000}
     if context.smoke:
         loads = {1000: 2_000, 1: 200}
-    out = Measurement(shape="segments", rows=rows, changes=loads, inserts="50%", updates="40%",
-                      deletes="10%")
+        dual_loads = loads
+    out = Measurement(shape="segments", rows=rows, changes=loads, changes_dual=dual_loads,
+                      inserts="50%", updates="40%", deletes="10%", conflicts="1%")
     with context.cluster() as cluster, context.cluster("publisher") as second:
         context.note(cluster)
         live = Live(context, cluster, second, shape, rows)
@@ -193,6 +282,9 @@ def measure(context):
                 out.add("crossfade back to SQLite, " + unit, **live.back(path, again, per))
                 context.forget(path)
                 out.add("logical replication, " + unit, **live.logical(changes, per))
+                measure_dual(context, live, context.source(shape, rows, "live"), per,
+                             dual_loads[per], run, out)
+                context.forget(path)
             out.ratio("to_logical_%d" % per, "changes/s to logical replication, " + unit,
                       ("crossfade, " + unit, "changes_per_s"),
                       ("logical replication, " + unit, "changes_per_s"), "higher",
@@ -201,4 +293,10 @@ def measure(context):
                       "changes/s back into SQLite to logical replication into PostgreSQL, " + unit,
                       ("crossfade back to SQLite, " + unit, "changes_per_s"),
                       ("logical replication, " + unit, "changes_per_s"), "higher")
+            for case, words in (("both", "both at once"), ("conflicts", "both with 1% conflicts")):
+                for side, name in (("SQLite's", "source"), ("PostgreSQL's", "target")):
+                    out.ratio("dual_%s_%s_%d" % (case, name, per),
+                              "dual writes: %s changes/s, %s to alone, %s" % (side, words, unit),
+                              ("dual, %s, %s, %s" % (side, case, unit), "changes_per_s"),
+                              ("dual, %s, alone, %s" % (side, unit), "changes_per_s"), "higher")
     return out

@@ -18,6 +18,8 @@ const char* to_string(ConflictKind kind) {
       return "delete_missing";
     case ConflictKind::kMultipleUniqueConflicts:
       return "multiple_unique_conflicts";
+    case ConflictKind::kSourceRefuses:
+      return "source_refuses";
   }
   return "update_origin_differs";
 }

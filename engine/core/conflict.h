@@ -20,6 +20,8 @@ enum class ConflictKind : uint8_t {
   kDeleteOriginDiffers,      // the source deleted it, the target changed it
   kDeleteMissing,            // both deleted it
   kMultipleUniqueConflicts,  // its unique values are those of several rows
+  // No conflict of two changes: a constraint that only the source has refuses the target's row.
+  kSourceRefuses,
 };
 [[nodiscard]] const char* to_string(ConflictKind kind);
 

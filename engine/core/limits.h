@@ -78,6 +78,8 @@ inline constexpr std::chrono::milliseconds kSlotCheckInterval{5'000};
 // Where an outbox stands in for the slot: between two looks at whether a transaction has ended.
 inline constexpr std::chrono::milliseconds kOutboxPollBase{2};
 inline constexpr std::chrono::milliseconds kOutboxPollCap{50};
+// On the server's disk; beyond it the way back is given up (crossfade.outbox_position.max_bytes).
+inline constexpr int64_t kOutboxBytesMax = int64_t{16} << 30;
 inline constexpr int64_t kOutboxPruneRowsMax = 10'000;           // per transaction
 inline constexpr std::chrono::milliseconds kOutboxPruneMax{50};  // at a stretch, while more waits
 
@@ -89,7 +91,9 @@ inline constexpr std::chrono::milliseconds kDualCheckInterval{1'000};  // decisi
 inline constexpr size_t kDualNetBytesMax = 32 * kMiB;     // of the target's changes, then applied
 inline constexpr size_t kDualPendingBytesMax = 2 * kMiB;  // of the source's, read under its lock
 inline constexpr size_t kDualKeysInFlightMax = 200'000;   // written by us, and not yet come back
-inline constexpr int64_t kDualNumbersBlock = 1'000'000;   // keys set apart for the target at a time
+// A comparison waits for transactions that may have come, and are not visible yet.
+inline constexpr std::chrono::milliseconds kDualShownMax{5'000};
+inline constexpr int64_t kDualNumbersBlock = 1'000'000;  // keys set apart for the target at a time
 
 // Waiting.
 inline constexpr std::chrono::milliseconds kConnectTimeout{5'000};

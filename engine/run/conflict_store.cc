@@ -34,6 +34,9 @@ ON CONFLICT(table_name, key_id) WHERE state = 'waiting' DO UPDATE SET
     WHERE c.source_row IS NOT DISTINCT FROM excluded.source_row
       AND c.target_row IS NOT DISTINCT FROM excluded.target_row
       AND c.target_key_bytes IS NOT DISTINCT FROM excluded.target_key_bytes)
+WHERE excluded.kind <> 'source_refuses' OR (c.kind = 'source_refuses'
+  AND (c.why, c.source_row, c.target_row)
+    IS DISTINCT FROM (excluded.why, excluded.source_row, excluded.target_row))
 )";
 
 std::string hex_of(const std::string& bytes) {
@@ -108,12 +111,13 @@ std::optional<WaitingConflict> read_waiting(const postgres::QueryResult& rows, i
     out.row = parse_identity(bytes_from_hex(rows.bytes(i, 5)));
     if (!out.row) return std::nullopt;
   }
+  out.passes = rows.text(i, 6) == to_string(ConflictKind::kSourceRefuses);
   return out;
 }
 
 }  // namespace
 
-Status record_conflict(postgres::Connection& target, const ConflictRecord& record) {
+Result<bool> record_conflict(postgres::Connection& target, const ConflictRecord& record) {
   const Table& table = *record.table;
   const bool waits = record.taken == apply::Taken::kWaits;
   const std::string identity = apply::identity_of(record.key);
@@ -137,6 +141,7 @@ Status record_conflict(postgres::Connection& target, const ConflictRecord& recor
   const auto source_at = micros_of(record.source_us);
   const auto target_at = micros_of(record.target_us);
   CROSSFADE_TRY(
+      const auto done,
       target.query(kRecordConflict,
                    {postgres::text_param(table.name), postgres::text_param(to_string(record.kind)),
                     postgres::text_param(waits ? "waiting" : "resolved"), text_or_null(resolution),
@@ -145,14 +150,15 @@ Status record_conflict(postgres::Connection& target, const ConflictRecord& recor
                     text_or_null(target_key), text_or_null(target_key_bytes), text_or_null(base),
                     text_or_null(source), text_or_null(of_target), text_or_null(result),
                     text_or_null(source_at), text_or_null(target_at)}));
-  return ok();
+  return done.affected() > 0;
 }
 
 Result<std::vector<WaitingConflict>> waiting_conflicts(postgres::Connection& target) {
-  CROSSFADE_TRY(const auto rows,
-                target.exec("SELECT id,table_name,encode(key_bytes,'hex'),"
-                            "encode(target_key_bytes,'hex'),decision,encode(decision_bytes,'hex') "
-                            "FROM crossfade.conflicts WHERE state='waiting' ORDER BY id"));
+  CROSSFADE_TRY(
+      const auto rows,
+      target.exec("SELECT id,table_name,encode(key_bytes,'hex'),"
+                  "encode(target_key_bytes,'hex'),decision,encode(decision_bytes,'hex'),kind "
+                  "FROM crossfade.conflicts WHERE state='waiting' ORDER BY id"));
   std::vector<WaitingConflict> out;
   for (int i = 0; i < rows.rows(); ++i) {
     auto each = read_waiting(rows, i);
@@ -198,6 +204,16 @@ Status mark_resolved(postgres::Connection& target, int64_t id, apply::Taken take
   error.native = "it does not wait any more";
   error.hint = "another engine resolved it, or somebody altered crossfade.conflicts";
   return fail(std::move(error));
+}
+
+Status mark_fits(postgres::Connection& target, int64_t id) {
+  const std::string number = fmt::format("{}", id);
+  CROSSFADE_TRY(target.query(
+      "UPDATE crossfade.conflicts SET state='resolved',resolution=$2,why='the row fits by now',"
+      "resolved_at=clock_timestamp() WHERE id=$1::bigint AND state='waiting' AND "
+      "kind='source_refuses' AND decision IS NULL",
+      {postgres::text_param(number), postgres::text_param(to_string(apply::Taken::kSame))}));
+  return ok();
 }
 
 Status refuse_decision(postgres::Connection& target, int64_t id, const std::string& why) {

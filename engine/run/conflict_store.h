@@ -47,10 +47,13 @@ struct WaitingConflict {
   std::optional<Row> target_key;
   Decision decision = Decision::kNone;
   std::optional<Row> row;  // of kRow
+  // Both sides' changes of the key pass: as soon as the row fits it does not wait any more.
+  bool passes = false;
 };
 
-// A key waits once: a second record of one that waits takes the place of the first's rows.
-Status record_conflict(postgres::Connection& target, const ConflictRecord& record);
+// A key waits once: a second record of one that waits takes the place of the first's rows; one of
+// kSourceRefuses only that of another such, with other rows. False: nothing new.
+Result<bool> record_conflict(postgres::Connection& target, const ConflictRecord& record);
 // All of them; a handful, since writers who meet a waiting key are few.
 Result<std::vector<WaitingConflict>> waiting_conflicts(postgres::Connection& target);
 Result<int64_t> waiting_conflict_count(postgres::Connection& target);
@@ -60,6 +63,10 @@ Status note_rows(postgres::Connection& target, int64_t id, const Table& table,
 // It is resolved: `taken` by a person, and both sides have `result`.
 Status mark_resolved(postgres::Connection& target, int64_t id, apply::Taken taken,
                      const Table& table, const std::optional<Row>& result);
+
+// A row that the source refused is not set aside there any more. Nothing happens if it does not
+// wait, or if somebody has decided about it meanwhile.
+Status mark_fits(postgres::Connection& target, int64_t id);
 
 // What was decided cannot be done: it waits on, for another decision.
 Status refuse_decision(postgres::Connection& target, int64_t id, const std::string& why);

@@ -205,7 +205,11 @@ class CutoverDriver {
       return fail(stepped_back(fmt::format("{} keys wait for a decision", dual_->held()),
                                "`crossfade conflicts list` shows them"));
     }
-    if (!verified_.equal() || aside > 0) {
+    if (aside > 0) {
+      return fail(stepped_back(fmt::format("{} rows of PostgreSQL's are refused by SQLite", aside),
+                               "`crossfade conflicts list` names them, and why"));
+    }
+    if (!verified_.equal()) {
       return fail(stepped_back("the two sides are not known to be equal",
                                "`crossfade verify` shows what differs"));
     }

@@ -129,9 +129,14 @@ Status DualFollower::load_settled() {
 Status DualFollower::load_held() {
   CROSSFADE_TRY(const auto waiting, waiting_conflicts(target_.connection()));
   ledger_.release_all();
+  refused_waits_ = false;
   for (const WaitingConflict& one : waiting) {
     const auto table = table_named(one.table);
     if (!table) continue;
+    if (one.passes) {
+      refused_waits_ = true;
+      continue;
+    }
     ledger_.hold(key_id(*table, one.key), one.id);
     if (one.target_key) ledger_.hold(key_id(*table, *one.target_key), one.id);
   }
@@ -178,6 +183,18 @@ Status DualFollower::drain(Deadline deadline) {
     }
   }
   return ok();
+}
+
+Result<bool> DualFollower::await_shown(Deadline deadline) {
+  CROSSFADE_TRY(const auto begun, side_.exec("SELECT pg_current_xact_id()::text"));
+  const std::string ended =
+      fmt::format("SELECT pg_snapshot_xmin(pg_current_snapshot()) >= '{}'::xid8", begun.text(0, 0));
+  while (true) {
+    CROSSFADE_TRY(const auto row, side_.exec(ended));
+    if (row.boolean(0, 0)) return true;
+    if (deadline.expired() || move_.stop.requested()) return false;
+    CROSSFADE_TRY(pump(deadline.sooner(Deadline::after(milliseconds(20)))));
+  }
 }
 
 Status DualFollower::look_at_decisions() {

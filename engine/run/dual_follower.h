@@ -59,13 +59,18 @@ class DualFollower {
 
   // Carries out what a person has decided meanwhile, notes who waits, and forgets what is past.
   Status look_at_decisions();
-  // Rows set aside in SQLite because they did not fit are tried again.
+  // Rows set aside in SQLite because they did not fit are tried again; those that still do not
+  // are on record for a person, and those that do are so no more.
   Status retry_set_aside();
 
   [[nodiscard]] Lsn applied() const { return applied_; }
   [[nodiscard]] size_t held() const { return ledger_.held(); }
   [[nodiscard]] apply::SourceWriter& writer() { return writer_; }
   Result<capture::SlotHealth> slot_health();
+  // Until PostgreSQL shows all that had come from it before the call. The stream may be ahead of
+  // that: a COMMIT that waits for a standby is logged, and not visible. False: something that had
+  // begun by then has not ended by the deadline.
+  Result<bool> await_shown(Deadline deadline);
 
   // For a comparison, which must know what moved under it: from here on the keys are noted that
   // changes come by for, on either side.
@@ -119,6 +124,7 @@ class DualFollower {
   // Nothing but `contested`, in transactions of their own. False: put off.
   Result<bool> resolve_alone(const std::vector<Contested>& contested);
   Result<bool> carry_out(const WaitingConflict& waiting);
+  Status close_those_that_fit();
   Status commit_target(Lsn through, std::vector<KeyId> keys, const DualResolver::Outcome& outcome);
   void remember(DualResolver::Outcome outcome);
   // Inside lock_source() they do nothing: its transaction goes on.
@@ -160,6 +166,7 @@ class DualFollower {
   bool whole_ = false;  // all of them are there
   bool schema_changed_ = false;
   bool holds_changed_ = false;
+  bool refused_waits_ = false;  // rows that SQLite refused are on record
   int64_t behind_since_us_ = 0;
 
   Deadline::Clock::time_point source_due_{};  // after a lock was not to be had

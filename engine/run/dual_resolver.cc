@@ -125,7 +125,10 @@ Status DualResolver::decide(const Contested& contested, const Sides& sides) {
   apply::Merged merged;
   if (!by_source) {
     // What SQLite refuses stays set aside there, as on any way back.
-    CROSSFADE_TRY(source_.settle(table, contested.key, target));
+    CROSSFADE_TRY(const bool fits, source_.settle(table, contested.key, target));
+    if (!fits) {
+      CROSSFADE_TRY(note_refused(contested, sides));
+    }
     return settle(table, contested.key, sides.target.has_value());
   }
   if (by_target) {
@@ -164,6 +167,11 @@ Status DualResolver::put_on_source(const Table& table, const Row& key,
                                    const std::optional<Row>& row) {
   CROSSFADE_TRY(const bool fits, source_.settle(table, key, row));
   if (fits) return ok();
+  CROSSFADE_TRY(auto why, why_refused(table, key));
+  return fail(source_refuses(table, std::move(why)));
+}
+
+Result<std::string> DualResolver::why_refused(const Table& table, const Row& key) {
   std::string why = "SQLite refuses the row";
   CROSSFADE_TRY(const auto aside, source_.set_aside(limits::kReverseSettleMax));
   for (const apply::SetAside& entry : aside) {
@@ -171,7 +179,25 @@ Status DualResolver::put_on_source(const Table& table, const Row& key,
     why = fmt::format("SQLite refuses the row: {}{}{}", entry.column,
                       entry.column.empty() ? "" : ": ", entry.reason);
   }
-  return fail(source_refuses(table, std::move(why)));
+  return why;
+}
+
+Status DualResolver::note_refused(const Contested& contested, const Sides& sides) {
+  ConflictRecord record;
+  record.table = contested.table.get();
+  record.key = contested.key;
+  record.kind = ConflictKind::kSourceRefuses;
+  record.base = sides.base;
+  record.source = sides.source;
+  record.target = sides.target_row();
+  CROSSFADE_TRY(record.why, why_refused(*contested.table, contested.key));
+  record.source_lsn = sides.source_lsn;
+  record.target_us = sides.target ? sides.target->committed_us : 0;
+  CROSSFADE_TRY(const bool fresh, record_conflict(target_.connection(), record));
+  if (!fresh) return ok();
+  outcome_.holds_changed = true;  // what waits did
+  note_decided(record);
+  return ok();
 }
 
 Status DualResolver::decide_rivals(const Contested& contested, const Sides& sides,
@@ -276,7 +302,8 @@ Status DualResolver::record(const Contested& contested, const Sides& sides, Take
   record.target_us = sides.target && sides.target->committed_us != 0 ? sides.target->committed_us
                                                                      : contested.target_us;
   note_decided(record);
-  return record_conflict(target_.connection(), record);
+  CROSSFADE_TRY(record_conflict(target_.connection(), record));
+  return ok();
 }
 
 void DualResolver::note_decided(const ConflictRecord& record) {

@@ -88,6 +88,10 @@ class DualResolver {
   Status target_keeps_rivals(const Table& table, const Row& key, const Sides& sides,
                              const std::vector<LockedRow>& rivals);
   Status wait(const Contested& contested, const Sides& sides, std::string why);
+  // SQLite has the target's row set aside. On record for a person, who need not do anything if it
+  // comes to fit: so the key is not held.
+  Status note_refused(const Contested& contested, const Sides& sides);
+  Result<std::string> why_refused(const Table& table, const Row& key);
   Status record(const Contested& contested, const Sides& sides, apply::Taken taken,
                 const std::optional<Row>& result, std::string why);
   // The source's changes up to now are part of what both have; and the target's, if its row is

@@ -41,8 +41,12 @@ Status DualRound::slice(Deadline deadline) {
     // What was under way comes through; then the same again, and what comes by is noted.
     CROSSFADE_TRY(follower_.drain(Deadline::after(kDrainMax)));
     follower_.note_keys();
-    CROSSFADE_TRY(const auto again, compare(&chunk, deadline));
+    CROSSFADE_TRY(auto again, compare(&chunk, deadline));
     if (!again.equal()) {
+      CROSSFADE_TRY(follower_.drain(Deadline::after(kDrainMax)));
+    }
+    if (!again.equal() && is_certain(again)) {
+      CROSSFADE_TRY(again, compare_shown(&chunk, deadline));
       CROSSFADE_TRY(follower_.drain(Deadline::after(kDrainMax)));
     }
     if (again.equal() || is_certain(again)) {
@@ -54,14 +58,40 @@ Status DualRound::slice(Deadline deadline) {
   return ok();
 }
 
-Result<verify::ChunkVerdict> DualRound::compare(verify::SourceChunk* chunk, Deadline deadline) {
+Status DualRound::read(verify::SourceChunk* chunk, Deadline deadline) {
   const std::shared_ptr<const Table>& table = move_.tables[table_].table;
   CROSSFADE_TRY(auto reading,
                 sqlite::Transaction::begin(move_.source.connection(), sqlite::Begin::kDeferred));
   CROSSFADE_TRY(*chunk, verify::read_source_chunk(move_.source.connection(), table, after_,
                                                   rows_max_, deadline, move_.utf8));
   reading.rollback();
+  return ok();
+}
+
+Result<verify::ChunkVerdict> DualRound::compare(verify::SourceChunk* chunk, Deadline deadline) {
+  CROSSFADE_TRY(read(chunk, deadline));
   return verify::compare_chunk(move_.target.connection(), move_.options.target_schema, *chunk);
+}
+
+Result<verify::ChunkVerdict> DualRound::compare_shown(verify::SourceChunk* chunk,
+                                                      Deadline deadline) {
+  CROSSFADE_TRY(read(chunk, deadline));
+  CROSSFADE_TRY(const bool shown, follower_.await_shown(Deadline::after(limits::kDualShownMax)));
+  if (shown) {
+    return verify::compare_chunk(move_.target.connection(), move_.options.target_schema, *chunk);
+  }
+  Error error;
+  error.code = ErrorCode::kSteppedBack;
+  error.remedy = Remedy::kStepBack;
+  error.op = "dual.compare";
+  error.object = chunk->table->target_name;
+  error.native =
+      "rows differ, and a transaction on PostgreSQL has been open all the while: SQLite may have "
+      "what it wrote, and PostgreSQL not show it yet";
+  error.hint =
+      "run it again when that has ended. A COMMIT that waits for a standby is in pg_stat_activity, "
+      "with the wait_event SyncRep";
+  return fail(std::move(error));
 }
 
 bool DualRound::is_certain(const verify::ChunkVerdict& verdict) const {

@@ -2,8 +2,8 @@
 //
 // No instant is the same for both, so a chunk that differs is read again when what was under way
 // has come through; a row is different when it is so although neither side's changes came by for
-// its key meanwhile. Held keys are different, and said to be. Threads: the engine's. Borrows what
-// it is given.
+// its key meanwhile, and PostgreSQL shows all that had come from it. Held keys are different, and
+// said to be. Threads: the engine's. Borrows what it is given.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +28,9 @@ class DualRound {
 
  private:
   Result<verify::ChunkVerdict> compare(verify::SourceChunk* chunk, Deadline deadline);
+  // With what PostgreSQL shows once it shows all that SQLite had. kSteppedBack: it does not.
+  Result<verify::ChunkVerdict> compare_shown(verify::SourceChunk* chunk, Deadline deadline);
+  Status read(verify::SourceChunk* chunk, Deadline deadline);
   // Of the rows that differ, one that nothing came by for.
   [[nodiscard]] bool is_certain(const verify::ChunkVerdict& verdict) const;
   void next(const verify::SourceChunk& chunk, const verify::ChunkVerdict& verdict);

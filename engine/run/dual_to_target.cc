@@ -334,9 +334,25 @@ Status DualFollower::retry_set_aside() {
   for (const apply::SetAside& one : aside) {
     if (const auto table = table_named(one.table)) again.push_back({table, one.key, {}, 0});
   }
-  if (again.empty()) return ok();
-  CROSSFADE_TRY(resolve_alone(again));  // false: later
-  return ok();
+  if (!again.empty()) {
+    CROSSFADE_TRY(resolve_alone(again));  // false: later
+  }
+  return close_those_that_fit();
+}
+
+Status DualFollower::close_those_that_fit() {
+  if (!refused_waits_) return ok();
+  CROSSFADE_TRY(const auto waiting, waiting_conflicts(target_.connection()));
+  bool closed = false;
+  for (const WaitingConflict& one : waiting) {
+    const auto table = one.passes ? table_named(one.table) : nullptr;
+    if (!table) continue;
+    CROSSFADE_TRY(const bool aside, writer_.is_set_aside(*table, one.key));
+    if (aside) continue;
+    CROSSFADE_TRY(mark_fits(target_.connection(), one.id));
+    closed = true;
+  }
+  return closed ? load_held() : ok();
 }
 
 }  // namespace crossfade::run

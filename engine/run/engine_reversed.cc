@@ -113,9 +113,11 @@ Status Engine::note_slot(Move& move, const capture::SlotHealth& health,
     log::warn(fmt::format(
         "PostgreSQL keeps {} MiB {} for the way back{}", health.retained_bytes >> 20U,
         writer.state().kind == WayBackKind::kOutbox ? "in crossfade.outbox" : "of its log",
-        health.at_risk ? ", more than max_slot_wal_keep_size: at its next checkpoint the way back "
-                         "is lost"
-                       : ""));
+        !health.at_risk ? ""
+        : writer.state().kind == WayBackKind::kOutbox
+            ? ", more than half of what it may (max_bytes of crossfade.outbox_position): beyond "
+              "that the way back is lost"
+            : ", more than max_slot_wal_keep_size: at its next checkpoint the way back is lost"));
   }
   slot_warned_ = much;
   return ok();

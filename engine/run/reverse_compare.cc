@@ -63,6 +63,7 @@ Status ReverseFollower::compare_slice() {
     bool may_settle = false;
     if (aside > 0) {
       CROSSFADE_TRY(may_settle, is_at_snapshot());
+      may_settle = may_settle && shows_what_was_before();
     }
     if (may_settle) {
       CROSSFADE_TRY(settle());
@@ -95,6 +96,11 @@ Status ReverseFollower::compare_chunks(Deadline deadline) {
     if (!verdict.equal()) {
       CROSSFADE_TRY(const bool exact, is_at_snapshot());
       if (!exact) return again(*table, "what is logged there is not visible yet");
+      if (!shows_what_was_before()) {
+        return again(*table,
+                     "a transaction on PostgreSQL that began before this engine has not ended, and "
+                     "SQLite may have it already");
+      }
     }
     chunk_tries_ = 0;
     verdict.left_out = left_out;
@@ -164,6 +170,7 @@ Result<std::optional<verify::ChunkVerdict>> ReverseFollower::compare_touched_bes
     if (!exact) return std::nullopt;
     auto touched = touched_.take();
     CROSSFADE_TRY(auto verdict, compare_keys(touched, deadline));
+    if (verdict && !verdict->equal() && !shows_what_was_before()) verdict.reset();
     if (!verdict) touched_.put_back(std::move(touched));
     return verdict;
   }();

@@ -167,8 +167,14 @@ Result<std::unique_ptr<ReverseFollower>> ReverseFollower::open(Move& move,
   CROSSFADE_TRY(check_way_back_positions(move, writer.state()));
   CROSSFADE_TRY(auto stream, open_source_of(move, writer.state()));
   CROSSFADE_TRY(auto side, side_connection(move));
-  return std::unique_ptr<ReverseFollower>(
+  std::unique_ptr<ReverseFollower> made(
       new ReverseFollower(move, source_id, std::move(stream), std::move(writer), std::move(side)));
+  // A position in the log says nothing of what the server shows.
+  if (made->kind() == WayBackKind::kSlot) {
+    CROSSFADE_TRY(const auto row, made->side_.exec("SELECT pg_current_xact_id()::text"));
+    made->began_ = static_cast<uint64_t>(row.integer(0, 0));
+  }
+  return made;
 }
 
 Result<bool> ReverseFollower::pump(Deadline deadline) {

@@ -109,6 +109,9 @@ class ReverseFollower {
   // Of a stream that is held: whether SQLite has exactly what the snapshot shows. False: it has
   // not, or that could not be found out.
   Result<bool> is_at_snapshot();
+  // Likewise: whether it shows all that may have come to SQLite before this was opened, of which
+  // nothing is known here.
+  [[nodiscard]] bool shows_what_was_before() const { return align_to_->xmin() >= began_; }
   Status compare_chunks(Deadline deadline);
   // Notes that a chunk is to be compared again. kSteppedBack: it was, too often.
   Status again(const Table& table, const char* because);
@@ -138,6 +141,7 @@ class ReverseFollower {
   uint32_t held_at_ = 0;                      // the transaction that it does not see
   std::deque<capture::TargetEvent> ahead_;    // taken from the stream while it was held
   std::deque<uint32_t> recent_;               // transactions that were taken, the newest last
+  uint64_t began_ = 0;                        // transactions below it had begun when this did
   std::string near_probe_;                    // under way
   Deadline::Clock::time_point near_began_{};  // its way
   std::optional<Deadline::Clock::duration> near_took_;    // it has come

@@ -61,11 +61,12 @@ std::string to_text(const StatusReport& r) {
   out += fmt::format("position   captured {}, applied {}, verified {}\n", r.captured_lsn.value,
                      r.applied_lsn.value, r.verified_lsn.value);
   out += fmt::format("lag        {} changes, {} ms\n", r.lag_changes, r.lag_ms);
-  out +=
-      fmt::format("attention  {} rows in quarantine, {} conflicts{}\n", r.quarantined, r.conflicts,
-                  r.conflicts_waiting == 0
-                      ? ""
-                      : fmt::format(", {} of which wait for a decision", r.conflicts_waiting));
+  out += fmt::format(
+      "attention  {} rows in quarantine, {} conflicts{}\n", r.quarantined, r.conflicts,
+      r.conflicts_waiting == 0 ? ""
+                               : fmt::format(", {} of which wait for a decision: `crossfade "
+                                             "conflicts list` names them",
+                                             r.conflicts_waiting));
   if (!r.reverse_applied.empty()) {
     out += fmt::format(
         "way back   by {}: SQLite has PostgreSQL's log up to {}{}{}\n",
@@ -97,6 +98,7 @@ Result<StatusReport> read_status(const std::string& database, const std::string&
   if (way_back) {
     out.reverse_kind = way_back->kind;
     out.reverse_applied = postgres::to_string(way_back->applied);
+    CROSSFADE_TRY(out.reverse_set_aside, apply::set_aside_count(source));
   }
   CROSSFADE_TRY(const auto state, StateFolder::of(database));
   CROSSFADE_TRY(out.watch, load_watch(state));

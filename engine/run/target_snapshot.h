@@ -19,6 +19,8 @@ class TargetSnapshot {
   // Of a transaction that is known to be committed by now. The stream's numbers have no epoch:
   // those within 2^31 of the snapshot are told apart.
   [[nodiscard]] bool sees(uint32_t xid) const;
+  // Everything that has a number below it had ended; with its epoch.
+  [[nodiscard]] uint64_t xmin() const { return xmin_; }
 
  private:
   uint64_t xmin_ = 0;                // all before it had ended

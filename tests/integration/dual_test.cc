@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <map>
+
 #include "tests/support/connect.h"
 #include "tests/support/dual_test.h"
 #include "tests/support/oracle.h"
+#include "tests/support/slow_standby.h"
 #include "tests/support/wait.h"
 
 namespace crossfade::testing {
@@ -44,6 +47,22 @@ struct PolicyCase {
   const char* target_deleted;  // account 3
   const char* taken;
 };
+
+// From here on PostgreSQL takes what SQLite refuses, as where a condition cannot be carried over.
+void leave_conditions_to_sqlite(const std::string& url, const std::string& table,
+                                const std::string& column) {
+  auto target = connect_or_die(url);
+  const auto done = target.exec(fmt::format(
+      R"(DO $$DECLARE x text; BEGIN
+        FOR x IN SELECT format('ALTER TABLE public.{0} DROP CONSTRAINT %I',conname) FROM
+          pg_constraint WHERE conrelid='public.{0}'::regclass AND contype IN ('c','u') LOOP
+          EXECUTE x; END LOOP;
+        FOR x IN SELECT 'DROP INDEX '||indexrelid::regclass FROM pg_index WHERE
+          indrelid='public.{0}'::regclass AND NOT indisprimary LOOP EXECUTE x; END LOOP;
+        END$$; ALTER TABLE public.{0} ALTER {1} DROP NOT NULL)",
+      table, column));
+  ASSERT_TRUE(done) << describe(done.error());
+}
 
 class DualPolicyTest : public DualTest, public ::testing::WithParamInterface<PolicyCase> {};
 
@@ -276,6 +295,27 @@ TEST_F(DualTest, CutoverWhilePostgresIsWrittenTo) {
   EXPECT_EQ(compare_databases(db_, url_), "");
 }
 
+// The stream has a COMMIT that waits for a standby; nobody on PostgreSQL sees it.
+TEST_F(DualTest, WhatIsLoggedAndNotYetVisibleIsNoDifference) {
+  make_accounts();
+  run_dual();
+  SlowStandby standby(dir_);
+  std::thread application([&] {
+    auto connection = connect_or_die(url_);
+    EXPECT_TRUE(connection.exec("SET synchronous_commit = remote_apply"));
+    EXPECT_TRUE(connection.exec("UPDATE public.account SET note='logged' WHERE id=1"));
+  });
+  EXPECT_TRUE(wait_until([&] { return standby.is_waited_for(); }, seconds(30), milliseconds(10)));
+  EXPECT_TRUE(wait_until([&] { return here("SELECT note FROM account WHERE id=1") == "logged"; },
+                         seconds(30), milliseconds(10)));
+  const Finished done = crossfade({"verify", db_, "--json"});
+  EXPECT_EQ(done.code, 8) << done.out << done.err;
+  EXPECT_THAT(done.err, HasSubstr("account"));
+  standby.let_go();
+  application.join();
+  expect_becomes_equal();
+}
+
 // As any change does: PostgreSQL's row is the one that it was based on.
 TEST_F(DualTest, ARowThatIsReplacedIsNoConflict) {
   make_accounts();
@@ -289,6 +329,70 @@ TEST_F(DualTest, ARowThatIsReplacedIsNoConflict) {
   EXPECT_EQ(target_value("SELECT name FROM public.item WHERE id=2"), "sofa");
   EXPECT_EQ(here("SELECT id FROM account WHERE owner='bob'"), "900");
   EXPECT_EQ(conflicts(), "");
+}
+
+// Nothing is in the way of its other changes, so the key is not held; but somebody has to know.
+TEST_F(DualTest, ARowThatSqliteRefusesIsListedUntilItFits) {
+  make_accounts();
+  write_rules("[defaults]\nconflict = \"source_wins\"\n");
+  app("CREATE TABLE stock(id INTEGER PRIMARY KEY, n INTEGER CHECK(n < 100),"
+      " label TEXT NOT NULL, tag TEXT UNIQUE);"
+      "INSERT INTO stock VALUES(1,1,'a','x'),(2,2,'b','y'),(3,3,'c','z'),(4,4,'d','w')");
+  run_dual();
+  leave_conditions_to_sqlite(url_, "stock", "label");
+  target_exec("UPDATE public.stock SET n=500 WHERE id=1");
+  target_exec("UPDATE public.stock SET label=NULL WHERE id=2");
+  target_exec("INSERT INTO public.stock VALUES(-9,9,'new','z')");
+  target_exec("UPDATE public.stock SET n=700 WHERE id=4");
+  ASSERT_TRUE(wait_until([&] { return status().value("conflicts_waiting", 0) == 4; }, seconds(20)))
+      << conflicts() << engine_->err();
+  EXPECT_EQ(status().at("reverse").at("set_aside"), 4);
+  const json listed = json::parse(crossfade({"conflicts", "list", db_, "--json"}).out);
+  EXPECT_EQ(listed.at("waiting"), 4);
+  EXPECT_EQ(listed.at("set_aside"), 4);
+  ASSERT_EQ(listed.at("conflicts").size(), 4U);
+  std::map<std::string, std::string> number;
+  for (const json& one : listed.at("conflicts")) {
+    EXPECT_EQ(one.at("kind"), "source_refuses");
+    EXPECT_THAT(one.at("why").get<std::string>(), HasSubstr("constraint failed"));
+    number[one.at("key")] = std::to_string(one.at("id").get<int64_t>());
+  }
+  const Finished text = crossfade({"conflicts", "list", db_});
+  EXPECT_THAT(text.out, HasSubstr("4 wait"));
+  EXPECT_THAT(text.out, HasSubstr("4 rows of PostgreSQL's are set aside"));
+  EXPECT_THAT(crossfade({"conflicts", "show", db_, number["id=1"]}).out, HasSubstr("500"));
+  const Finished refused = crossfade({"cutover", db_, "--json"});
+  EXPECT_EQ(refused.code, 8) << refused.out;
+  EXPECT_THAT(refused.out + refused.err, HasSubstr("conflicts list"));
+  // Looked at again and again, each is one event.
+  const std::string versions =
+      "SELECT string_agg(xmin::text,',' ORDER BY id) FROM crossfade.conflicts";
+  const std::string noted = target_value(versions);
+  for (int look = 0; look < 2; ++look) {
+    const std::string mark = target_value("SELECT nonce FROM crossfade.probe");
+    ASSERT_TRUE(wait_until(
+        [&] { return target_value("SELECT nonce FROM crossfade.probe") != mark; }, seconds(20)));
+  }
+  EXPECT_EQ(target_value(versions), noted);
+  // Mended on PostgreSQL; its rival's value freed on SQLite; by the verb; changed on SQLite.
+  target_exec("UPDATE public.stock SET n=50 WHERE id=1");
+  ASSERT_TRUE(
+      wait_until([&] { return here("SELECT n FROM stock WHERE id=1") == "50"; }, seconds(20)));
+  app("UPDATE stock SET tag='other' WHERE id=3");
+  const Finished take =
+      crossfade({"conflicts", "resolve", db_, number["id=2"], "--take", "source"});
+  EXPECT_EQ(take.code, 0) << take.out << take.err;
+  app("UPDATE stock SET n=8 WHERE id=4");
+  expect_becomes_equal();
+  ASSERT_TRUE(wait_until([&] { return status().value("conflicts_waiting", -1) == 0; }, seconds(20)))
+      << conflicts();
+  EXPECT_EQ(here("SELECT group_concat(id||':'||n||label||tag,' ') FROM (SELECT * FROM stock ORDER "
+                 "BY id)"),
+            "-9:9newz 1:50ax 2:2by 3:3cother 4:8dw");
+  EXPECT_EQ(target_value("SELECT string_agg(key||' '||resolution||' '||by_person,', ' ORDER BY "
+                         "key) FROM crossfade.conflicts WHERE kind='source_refuses'"),
+            "id=-9 same false, id=1 same false, id=2 source true, id=4 same false");
+  EXPECT_EQ(json::parse(crossfade({"conflicts", "list", db_, "--json"}).out).at("set_aside"), 0);
 }
 
 // Beginning again meets it again, so it is no reason to begin again.

@@ -79,6 +79,8 @@ TEST_F(OutboxOrderTest, PartitionsAndSubscribedTablesAreWatchedRowByRow) {
   exec("UPDATE public.t SET id=id+1 WHERE id=2; DELETE FROM public.t WHERE id=1");
   EXPECT_EQ(events(stream), (Lines{"insert low 1 'by the parent'", "insert low 2 'itself'",
                                    "update low [2] 3 'itself'", "delete low [1]"}));
+  exec("TRUNCATE public.low; INSERT INTO public.t VALUES(4,'x'); TRUNCATE public.t");
+  EXPECT_EQ(events(stream), (Lines{"truncate low", "insert low 4 'x'", "truncate low"}));
 }
 
 }  // namespace

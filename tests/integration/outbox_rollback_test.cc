@@ -5,10 +5,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <atomic>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 
 #include "engine/postgres/embedded.h"
 #include "tests/support/connect.h"
@@ -34,13 +38,10 @@ class OutboxRollbackTest : public MoveTest {
     CROSSFADE_NEEDS_POSTGRES();
     ASSERT_EQ(::chmod(dir_.path().c_str(), 0711), 0);
     db_ = dir_.file("app.db");
-    postgres::EmbeddedOptions options;
-    options.folder = dir_.file("pg");
-    options.settings = {"wal_level=replica", "fsync=off", "shared_buffers=16MB"};
-    reap_at_exit(options.folder);
-    auto cluster = postgres::EmbeddedCluster::start(options);
-    ASSERT_TRUE(cluster) << describe(cluster.error());
-    cluster_ = std::make_unique<postgres::EmbeddedCluster>(std::move(cluster).value());
+    options_.folder = dir_.file("pg");
+    options_.settings = {"wal_level=replica", "fsync=off", "shared_buffers=16MB"};
+    reap_at_exit(options_.folder);
+    ASSERT_NO_FATAL_FAILURE(start_server());
     admin_ = cluster_->url();
     url_ = admin_;
     target_exec(
@@ -58,6 +59,24 @@ class OutboxRollbackTest : public MoveTest {
     if (cluster_) {
       EXPECT_TRUE(cluster_->destroy());
     }
+  }
+  void start_server() {
+    auto cluster = postgres::EmbeddedCluster::start(options_);
+    ASSERT_TRUE(cluster) << describe(cluster.error());
+    cluster_ = std::make_unique<postgres::EmbeddedCluster>(std::move(cluster).value());
+  }
+  // Ends it at once, as a crash would: what it had not written to its log is gone.
+  void crash_server() {
+    pid_t postmaster = 0;
+    std::ifstream(options_.folder + "/data/postmaster.pid") >> postmaster;
+    ASSERT_GT(postmaster, 1);
+    ASSERT_EQ(::kill(postmaster, SIGQUIT), 0);
+    ASSERT_TRUE(wait_until(
+        [&] {
+          (void)::waitpid(postmaster, nullptr, WNOHANG);
+          return ::kill(postmaster, 0) != 0;
+        },
+        seconds(20)));
   }
   [[nodiscard]] std::string as(const std::string& role) const {
     std::string out = admin_;
@@ -78,8 +97,54 @@ class OutboxRollbackTest : public MoveTest {
     ASSERT_TRUE(await_phase("reversed")) << engine_->err();
   }
 
+  postgres::EmbeddedOptions options_;
   std::unique_ptr<postgres::EmbeddedCluster> cluster_;
   std::string admin_;
+};
+
+// Inserts (writer, 1), (writer, 2) ... one by one, and goes on after whatever happens to the server
+// with what the server has.
+class StubbornWriter {
+ public:
+  StubbornWriter(std::string url, int number, const char* synchronous_commit)
+      : url_(std::move(url)), number_(number), synchronous_commit_(synchronous_commit) {
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+  void stop() {
+    thread_.request_stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  [[nodiscard]] int64_t acknowledged() const { return acknowledged_; }
+
+ private:
+  void run(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      auto connection = connect(url_);
+      if (connection) write(connection.value(), stop);
+    }
+  }
+  void write(postgres::Connection& connection, const std::stop_token& stop) {
+    // In doubt: the last INSERT before the connection went.
+    const auto at = connection.exec(
+        fmt::format("SET synchronous_commit={}; SELECT coalesce(max(n),0) FROM public.app_entry "
+                    "WHERE writer={}",
+                    synchronous_commit_, number_));
+    if (!at) return;
+    int64_t n = at.value().integer(0, 0);
+    while (!stop.stop_requested()) {
+      if (!connection.exec(
+              fmt::format("INSERT INTO public.app_entry(writer,n) VALUES({},{})", number_, ++n))) {
+        return;
+      }
+      acknowledged_ = n;
+    }
+  }
+
+  const std::string url_;
+  const int number_;
+  const char* const synchronous_commit_;
+  std::atomic<int64_t> acknowledged_{0};
+  std::jthread thread_;
 };
 
 TEST_F(OutboxRollbackTest, DualWritesAskForASlot) {
@@ -136,7 +201,64 @@ TEST_F(OutboxRollbackTest, ThereAndBackUnderAnApplicationsRole) {
             "0");
 }
 
-// The server dies and comes back, and so does the engine, while applications write.
+// And not the other way: SQLite has nothing that the server, which is the primary, has lost.
+TEST_F(OutboxRollbackTest, AServerThatCrashesHasWhatSqliteHas) {
+  reversed();
+  {
+    auto admin = connect_or_die(admin_);  // who does not wait for the disk has nobody write for him
+    ASSERT_TRUE(admin.exec("ALTER SYSTEM SET wal_writer_delay = '10s'"));
+    ASSERT_TRUE(admin.exec("SELECT pg_reload_conf()"));
+  }
+  for (int round = 1; round <= 2; ++round) {
+    SCOPED_TRACE(round);
+    app_exec(fmt::format("SET synchronous_commit=off; INSERT INTO public.app_entry VALUES({},9,1)",
+                         round));
+    const std::string is_there = fmt::format("SELECT count(*) FROM app_entry WHERE id={}", round);
+    ASSERT_TRUE(wait_until([&] { return AppDb(db_).value(is_there) == "1"; }, seconds(20),
+                           milliseconds(2)));
+    ASSERT_NO_FATAL_FAILURE(crash_server());
+    ASSERT_NO_FATAL_FAILURE(start_server());
+    EXPECT_EQ(target_value(fmt::format("SELECT count(*) FROM public.app_entry WHERE id={}", round)),
+              "1");
+    // Numbers of transactions are given out again after a crash.
+    app_exec("UPDATE public.journal SET what=what||'.'");
+    expect_becomes_equal(seconds(40));
+  }
+  const Finished back = crossfade({"rollback", db_, "--json"}, seconds(90));
+  ASSERT_EQ(back.code, 0) << back.err << engine_->err();
+  EXPECT_EQ(compare_databases(db_, admin_), "");
+}
+
+TEST_F(OutboxRollbackTest, AServerThatCrashesUnderLoadLosesAndDoublesNothing) {
+  reversed();
+  StubbornWriter careful(as("app"), 0, "on");
+  StubbornWriter hasty(as("app"), 1, "off");
+  for (int round = 0; round < 3; ++round) {
+    const int64_t before = careful.acknowledged();
+    ASSERT_TRUE(wait_until([&] { return careful.acknowledged() > before + 100; }, seconds(60)));
+    ASSERT_NO_FATAL_FAILURE(crash_server());
+    ASSERT_NO_FATAL_FAILURE(start_server());
+  }
+  const int64_t before = careful.acknowledged();
+  ASSERT_TRUE(wait_until([&] { return careful.acknowledged() > before + 100; }, seconds(60)));
+  careful.stop();
+  hasty.stop();
+  expect_becomes_equal(seconds(60));
+  const Finished back = crossfade({"rollback", db_, "--json"}, seconds(90));
+  ASSERT_EQ(back.code, 0) << back.err << engine_->err();
+  for (int writer = 0; writer < 2; ++writer) {
+    EXPECT_EQ(AppDb(db_).value(fmt::format("SELECT count(*)=max(n) AND count(DISTINCT n)=max(n) "
+                                           "FROM app_entry WHERE writer={}",
+                                           writer)),
+              "1")
+        << writer;
+  }
+  EXPECT_GE(std::stoll(AppDb(db_).value("SELECT max(n) FROM app_entry WHERE writer=0")),
+            careful.acknowledged());
+  EXPECT_EQ(compare_databases(db_, admin_), "");
+}
+
+// The engine dies and comes back while applications write.
 TEST_F(OutboxRollbackTest, WhoIsKilledUnderLoadLosesNothing) {
   reversed();
   const auto disturb = [&](int round) {

@@ -125,6 +125,72 @@ TEST_F(OutboxStreamTest, WhoEndsLaterComesLater) {
   EXPECT_EQ(events(again.value()), (Lines{"insert t 1 'began first'"}));
 }
 
+// SQLite's position sees a later number; this one ended in between, and was not read.
+TEST_F(OutboxStreamTest, WhatIsConfirmedDoesNotTakeAlongWhoEndedSince) {
+  auto stream = simple();
+  auto slow = testing::connect_or_die(url_);
+  ASSERT_TRUE(slow.exec("BEGIN; INSERT INTO public.t VALUES(1,'began first')"));
+  exec("INSERT INTO public.t VALUES(2,'ended first')");
+  EXPECT_EQ(events(stream), (Lines{"insert t 2 'ended first'"}));
+  ASSERT_TRUE(slow.exec("COMMIT"));
+  ASSERT_TRUE(stream.confirm(last_commit_.end));
+  EXPECT_EQ(events(stream), (Lines{"insert t 1 'began first'"}));
+}
+
+// The application goes on; nothing comes that would be a state which the server never had.
+TEST_F(OutboxStreamTest, BeyondItsBoundTheWayBackIsGivenUpAndWritersGoOn) {
+  auto stream = simple();
+  exec("INSERT INTO public.t VALUES(0,'before')");
+  EXPECT_EQ(events(stream), (Lines{"insert t 0 'before'"}));
+  ASSERT_TRUE(stream.confirm(last_commit_.end));
+  exec("UPDATE crossfade.outbox_position SET max_bytes = 1");
+  auto connection = testing::connect_or_die(url_);
+  int written = 0;
+  while (written < 5'000 && value("SELECT count(*) FROM crossfade.outbox_lost") == "0") {
+    ASSERT_TRUE(connection.exec(fmt::format("INSERT INTO public.t VALUES({},'x')", ++written)));
+  }
+  EXPECT_EQ(value("SELECT count(*) FROM crossfade.outbox_lost"), "1");
+  const std::string kept = entries();
+  for (const char* isolation : {"READ COMMITTED", "SERIALIZABLE"}) {
+    ASSERT_TRUE(
+        connection.exec(fmt::format("BEGIN ISOLATION LEVEL {}; UPDATE public.t SET v='y'; "
+                                    "DELETE FROM public.t WHERE id=1; COMMIT",
+                                    isolation)));
+  }
+  EXPECT_EQ(entries(), kept) << "it does not grow any more";
+  EXPECT_EQ(value("SELECT count(*) FROM public.t"), std::to_string(written));
+  std::string refused;
+  for (int i = 0; i < 10'000 && refused.empty(); ++i) {
+    const auto event = stream.next(Deadline::after(std::chrono::seconds(10)));
+    if (!event) {
+      refused = event.error().native;
+    } else {
+      ASSERT_TRUE(event.value());
+      EXPECT_FALSE(std::holds_alternative<TargetChange>(*event.value())) << show(*event.value());
+    }
+  }
+  EXPECT_THAT(refused, HasSubstr("the way back is gone"));
+  const auto health = capture::outbox_health(connection);
+  ASSERT_TRUE(health);
+  EXPECT_TRUE(health.value().lost && health.value().at_risk);
+}
+
+TEST_F(OutboxStreamTest, NearItsBoundItIsAtRisk) {
+  auto stream = simple();
+  auto connection = testing::connect_or_die(url_);
+  const auto at_risk = [&] {
+    const auto health = capture::outbox_health(connection);
+    return health && health.value().at_risk;
+  };
+  EXPECT_FALSE(at_risk());
+  exec(
+      "UPDATE crossfade.outbox_position SET max_bytes = "
+      "pg_total_relation_size('crossfade.outbox') + 1000");
+  EXPECT_TRUE(at_risk());
+  exec("UPDATE crossfade.outbox_position SET max_bytes = 0");
+  EXPECT_FALSE(at_risk()) << "there is none";
+}
+
 TEST_F(OutboxStreamTest, WhatWasNotConfirmedComesAgainAndNothingElse) {
   auto stream = simple();
   exec("INSERT INTO public.t VALUES(1,'a')");
@@ -230,6 +296,26 @@ TEST_F(OutboxStreamTest, ARenamedTableAndOneWithoutTriggersAreFound) {
   EXPECT_THAT(unwatched(), HasSubstr("called public.u now"));
   exec("DROP TABLE public.u; CREATE TABLE public.t(id bigint PRIMARY KEY, v text)");
   EXPECT_EQ(unwatched(), "it was dropped and made anew");
+}
+
+// What is written by way of another table calls no trigger of this one's statements.
+TEST_F(OutboxStreamTest, ATableThatBecomesAPartOfAnotherIsFound) {
+  auto stream = simple();
+  auto connection = testing::connect_or_die(url_);
+  const auto unwatched = [&]() -> std::string {
+    const auto found = capture::find_unwatched(connection, "public");
+    if (!found) return describe(found.error());
+    return found.value().empty() ? "" : found.value().front().what;
+  };
+  exec("CREATE TABLE public.heir() INHERITS (public.t)");
+  EXPECT_THAT(unwatched(), HasSubstr("inherit from it"));
+  exec("DROP TABLE public.heir");
+  EXPECT_EQ(unwatched(), "");
+  exec(
+      "CREATE TABLE public.whole(id bigint PRIMARY KEY, v text) PARTITION BY RANGE(id); ALTER "
+      "TABLE "
+      "public.whole ATTACH PARTITION public.t FOR VALUES FROM (0) TO (100)");
+  EXPECT_THAT(unwatched(), HasSubstr("a part of another table"));
 }
 
 TEST_F(OutboxStreamTest, AnOrdinaryRoleWritesAndForgesNothing) {

@@ -8,9 +8,8 @@
 #include <set>
 #include <sstream>
 
-#include "tests/support/move_test.h"
 #include "tests/support/oracle.h"
-#include "tests/support/real_dbs.h"
+#include "tests/support/real_db_test.h"
 #include "tests/support/wait.h"
 #include "tests/support/writers.h"
 
@@ -23,24 +22,16 @@ using std::chrono::seconds;
 
 constexpr int kShared = 6;  // rows that both sides write to on purpose
 
-class RealDualTest : public MoveTest, public ::testing::WithParamInterface<std::string> {
+class RealDualTest : public RealDbTest {
  protected:
   void SetUp() override {
-    CROSSFADE_NEEDS_REAL_DBS();
-    MoveTest::SetUp();
+    RealDbTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    db_ = copy_real_db(GetParam(), dir_);
-    make_ack_table(db_);
     app("CREATE TABLE crossfade_shared(id INTEGER PRIMARY KEY, who TEXT NOT NULL, at INTEGER NOT "
         "NULL)");
     for (int i = 1; i <= kShared; ++i) {
       app(fmt::format("INSERT INTO crossfade_shared VALUES({},'nobody',0)", i));
     }
-  }
-  void TearDown() override {
-    engine_.reset();
-    if (!url_.empty()) (void)crossfade({"finish", db_, "--target", url_});
-    MoveTest::TearDown();
   }
 
   // Tables without a key stay behind: they have no place in dual writes.

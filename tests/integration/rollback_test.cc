@@ -14,6 +14,7 @@
 #include "tests/support/move_test.h"
 #include "tests/support/oracle.h"
 #include "tests/support/postgres_writers.h"
+#include "tests/support/slow_standby.h"
 #include "tests/support/wait.h"
 
 namespace crossfade::testing {
@@ -256,50 +257,6 @@ TEST_P(RollbackTest, ATableThatIsTruncatedAllTheTimeCannotBeCompared) {
   expect_rolled_back(roll_back());
 }
 
-// A standby of the whole test server's that takes its log and never says that it applied it.
-class SlowStandby {
- public:
-  explicit SlowStandby(const TempDir& dir) : server_(connect_or_die(TestCluster::admin_url())) {
-    const std::string folder = dir.file("standby");
-    std::filesystem::create_directory(folder);
-    receiver_ = std::make_unique<Process>(Process::Options{
-        {ask("SELECT setting FROM pg_config WHERE name='BINDIR'") + "/pg_receivewal", "-D", folder,
-         "-d", TestCluster::admin_url(), "--synchronous", "--no-loop"},
-        {},
-        {},
-        ""});
-    exec("ALTER SYSTEM SET synchronous_standby_names = 'pg_receivewal'");
-    exec("SELECT pg_reload_conf()");
-    const bool is_standby = wait_until(
-        [&] {
-          return ask("SELECT count(*) FROM pg_stat_replication WHERE sync_state='sync'") == "1";
-        },
-        seconds(30), milliseconds(20));
-    EXPECT_TRUE(is_standby) << receiver_->err();
-  }
-  ~SlowStandby() {
-    exec("ALTER SYSTEM RESET synchronous_standby_names");
-    exec("SELECT pg_reload_conf()");
-  }
-  // Whether the COMMIT of an UPDATE waits for it.
-  [[nodiscard]] bool is_waited_for() { return ask("SELECT count(*) " + kWaiting) != "0"; }
-  // It is a COMMIT like any other then.
-  void let_go() { exec("SELECT pg_cancel_backend(pid) " + kWaiting); }
-
- private:
-  const std::string kWaiting =
-      "FROM pg_stat_activity WHERE wait_event='SyncRep' AND query LIKE 'UPDATE%'";
-  std::string ask(const std::string& sql) {
-    const auto result = server_.exec(sql);
-    EXPECT_TRUE(result) << describe(result.error());
-    return result ? std::string(result.value().text(0, 0)) : "";
-  }
-  void exec(const std::string& sql) { EXPECT_TRUE(server_.exec(sql)) << sql; }
-
-  postgres::Connection server_;
-  std::unique_ptr<Process> receiver_;
-};
-
 TEST_P(RollbackTest, WhatIsLoggedAndNotYetVisibleIsNoDifference) {
   reversed();
   SlowStandby standby(dir_);
@@ -325,6 +282,35 @@ TEST_P(RollbackTest, WhatIsLoggedAndNotYetVisibleIsNoDifference) {
   EXPECT_TRUE(in_sqlite());
 }
 
+// Of what came to SQLite before an engine was begun it knows nothing but a position.
+TEST_P(RollbackTest, WhatIsNotYetVisibleSinceBeforeTheEngineIsNoDifference) {
+  reversed();
+  SlowStandby standby(dir_);
+  std::thread application([&] {
+    auto connection = connect_or_die(url_);
+    EXPECT_TRUE(connection.exec("SET synchronous_commit = remote_apply"));
+    EXPECT_TRUE(connection.exec("UPDATE public.purchase SET cents=-1 WHERE id=7"));
+  });
+  EXPECT_TRUE(wait_until([&] { return standby.is_waited_for(); }, seconds(30), milliseconds(10)));
+  if (!by_outbox()) {
+    EXPECT_TRUE(wait_until(
+        [&] { return AppDb(db_).value("SELECT cents FROM purchase WHERE id=7") == "-1"; },
+        seconds(30), milliseconds(10)));
+  }
+  EXPECT_EQ(stop_engine(), 0);
+  engine_ = std::make_unique<Process>(crossfade_command({"run", db_}));
+  EXPECT_TRUE(await_phase("reversed")) << engine_->err();
+  EXPECT_NE(target_value("SELECT cents FROM public.purchase WHERE id=7"), "-1");
+  const Finished done = crossfade({"verify", db_, "--json"});
+  EXPECT_EQ(done.code, by_outbox() ? 0 : 8) << done.out << done.err;
+  if (!by_outbox()) {
+    EXPECT_THAT(done.err, HasSubstr("began before this engine"));
+  }
+  standby.let_go();
+  application.join();
+  expect_in_step();
+}
+
 TEST_P(RollbackTest, SomebodysLockMakesItStepBackAndIsNamed) {
   reversed();
   postgres::ConnectOptions options;
@@ -337,6 +323,32 @@ TEST_P(RollbackTest, SomebodysLockMakesItStepBackAndIsNamed) {
   EXPECT_EQ(refusal_by_postgres(), "");
   ASSERT_TRUE(other.exec("COMMIT"));
   expect_in_step();
+  expect_rolled_back(roll_back());
+}
+
+// It is committed when all that is missing is the locks, so SQLite is far behind once they are had.
+TEST_P(RollbackTest, ALargeTransactionDoesNotOutlastThePause) {
+  reversed();
+  auto large = connect_or_die(url_);
+  ASSERT_TRUE(large.exec(
+      "BEGIN; INSERT INTO public.journal SELECT n,'large' FROM generate_series(1,30000) n"));
+  Finished done;
+  std::thread operating([&] { done = roll_back({"--max-pause", "200"}); });
+  const bool asks = wait_until(
+      [&] {
+        return target_value(
+                   "SELECT count(*) FROM pg_locks WHERE NOT granted AND "
+                   "mode='ExclusiveLock' AND relation='public.journal'::regclass") != "0";
+      },
+      seconds(30), milliseconds(2));
+  EXPECT_TRUE(asks) << engine_->err();
+  EXPECT_TRUE(large.exec("COMMIT"));
+  operating.join();
+  // Had it been read to its end while writers waited, it would be in SQLite.
+  EXPECT_EQ(AppDb(db_).value("SELECT count(*) FROM journal WHERE what='large'"), "0");
+  EXPECT_EQ(done.code, 8) << done.out << done.err;
+  EXPECT_EQ(refusal_by_postgres(), "");
+  expect_becomes_equal(seconds(120));
   expect_rolled_back(roll_back());
 }
 

@@ -8,9 +8,8 @@
 #include <map>
 
 #include "tests/support/contents.h"
-#include "tests/support/move_test.h"
 #include "tests/support/oracle.h"
-#include "tests/support/real_dbs.h"
+#include "tests/support/real_db_test.h"
 #include "tests/support/wait.h"
 #include "tests/support/writers.h"
 
@@ -32,22 +31,8 @@ int seed() {
   return text == nullptr ? 1 : std::atoi(text);
 }
 
-class ThereAndBackTest : public MoveTest, public ::testing::WithParamInterface<std::string> {
+class ThereAndBackTest : public RealDbTest {
  protected:
-  void SetUp() override {
-    CROSSFADE_NEEDS_REAL_DBS();
-    MoveTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    db_ = copy_real_db(GetParam(), dir_);
-    make_ack_table(db_);
-  }
-  void TearDown() override {
-    engine_.reset();
-    // A slot would keep the database from being dropped.
-    if (!url_.empty()) (void)crossfade({"finish", db_, "--target", url_});
-    MoveTest::TearDown();
-  }
-
   // `cutover` or `rollback`; one that stepped back, as under load it may, is tried again. Its
   // report.
   json change_sides(const std::string& verb) {

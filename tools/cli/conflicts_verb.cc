@@ -6,9 +6,12 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apply/source_writer.h"
+#include "engine/core/limits.h"
 #include "engine/run/audit.h"
 #include "engine/run/conflicts.h"
 #include "engine/run/reachable_target.h"
+#include "engine/sqlite/connection.h"
 #include "tools/cli/task.h"
 
 namespace crossfade::cli {
@@ -53,7 +56,7 @@ class ConflictsVerb {
     CROSSFADE_TRY(const auto entries, chosen(store));
     switch (arguments_.action) {
       case ConflictsAction::kList:
-        return list(store, entries);
+        return list(state, store, entries);
       case ConflictsAction::kShow:
         return show_entries(entries);
       case ConflictsAction::kResolve:
@@ -93,16 +96,30 @@ class ConflictsVerb {
     return entries;
   }
 
-  static Result<run::TaskResult> list(run::TargetStore& store, const Conflicts& entries) {
+  Result<run::TaskResult> list(const run::StateFolder& state, run::TargetStore& store,
+                               const Conflicts& entries) const {
     CROSSFADE_TRY(const auto counts, run::conflict_counts(store));
+    CROSSFADE_TRY(auto source,
+                  sqlite::Connection::open(
+                      {state.database(), sqlite::Access::kReadOnly, limits::kSourceBusyTimeout}));
+    CROSSFADE_TRY(const int64_t aside, apply::set_aside_count(source));
     run::TaskResult out;
     out.document = {{"waiting", counts.waiting},
                     {"decided", counts.decided},
                     {"resolved", counts.resolved},
+                    {"set_aside", aside},
                     {"conflicts", conflict_documents(entries, false)}};
     for (const run::ConflictEntry& entry : entries) out.text += to_text(entry, false);
     out.text += fmt::format("{} wait ({} of them decided), {} are resolved; {} shown\n",
                             counts.waiting, counts.decided, counts.resolved, entries.size());
+    if (aside == 0) return out;
+    out.text += fmt::format(
+        "{} rows of PostgreSQL's are set aside, because SQLite refuses them: {}\n", aside,
+        primary_is_postgres_
+            ? "`crossfade verify` names them; mend them on PostgreSQL"
+            : "the running engine, or the next, lists them here as source_refuses. Changed on "
+              "either side so that they fit, they go on by themselves; `crossfade conflicts "
+              "resolve N --take source` gives PostgreSQL what SQLite has");
     return out;
   }
 
