@@ -64,8 +64,9 @@ Status Applier::apply_pipelined(const ChangeBatch& batch, const std::vector<NetT
   std::vector<std::pair<size_t, const NetTable*>> deletes;
   steps.push_back({"BEGIN", {}, "apply.begin"});
   for (const NetTable& table : net) {
-    ArrayParams& keys = arrays.emplace_back(key_codecs_of(*table.table));
-    ArrayParams& rows = arrays.emplace_back(codecs_of(*table.table));
+    const int version = target_.server_version();
+    ArrayParams& keys = arrays.emplace_back(key_codecs_of(*table.table, version));
+    ArrayParams& rows = arrays.emplace_back(codecs_of(*table.table, version));
     for (const NetRow& row : table.rows) {
       if (row.was_there) (void)keys.add(pointers(row.key));
       if (row.final != nullptr && !rows.add(pointers(*row.final))) {
@@ -177,7 +178,7 @@ Status Applier::apply_table_carefully(const NetTable& net, Lsn lsn) {
 
 Result<std::vector<const NetRow*>> Applier::encode_fitting(const NetTable& net, Lsn lsn,
                                                            EncodedRows* rows) {
-  const RowEncoder encoder(*net.table);
+  const RowEncoder encoder(*net.table, target_.server_version());
   std::vector<const NetRow*> origin;
   for (const NetRow& row : net.rows) {
     if (row.final == nullptr) continue;

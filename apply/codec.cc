@@ -271,6 +271,9 @@ bool append_formed_field(const ValueView& value, const Codec& codec, std::string
     case TargetType::kVector:
       return append_floats(value, *codec.type, out);
     case TargetType::kNumeric:
+      if (!codec.infinite && value.storage == StorageClass::kReal && std::isinf(value.real)) {
+        return false;
+      }
       return append_numeric_field(value, *codec.type, out);
     case TargetType::kBigint:
     case TargetType::kDouble:

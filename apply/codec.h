@@ -18,6 +18,8 @@ struct Codec {
   const ColumnType* type;
   // False: the target computes the column. The value must fit all the same, and is not sent.
   bool written = true;
+  // False: the server's numeric has no infinities.
+  bool infinite = true;
   TimePattern pattern;
   std::string_view word_true;  // kWords; both empty when they are none
   std::string_view word_false;

@@ -12,7 +12,7 @@ namespace {
 // The values are sent anew each time: a refusal aborts whatever came before it.
 Result<bool> can_compute(postgres::Connection& target, const Table& table, const Column& column,
                          const Row& row) {
-  ArrayParams params(codecs_of(table));
+  ArrayParams params(codecs_of(table, target.server_version()));
   std::vector<const Value*> values;
   for (const Value& value : row) values.push_back(&value);
   if (!params.add(values)) return true;  // it never came to be computed

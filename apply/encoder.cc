@@ -61,19 +61,23 @@ bool append_variant_field(const ValueView& value, std::string* out) {
 
 }  // namespace
 
-std::vector<Codec> codecs_of(const Table& table) {
+std::vector<Codec> codecs_of(const Table& table, int server_version) {
   std::vector<Codec> out;
   out.reserve(table.columns.size());
   for (const Column& column : table.columns) {
-    out.emplace_back(column.type).written = !column.target_generated;
+    Codec& codec = out.emplace_back(column.type);
+    codec.written = !column.target_generated;
+    codec.infinite = server_version >= kNumericInfinitySince;
   }
   return out;
 }
 
-std::vector<Codec> key_codecs_of(const Table& table) {
+std::vector<Codec> key_codecs_of(const Table& table, int server_version) {
   std::vector<Codec> out;
   out.reserve(table.key.size());
-  for (const size_t k : table.key) out.emplace_back(table.columns[k].type);
+  for (const size_t k : table.key) {
+    out.emplace_back(table.columns[k].type).infinite = server_version >= kNumericInfinitySince;
+  }
   return out;
 }
 

@@ -21,10 +21,14 @@ class Statement;
 
 namespace crossfade::apply {
 
+inline constexpr int kNumericInfinitySince = 140000;  // before, a numeric can only be NaN
+inline constexpr int kNewestServer = 1'000'000;       // has all that any has
+
 // Of all columns, those that the target computes included, and of the key's, in key order. They
-// borrow the table.
-[[nodiscard]] std::vector<Codec> codecs_of(const Table& table);
-[[nodiscard]] std::vector<Codec> key_codecs_of(const Table& table);
+// borrow the table. What a server of `server_version` (150018) cannot hold does not fit.
+[[nodiscard]] std::vector<Codec> codecs_of(const Table& table, int server_version = kNewestServer);
+[[nodiscard]] std::vector<Codec> key_codecs_of(const Table& table,
+                                               int server_version = kNewestServer);
 
 // Appends int32 length and the value's bytes (-1 and nothing for NULL), as COPY BINARY has them.
 // False: it does not fit, and `out` is as it was.
@@ -53,7 +57,8 @@ struct EncodedRows {
 // looked at, whether the columns' types hold them. Borrows the table.
 class RowEncoder {
  public:
-  explicit RowEncoder(const Table& table) : codecs_(codecs_of(table)) {}
+  explicit RowEncoder(const Table& table, int server_version = kNewestServer)
+      : codecs_(codecs_of(table, server_version)) {}
 
   // Appends one row; on a misfit `out` is as it was and the column's number is returned.
   [[nodiscard]] std::optional<size_t> append(const Row& row, EncodedRows* out) const;

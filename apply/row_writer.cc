@@ -157,7 +157,7 @@ Result<int64_t> delete_keys(postgres::Connection& target, const std::string& tar
   int64_t deleted = 0;
   const std::string sql = delete_sql(target_schema, table);
   for (size_t at = 0; at < keys.size(); at += kKeysPerStatement) {
-    ArrayParams params(key_codecs_of(table));
+    ArrayParams params(key_codecs_of(table, target.server_version()));
     for (size_t i = at; i < std::min(keys.size(), at + kKeysPerStatement); ++i) {
       std::vector<const Value*> values;
       for (const Value& value : *keys[i]) values.push_back(&value);

@@ -14,7 +14,9 @@ SETTINGS = {
 
 
 def binaries():
-    """The folder of the newest server that is installed."""
+    """The folder that CROSSFADE_PG_BIN names, or else of the newest server that is installed."""
+    if os.environ.get("CROSSFADE_PG_BIN"):
+        return os.environ["CROSSFADE_PG_BIN"]
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda f: int(f.split("/")[-2]))
     if found:
         return found[-1]

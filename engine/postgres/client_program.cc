@@ -81,23 +81,28 @@ std::vector<std::string> candidates(const std::string& name) {
 }  // namespace
 
 Result<std::string> find_client_program(const std::string& name, int server_version) {
-  std::string best;
-  int best_major = 0;
+  const int wanted = server_version / kMajor;
+  if (const std::string folder = named_program_folder(); folder.starts_with('/')) {
+    std::string program = folder + "/" + name;
+    if (::access(program.c_str(), X_OK) == 0 && major_of(program) >= wanted) return program;
+  }
+  std::string nearest;
+  int nearest_major = 0;
+  int newest_major = 0;
   for (const std::string& program : candidates(name)) {
     if (::access(program.c_str(), X_OK) != 0) continue;
     const int major = major_of(program);
-    if (major > best_major) {
-      best = program;
-      best_major = major;
-    }
+    newest_major = std::max(newest_major, major);
+    if (major < wanted || (!nearest.empty() && major >= nearest_major)) continue;
+    nearest = program;
+    nearest_major = major;
   }
-  const int wanted = server_version / kMajor;
-  if (best_major >= wanted && !best.empty()) return best;
+  if (!nearest.empty()) return nearest;
   return fail(program_error(
       name,
-      best.empty()
+      newest_major == 0
           ? "it is not installed"
-          : fmt::format("{} is of PostgreSQL {}, and the server of {}", best, best_major, wanted),
+          : fmt::format("{} is of PostgreSQL {}, and the server of {}", name, newest_major, wanted),
       fmt::format("apt-get install postgresql-client-{}", wanted)));
 }
 

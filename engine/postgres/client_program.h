@@ -10,9 +10,11 @@
 
 namespace crossfade::postgres {
 
-// The absolute path of `name` of the newest version that is installed; a version older than
-// `server_version` (150018) cannot read that server, and is an error that says what to install. The
-// same places as for a server's binaries.
+// The absolute path of `name` for a server of `server_version` (150018): of its own version, or
+// else of the next newer one that is installed. An older one cannot read that server, and is an
+// error that says what to install; one newer than need be restores with settings that the server
+// may not have. The same places as for a server's binaries, the folder that the environment names
+// first.
 Result<std::string> find_client_program(const std::string& name, int server_version);
 
 // What the target says, and what libpq would have taken from this process's environment, as

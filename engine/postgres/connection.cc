@@ -22,6 +22,7 @@ namespace {
 constexpr std::chrono::milliseconds kStopTick{50};
 
 constexpr const char* kCopyOp = "target.copy";
+constexpr std::string_view kNotInPrerequisiteState = "55000";
 
 constexpr const char* kSessionSettings =
     "SET client_encoding = 'UTF8'; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';"
@@ -32,6 +33,9 @@ constexpr const char* kSessionSettings =
     "SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning;"
     // A client that a firewall cut off must not keep its locks for the two hours of Linux' default.
     "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;"
+    // Those that only newer servers have: an idle engine and a long copy are no mistake.
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE setting <> '0' AND "
+    "name IN ('idle_session_timeout', 'transaction_timeout');"
     // What was committed is deleted from the change log: a crash of the server must not lose it.
     "SELECT set_config('synchronous_commit', 'on', false) WHERE "
     "current_setting('synchronous_commit') = 'off'";
@@ -90,6 +94,7 @@ struct Connection::Impl {
   StopSource* stop = nullptr;
   bool stop_ignored = false;
   std::unique_ptr<char, FreeMem> copy_row;
+  std::optional<Error> left_out;  // of a replication connection: what the server goes on without
 
   [[nodiscard]] bool must_stop() const {
     return stop != nullptr && !stop_ignored && stop->requested();
@@ -209,6 +214,11 @@ struct Connection::Impl {
       if (PQconsumeInput(conn.get()) == 0) return fail(lost(kCopyOp));
       size = PQgetCopyData(conn.get(), &raw, /*async=*/1);
     }
+    // It is said before anything that comes after what was left out, a position least of all.
+    if (left_out) {
+      if (size > 0) PQfreemem(raw);
+      return fail(*left_out);
+    }
     if (size == 0) return CopyNext::kNoneYet;
     if (size == -2) return fail(lost(kCopyOp));
     if (size == -1) {
@@ -230,6 +240,15 @@ struct Connection::Impl {
   }
 
   [[nodiscard]] Deadline deadline() const { return Deadline::after(statement_timeout); }
+
+  // From PostgreSQL 18 on a publication that is not there is no error of the decoder's: it warns
+  // and sends nothing of what was published.
+  static void note_left_out(void* of, const PGresult* notice) {
+    auto* const impl = static_cast<Impl*>(of);
+    const char* const state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+    if (impl->left_out || state == nullptr || kNotInPrerequisiteState != state) return;
+    impl->left_out = make_error(notice, impl->conn.get(), kCopyOp, impl->safe);
+  }
 };
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -275,6 +294,7 @@ Result<Connection> Connection::open(ConnectOptions options) {
   // Warnings go nowhere: what matters comes back as an error.
   PQsetNoticeProcessor(
       impl->conn.get(), [](void*, const char*) {}, nullptr);
+  if (options.replication) PQsetNoticeReceiver(impl->conn.get(), Impl::note_left_out, impl.get());
   if (PQserverVersion(impl->conn.get()) < limits::kPgVersionMin) {
     return fail(make_too_old_error(PQserverVersion(impl->conn.get()), impl->safe));
   }

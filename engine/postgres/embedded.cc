@@ -173,17 +173,8 @@ Status make_cluster(const Place& place, const EmbeddedOptions& options, const st
   const std::string fresh = place.data + ".new";
   std::error_code error;
   fs::remove_all(fresh, error);
-  std::vector<std::string> argv = {binaries + "/initdb",
-                                   "-D",
-                                   fresh,
-                                   "-A",
-                                   "trust",
-                                   "-U",
-                                   "crossfade",
-                                   "-E",
-                                   "UTF8",
-                                   "--locale=C",
-                                   "--no-instructions"};
+  std::vector<std::string> argv = {binaries + "/initdb", "-D", fresh,  "-A",        "trust", "-U",
+                                   "crossfade",          "-E", "UTF8", "--locale=C"};
   bool sync = true;
   for (const std::string& setting : options.settings) sync = sync && setting != "fsync=off";
   if (!sync) argv.emplace_back("--no-sync");

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kMessagesSince = 140000;  // the option `messages` of pgoutput
 constexpr int kOriginSince = 160000;    // and `origin`
+constexpr int kNoEmptyOriginSince = 140000;
 
 // Heads of what is sent inside the COPY, both ways.
 constexpr char kData = 'w';
@@ -83,6 +84,9 @@ Result<std::optional<StreamMessage>> ReplicationStream::next(Deadline deadline) 
 // Nothing: it was between the server and us.
 Result<std::optional<StreamMessage>> ReplicationStream::take(std::string_view message) {
   const char head = message.empty() ? '\0' : message.front();
+  // PostgreSQL 13 begins a message for an origin, and leaves it empty where that is not there.
+  const bool empty = head == kData && message.size() == kDataHead;
+  if (empty && connection_.server_version() < kNoEmptyOriginSince) return std::nullopt;
   if (head == kData && message.size() >= kDataHead) {
     const PgLsn start{read_be<uint64_t>(message, 1)};
     server_end_ = std::max(server_end_, PgLsn{read_be<uint64_t>(message, 1 + sizeof(int64_t))});

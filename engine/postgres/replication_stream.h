@@ -42,8 +42,10 @@ class ReplicationStream {
  public:
   static Result<ReplicationStream> open(const StreamOptions& options);
 
-  // The next message; nothing when none has come by the deadline. Answers the server's questions
-  // whether somebody is here, which come in time only if this is called at least every few seconds.
+  // The next message; nothing when none has come by the deadline. A publication that is gone is an
+  // error, also where the server only warns and leaves its changes out (18). Answers the server's
+  // questions whether somebody is here, which come in time only if this is called at least every
+  // few seconds.
   Result<std::optional<StreamMessage>> next(Deadline deadline);
 
   // Everything up to `applied` is durable on the other side: the server may forget it. Sent at

@@ -98,6 +98,18 @@ std::string output_of(const std::vector<std::string>& argv) {
   return text;
 }
 
+// The folder that the environment names, or nothing where it names none.
+Result<std::string> named_server() {
+  std::string folder = named_program_folder();
+  if (folder.empty() || (fs::path(folder).is_absolute() && holds_server(folder))) return folder;
+  return fail(server_error(
+      fmt::format("{}={} is not the path of a folder with a PostgreSQL server (initdb, pg_ctl, "
+                  "postgres)",
+                  kProgramFolderVariable, folder),
+      fmt::format("let it name the absolute path of that folder, or unset {}",
+                  kProgramFolderVariable)));
+}
+
 bool is_version(const std::string& folder, const std::string& major) {
   if (major.empty()) return true;
   return output_of({folder + "/postgres", "-V"}).find(" " + major + ".") != std::string::npos;
@@ -164,7 +176,14 @@ Result<std::optional<ServerUser>> server_user() {
                            "adduser --system postgres, or run crossfade as another user"));
 }
 
+std::string named_program_folder() {
+  const char* const folder = std::getenv(kProgramFolderVariable);
+  return folder == nullptr ? "" : folder;
+}
+
 Result<std::string> find_server_binaries(const std::string& major) {
+  CROSSFADE_TRY(std::string named, named_server());
+  if (!named.empty() && is_version(named, major)) return named;
   if (std::string folder = find_versioned(to_major(major)); !folder.empty()) return folder;
   if (const std::string config = find_on_path("pg_config"); !config.empty()) {
     const std::string folder = output_of({config, "--bindir"});

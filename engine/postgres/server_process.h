@@ -26,8 +26,15 @@ struct ServerUser {
 // Nothing unless this process is root: then `postgres`, or else `nobody`.
 Result<std::optional<ServerUser>> server_user();
 
-// The folder that holds initdb, pg_ctl and postgres: of version `major` ("15"), or the newest when
-// `major` is empty.
+// Names the folder that PostgreSQL's programs are taken from, before any other place.
+inline constexpr const char* kProgramFolderVariable = "CROSSFADE_PG_BIN";
+
+// What that variable says; empty when it is not set.
+std::string named_program_folder();
+
+// The folder that holds initdb, pg_ctl and postgres: of version `major` ("15"), which a cluster
+// that exists needs; when `major` is empty the one the environment names, or else the newest. An
+// error where the environment names a folder that holds no server: another is not taken in silence.
 Result<std::string> find_server_binaries(const std::string& major);
 
 struct Command {

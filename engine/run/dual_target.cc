@@ -57,14 +57,14 @@ LockedRow decode(const Table& table, const postgres::QueryResult& rows, int row)
   return out;
 }
 
-Error does_not_fit(const Table& table, const Row& row) {
+Error does_not_fit(const Table& table, const Row& row, int server_version) {
   Error error;
   error.remedy = Remedy::kQuarantine;
   error.code = ErrorCode::kMisfit;
   error.op = "dual.write";
   error.object = table.name;
   apply::EncodedRows unused;
-  const auto column = apply::RowEncoder(table).append(row, &unused);
+  const auto column = apply::RowEncoder(table, server_version).append(row, &unused);
   error.native = column
                      ? fmt::format("{}: {}", table.columns[*column].name,
                                    apply::misfit_reason(row[*column], table.columns[*column].type))
@@ -72,10 +72,11 @@ Error does_not_fit(const Table& table, const Row& row) {
   return error;
 }
 
-Result<apply::ArrayParams> arrays_of(const Table& table, const std::vector<const Row*>& rows) {
-  apply::ArrayParams params(apply::codecs_of(table));
+Result<apply::ArrayParams> arrays_of(const Table& table, const std::vector<const Row*>& rows,
+                                     int server_version) {
+  apply::ArrayParams params(apply::codecs_of(table, server_version));
   for (const Row* row : rows) {
-    if (!params.add(pointers(*row))) return fail(does_not_fit(table, *row));
+    if (!params.add(pointers(*row))) return fail(does_not_fit(table, *row, server_version));
   }
   return params;
 }
@@ -115,7 +116,7 @@ Result<std::unordered_map<KeyId, LockedRow>> DualTarget::lock(const Table& table
   const std::string sql =
       apply::select_sql(target_schema_, table, read_list(table)) + " FOR UPDATE OF t";
   for (size_t at = 0; at < keys.size(); at += kKeysPerStatement) {
-    apply::ArrayParams params(apply::key_codecs_of(table));
+    apply::ArrayParams params(apply::key_codecs_of(table, target_.server_version()));
     for (size_t i = at; i < std::min(keys.size(), at + kKeysPerStatement); ++i) {
       // A key that does not fit the target's types cannot be there.
       (void)params.add(pointers(*keys[i]));
@@ -154,7 +155,7 @@ Status DualTarget::update(const Table& table, const std::vector<Write>& writes) 
   }
   const std::string sql = update_sql(target_schema_, table);
   if (rows.empty() || sql.empty()) return ok();
-  CROSSFADE_TRY(auto params, arrays_of(table, rows));
+  CROSSFADE_TRY(auto params, arrays_of(table, rows, target_.server_version()));
   CROSSFADE_TRY(target_.query(sql, params.finish()));
   return ok();
 }
@@ -165,7 +166,7 @@ Status DualTarget::insert(const Table& table, const std::vector<Write>& writes) 
     if (write.row != nullptr && !write.there) rows.push_back(write.row);
   }
   if (rows.empty()) return ok();
-  CROSSFADE_TRY(auto params, arrays_of(table, rows));
+  CROSSFADE_TRY(auto params, arrays_of(table, rows, target_.server_version()));
   CROSSFADE_TRY(target_.query(apply::insert_sql(target_schema_, table), params.finish()));
   return ok();
 }
@@ -257,7 +258,7 @@ Result<std::vector<LockedRow>> DualTarget::rivals(const Table& table, const Row&
       where += fmt::format(" AND ({0}) = (SELECT {0} FROM {1})", shown.text(0, 0),
                            apply::row_source_sql(table));
     }
-    CROSSFADE_TRY(auto params, arrays_of(table, {&row}));
+    CROSSFADE_TRY(auto params, arrays_of(table, {&row}, target_.server_version()));
     CROSSFADE_TRY(const auto found,
                   target_.query(fmt::format("SELECT {} FROM {} AS t WHERE {} FOR UPDATE OF t",
                                             read_list(table), name, where),

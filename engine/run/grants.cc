@@ -34,9 +34,10 @@ std::vector<Grant> grants_for(const GrantOptions& o) {
        "it",
        GrantNeed::kBetter});
   out.push_back({fmt::format("GRANT SET ON PARAMETER session_replication_role TO {}", role),
-                 "PostgreSQL 15 or newer: foreign keys and triggers keep still while changes are "
+                 "PostgreSQL 15 or newer (before, only a superuser may): foreign keys and triggers "
+                 "keep still while changes are "
                  "applied, so foreign keys are there while it follows and not only at the cutover",
-                 GrantNeed::kBetter});
+                 GrantNeed::kBetter, 15});
   return out;
 }
 
@@ -49,7 +50,8 @@ nlohmann::json to_json(const GrantOptions& o, const std::vector<Grant>& grants) 
     out["statements"].push_back({{"sql", g.sql},
                                  {"why", g.why},
                                  {"needed", g.need != GrantNeed::kBetter},
-                                 {"fill_in", g.need == GrantNeed::kFillIn}});
+                                 {"fill_in", g.need == GrantNeed::kFillIn},
+                                 {"since", g.since}});
   }
   return out;
 }

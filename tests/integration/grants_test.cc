@@ -61,10 +61,11 @@ class GrantsTest : public MoveTest {
     const json grants = json::parse(printed.out);
     EXPECT_EQ(grants["role"], kRole);
     EXPECT_EQ(grants["database"], database());
+    auto server = connect_or_die(admin_);
     for (const json& each : grants["statements"]) {
+      if (server.server_version() < each["since"].get<int>() * 10'000) continue;
       if (each["needed"] || all) as_admin(each["sql"]);
     }
-    auto server = connect_or_die(admin_);
     const auto super = server.exec(
         "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolbypassrls FROM pg_roles WHERE "
         "rolname='mover \"of\" rows'");
@@ -114,9 +115,12 @@ TEST_F(GrantsTest, WhatIsNeededIsEnoughForAWholeMove) {
 TEST_F(GrantsTest, WithTheOthersTheWayBackIsASlotAndForeignKeysAreThereWhileItFollows) {
   grant(true);
   follow();
-  EXPECT_TRUE(wait_until(
-      [&] { return target_value("SELECT count(*) FROM pg_constraint WHERE contype='f'") == "1"; },
-      seconds(10)));
+  // Before PostgreSQL 15 nobody but a superuser can have them there.
+  if (connect_or_die(admin_).server_version() >= 150'000) {
+    EXPECT_TRUE(wait_until(
+        [&] { return target_value("SELECT count(*) FROM pg_constraint WHERE contype='f'") == "1"; },
+        seconds(10)));
+  }
   go_there_and_back("slot");
 }
 

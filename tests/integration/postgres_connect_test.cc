@@ -144,7 +144,10 @@ TEST(PostgresConnectTest, WrongPasswordsAreRefusedWithoutBeingRepeated) {
   ASSERT_TRUE(cluster) << describe(cluster.error());
   {
     auto admin = testing::connect_or_die(cluster.value().url());
-    ASSERT_TRUE(admin.exec(fmt::format("CREATE ROLE ann LOGIN PASSWORD '{}'", kSecret)));
+    ASSERT_TRUE(
+        admin.exec(fmt::format("SET password_encryption='scram-sha-256'; "
+                               "CREATE ROLE ann LOGIN PASSWORD '{}'",
+                               kSecret)));
     std::ofstream(dir.file("pg/data/pg_hba.conf")) << "local all all scram-sha-256\n";
     ASSERT_TRUE(admin.exec("SELECT pg_reload_conf()"));
   }

@@ -8,6 +8,7 @@
 
 #include "tests/support/cluster.h"
 #include "tests/support/connect.h"
+#include "tests/support/end_backends.h"
 #include "tests/support/wait.h"
 
 namespace crossfade::postgres {
@@ -31,10 +32,7 @@ class PostgresConnectionTest : public ::testing::Test {
   [[nodiscard]] static int64_t pid_of(Connection& connection) {
     return connection.exec("SELECT pg_backend_pid()").value().integer(0, 0);
   }
-  void kill_backend(int64_t pid) {
-    auto other = connect_or_die(url_);
-    ASSERT_TRUE(other.exec(fmt::format("SELECT pg_terminate_backend({}, 5000)", pid)));
-  }
+  void kill_backend(int64_t pid) { testing::end_backends(url_, fmt::format("SELECT {}", pid)); }
   [[nodiscard]] int64_t active(int64_t pid) {
     auto other = connect_or_die(url_);
     return other
@@ -58,6 +56,26 @@ TEST_F(PostgresConnectionTest, SessionSettingsAreOurs) {
     EXPECT_EQ(connection.exec(std::string("SHOW ") + name).value().text(0, 0), value) << name;
   }
   EXPECT_GE(connection.server_version(), 130000);
+}
+
+// An administrator's limits are for applications: an engine that idles is not cut off (14), nor a
+// copy that takes an hour (17).
+TEST_F(PostgresConnectionTest, LimitsThatNewerServersHaveAreNotForUs) {
+  auto admin = connect_or_die(url_);
+  const std::string database = admin.exec("SELECT current_database()").value().text(0, 0);
+  for (const auto& [name, since] :
+       {std::pair{"idle_session_timeout", 140000}, std::pair{"transaction_timeout", 170000}}) {
+    if (admin.server_version() < since) continue;
+    ASSERT_TRUE(admin.exec(fmt::format("ALTER DATABASE {} SET {} = '2s'", database, name)));
+    for (const bool replication : {false, true}) {
+      ConnectOptions options;
+      options.replication = replication;
+      auto connection = connect_or_die(url_, std::move(options));
+      const auto shown = connection.exec(fmt::format("SHOW {}", name));
+      ASSERT_TRUE(shown) << describe(shown.error());
+      EXPECT_EQ(shown.value().text(0, 0), "0") << name;
+    }
+  }
 }
 
 TEST_F(PostgresConnectionTest, ParametersTravelInBothFormats) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <string_view>
 
 #include "engine/postgres/binary.h"
 #include "engine/postgres/connection.h"
@@ -72,6 +73,8 @@ TEST(PostgresNumericTest, LimitsAreTheServers) {
   for (const char* text : {"0", "-0.000", "1e131071", "9.99e131071", "1e-16383", "5e-324",
                            "1.7976931348623157e308", "9223372036854775807", "-9223372036854775808",
                            "NaN", "Infinity", "-Infinity", ".5", "5."}) {
+    const bool infinite = std::string_view(text).ends_with("Infinity");
+    if (infinite && connection.server_version() < 140000) continue;  // its numeric has none
     std::string binary;
     ASSERT_TRUE(append_numeric(text, &binary)) << text;
     auto answer = connection.query("SELECT $1::numeric::text, ($2::text)::numeric::text",

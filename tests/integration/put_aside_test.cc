@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/support/connect.h"
 #include "tests/support/existing_schema_test.h"
 
 namespace crossfade::testing {
@@ -128,6 +129,22 @@ TEST_F(PutAsideTest, FinishSaysWhatIsNotValidAndHowToMakeItSo) {
   target_exec("DELETE FROM c WHERE id=2; " + statement);
   EXPECT_EQ(target_value("SELECT bool_and(convalidated) FROM pg_constraint WHERE contype='f'"),
             "t");
+}
+
+TEST_F(PutAsideTest, AForeignKeyThatIsNotEnforcedComesBackAsItWasAndIsNoRemainder) {
+  make_django();
+  if (connect_or_die(url_).server_version() < 180'000) GTEST_SKIP() << "there is none before 18";
+  target_exec(
+      "ALTER TABLE book DROP CONSTRAINT book_author_id_fk; ALTER TABLE book ADD CONSTRAINT "
+      "book_author_id_fk FOREIGN KEY (author_id) REFERENCES author(id) NOT ENFORCED");
+  schema_before_ = schema();
+  ASSERT_EQ(run_adopting().code, 0);
+  ASSERT_EQ(crossfade(adopting({"cutover", db_, "--no-rollback"})).code, 0);
+  EXPECT_EQ(schema(), schema_before_);
+  const Finished done = crossfade(adopting({"finish", db_, "--json"}));
+  ASSERT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(json::parse(done.out).at("not_valid").size(), 0U) << done.out;
+  EXPECT_EQ(schema(), schema_before_);
 }
 
 TEST_F(PutAsideTest, FinishSaysNothingWhereNothingIsLeft) {

@@ -13,6 +13,7 @@
 #include "capture/pgoutput.h"
 #include "tests/support/cluster.h"
 #include "tests/support/connect.h"
+#include "tests/support/end_backends.h"
 #include "tests/support/wait.h"
 
 namespace crossfade::postgres {
@@ -39,10 +40,7 @@ class ReplicationStreamTest : public ::testing::Test {
   }
   void TearDown() override {
     if (url_.empty()) return;
-    exec(
-        fmt::format("SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE "
-                    "slot_name = '{0}' AND active_pid IS NOT NULL",
-                    slot_));
+    testing::end_reader_of(url_, slot_);
     exec(
         fmt::format("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "
                     "slot_name = '{}'",
@@ -169,10 +167,7 @@ TEST_F(ReplicationStreamTest, EndsAreNamed) {
   const auto busy = open();
   ASSERT_FALSE(busy);
   EXPECT_EQ(busy.error().sqlstate, "55006") << "the slot is active";
-  exec(
-      fmt::format("SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE "
-                  "slot_name = '{}'",
-                  slot_));
+  testing::end_reader_of(url_, slot_);
   const auto cut = stream.value().next(Deadline::after(seconds(10)));
   ASSERT_FALSE(cut);
   EXPECT_EQ(cut.error().remedy, Remedy::kReconnect) << describe(cut.error());

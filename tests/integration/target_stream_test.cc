@@ -108,6 +108,7 @@ TEST_F(TargetStreamTest, ALargeTransactionComesWhenItIsCommitted) {
   const Lines lines = events(stream);
   ASSERT_EQ(lines.size(), 20'000U + 19'999U + 1U);
   EXPECT_EQ(lines.back(), "commit");
+  if (writer.server_version() < 140000) return;  // it spills, and does not count
   const std::string spilled = fmt::format(
       "SELECT spill_txns > 0 FROM pg_stat_replication_slots WHERE slot_name = '{}'", slot());
   EXPECT_TRUE(wait_until([&] { return value(spilled) == "t"; }, std::chrono::seconds(20)));

@@ -81,6 +81,17 @@ class TypeRoundTripTest : public ::testing::Test {
     return has_vector_ || type.base != TargetType::kVector;
   }
 
+  // PostgreSQL 13's numeric has no infinities: another value is drawn there.
+  Value next_of(testing::TypedValues& random, const ColumnType& type) {
+    while (true) {
+      Value value = random.next(type);
+      const bool infinite = value.storage() == StorageClass::kReal && std::isinf(value.real());
+      if (type.base != TargetType::kNumeric || !infinite || target().server_version() >= 140000) {
+        return value;
+      }
+    }
+  }
+
   void make_table(const ColumnType& type) {
     table_ = verify::testing::make_table("t",
                                          {verify::testing::column("id", TargetType::kBigint),
@@ -172,7 +183,7 @@ TEST_F(TypeRoundTripTest, WhatIsNotRefusedComesBackBitForBit) {
     if (!has(column_type)) continue;
     ASSERT_NO_FATAL_FAILURE(make_table(column_type));
     std::vector<Value> values;
-    for (int i = 0; i < kValuesPerType; ++i) values.push_back(random.next(column_type));
+    for (int i = 0; i < kValuesPerType; ++i) values.push_back(next_of(random, column_type));
     std::vector<Value> sent;
     ASSERT_NO_FATAL_FAILURE(send(values, &sent));
     EXPECT_GT(sent.size(), kValuesPerType / 10) << name_of(column_type) << ": hardly any fits";
@@ -224,7 +235,7 @@ TEST_F(TypeRoundTripTest, EveryKeyTypeIsFoundAndDeleted) {
     apply::EncodedRows rows;
     std::vector<Row> keys;
     for (int i = 0; i < 120; ++i) {
-      const Row key{random.next(column_type)};
+      const Row key{next_of(random, column_type)};
       auto insert =
           sqlite::Statement::prepare(source, "INSERT OR IGNORE INTO t VALUES (?) RETURNING 1");
       ASSERT_TRUE(insert);
@@ -350,7 +361,7 @@ TEST_P(WayBackRoundTripTest, WhatApplyWroteComesBackThroughTheStream) {
   for (const auto& table : tables) {
     table_ = table;
     std::vector<Value> values;
-    for (int i = 0; i < kValuesPerType; ++i) values.push_back(random.next(type()));
+    for (int i = 0; i < kValuesPerType; ++i) values.push_back(next_of(random, type()));
     ASSERT_NO_FATAL_FAILURE(send(values, &sent[table->target_name]));
     exec(fmt::format("UPDATE public.{} SET v = v", table->target_name));
   }
@@ -470,7 +481,7 @@ TEST_F(RenderingTest, PostgresqlShowsTheSameInstantUuidAndJson) {
     SCOPED_TRACE(name_of(column_type));
     make_table(column_type);
     std::vector<Value> values;
-    for (int i = 0; i < kValuesPerType; ++i) values.push_back(random.next(column_type));
+    for (int i = 0; i < kValuesPerType; ++i) values.push_back(next_of(random, column_type));
     std::vector<Value> sent;
     ASSERT_NO_FATAL_FAILURE(send(values, &sent));
     auto answer = target().query("SELECT v::text FROM public.t ORDER BY id", {});

@@ -45,6 +45,9 @@ class VerifyChunkTest : public ::testing::Test {
     if (!url_.empty()) TestCluster::drop_database(url_);
   }
 
+  // numeric has infinities from PostgreSQL 14 on.
+  [[nodiscard]] bool has_numeric_infinity() const { return target_->server_version() >= 140000; }
+
   void on_source(const std::string& sql) {
     const auto done = source_.exec(sql);
     ASSERT_TRUE(done) << describe(done.error());
@@ -148,9 +151,12 @@ TEST_F(VerifyChunkTest, EmptyTablesAreEqual) {
 TEST_F(VerifyChunkTest, EveryTypeIsEqualWhenItIs) {
   on_source(
       "CREATE TABLE t(id INTEGER PRIMARY KEY, b INTEGER, d REAL, n NUMERIC, s TEXT, x BLOB, v)");
+  const std::string least = has_numeric_infinity() ? "-9e999" : "-9e300";
   on_source(
       "INSERT INTO t VALUES (-9223372036854775808, 1, 0.1, 3.10, 'caf\xc3\xa9', x'00ff', 1),"
-      "(0, 0, -0.0, 12345678901234, '', x'', 1.0), (1, NULL, 9e999, -9e999, NULL, NULL, 'q\"\\'),"
+      "(0, 0, -0.0, 12345678901234, '', x'', 1.0), (1, NULL, 9e999, " +
+      least +
+      ", NULL, NULL, 'q\"\\'),"
       "(2, 1, 5e-324, 5e-324, 'x', x'61', x'61'),"
       "(3, 0, 1.7976931348623157e308, 1.7976931348623157e308, char(9, 10), x'5c', -9e999),"
       "(4, 0, 1.5, 0, 'back\\slash''quote', x'27', 1e300),"
@@ -161,7 +167,9 @@ TEST_F(VerifyChunkTest, EveryTypeIsEqualWhenItIs) {
   on_target(
       "INSERT INTO public.t VALUES (-9223372036854775808, true, 0.1, 3.1, E'caf\\u00e9',"
       " '\\x00ff', '1'), (0, false, 0, 12345678901234.00, '', '', '1.0'),"
-      "(1, NULL, 'Infinity', '-Infinity', NULL, NULL, '\"q\\\"\\\\\"'),"
+      "(1, NULL, 'Infinity', '" +
+      (has_numeric_infinity() ? "-Infinity" : least) +
+      "', NULL, NULL, '\"q\\\"\\\\\"'),"
       "(2, true, 5e-324, 5e-324, 'x', '\\x61', '{\"$blob\": \"61\"}'),"
       "(3, false, 1.7976931348623157e308, 1.7976931348623157e308, E'\\t\\n', '\\x5c',"
       " '{\"$real\": \"-Infinity\"}'),"
@@ -287,9 +295,15 @@ TEST_F(VerifyChunkTest, NumericNocaseDoubleAndBooleanKeys) {
   on_source("CREATE TABLE n(k NUMERIC PRIMARY KEY)");
   on_source("INSERT INTO n VALUES (5), (0.1), (1e23), (-9e999)");
   on_target("CREATE TABLE public.n(k numeric PRIMARY KEY)");
-  on_target("INSERT INTO public.n VALUES (5.00), (0.1), (1e23), ('-Infinity')");
+  on_target("INSERT INTO public.n VALUES (5.00), (0.1), (1e23)");
   const auto numeric = make_table("n", {column("k", TargetType::kNumeric)}, {0});
-  expect_everywhere(numeric, 4, 4, {});
+  expect_everywhere(numeric, 4, 3, {"missing k='-Infinity'"});
+  EXPECT_FALSE(
+      compare_given(numeric, {Row{Value(-std::numeric_limits<double>::infinity())}}).equal());
+  if (has_numeric_infinity()) {
+    on_target("INSERT INTO public.n VALUES ('-Infinity')");
+    expect_everywhere(numeric, 4, 4, {});
+  }
   EXPECT_TRUE(compare_given(numeric, {key(5), Row{Value(0.1)}, Row{Value(1e23)}}).equal());
 
   on_source("CREATE TABLE d(k REAL, b INTEGER, PRIMARY KEY(k, b))");

@@ -16,6 +16,7 @@
 #include "capture/target_stream.h"
 #include "tests/support/cluster.h"
 #include "tests/support/connect.h"
+#include "tests/support/end_backends.h"
 #include "tests/support/wait.h"
 
 namespace crossfade::testing {
@@ -42,10 +43,7 @@ class StreamTest : public ::testing::Test {
   void TearDown() override {
     if (url_.empty()) return;
     // A reader that a test still has open ends with it.
-    exec(
-        fmt::format("SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots "
-                    "WHERE slot_name = '{}' AND active_pid IS NOT NULL",
-                    slot()));
+    end_reader_of(url_, slot());
     exec(
         fmt::format("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "
                     "slot_name = '{}'",

@@ -90,7 +90,17 @@ TEST(ExpressionTranslateTest, ReadsLikeSqlThatSomebodyWrote) {
       {"day > '2020-01-01 10:00:00'", "\"day\" > '2020-01-01 00:00:00'::timestamp"},
       {"day = '2020-01-01'", "\"day\" = '2020-01-01 00:00:00'::timestamp"},
       {"made <= '2020-01-01 10:00:00'", "\"made\" <= '2020-01-01 10:00:00'::timestamp"},
+      {"nullif(n, id) % 2 = 1", "NULLIF(\"n\", \"id\") % 2 = 1"},
       {"json_extract(data, '$.a.b') = 'x'", "NULLIF(\"data\" #> '{a,b}', 'null') = '\"x\"'"},
+  });
+}
+
+// PostgreSQL's NULLIF of an integer and a double is a double, which has no % and another division.
+TEST(ExpressionTranslateTest, NullifOfAnIntegerStaysOne) {
+  expect_all({
+      {"nullif(CAST(flag AS NUMERIC), r) % 2 = 1",
+       "CASE WHEN \"flag\"::integer = \"r\" THEN NULL ELSE \"flag\"::integer END % 2 = 1"},
+      {"nullif(r, CAST(flag AS NUMERIC)) > 1", "NULLIF(\"r\", \"flag\"::integer) > 1"},
   });
 }
 

@@ -190,6 +190,9 @@ Outcome<Operand> Translator::null_if(const Expr& expr) {
   CROSSFADE_TRY(auto b, translate(*expr.children[1]));
   if (a.kind == Kind::kNull) return constant(expr, Value());
   CROSSFADE_TRY(a, plain(*expr.children[0], std::move(a)));
+  // PostgreSQL's NULLIF has the type that the two are compared in: an integer would be made a
+  // double.
+  const bool keeps_type = a.kind != Kind::kInteger || b.kind == Kind::kInteger;
   CROSSFADE_TRY(auto equal, compare(expr, "=", a, std::move(b), Affinities::kNone));
   Operand out = a;
   out.affinity.reset();
@@ -198,7 +201,7 @@ Outcome<Operand> Translator::null_if(const Expr& expr) {
   out.is_column = false;
   out.not_null = false;
   out.stable = out.stable || equal.stable;
-  const bool simple = equal.left == within(a, Tightness::kOther) &&
+  const bool simple = keeps_type && equal.left == within(a, Tightness::kOther) &&
                       equal.sql == equal.left + " = " + equal.right && a.kind != Kind::kBoolean;
   out.sql = simple && !a.constant
                 ? fmt::format("NULLIF({}, {})", a.sql, equal.right)
