@@ -264,12 +264,13 @@ Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max)
   return source.changes();
 }
 
-Result<int64_t> log_bytes(sqlite::Connection& source) {
+Result<int64_t> log_bytes(sqlite::Connection& source, Lsn above, int64_t kept) {
   constexpr int kSample = 64;
   constexpr int64_t kSmallValueBytes = 3;  // of a number or a NULL, with its header, as most are
-  CROSSFADE_TRY(
-      const int64_t rows,
-      source.query_int(fmt::format("SELECT ifnull(max(lsn)-min(lsn)+1,0) FROM {}", kLogTable)));
+  CROSSFADE_TRY(const int64_t oldest,
+                source.query_int(fmt::format("SELECT min(lsn) FROM {}", kLogTable)));
+  CROSSFADE_TRY(const Lsn last, newest_lsn(source));
+  const int64_t rows = last.value - std::max(oldest - 1, above.value) - kept;
   if (rows <= 1) return 0;  // the newest row always stays
   CROSSFADE_TRY(auto newest, sqlite::Statement::prepare(
                                  source, fmt::format("SELECT * FROM {} ORDER BY lsn DESC LIMIT {}",
@@ -289,13 +290,16 @@ Result<int64_t> log_bytes(sqlite::Connection& source) {
   return bytes / sampled * rows;
 }
 
-Status give_up(sqlite::Connection& source) {
+Result<bool> give_up(sqlite::Connection& source, const std::function<Result<bool>()>& may) {
   CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+  CROSSFADE_TRY(const bool allowed, may());
+  if (!allowed) return false;
   CROSSFADE_TRY(const auto captured, read_captured(source));
   for (const Captured& each : captured) {
     CROSSFADE_TRY(retire_shape(source, each.id));
   }
-  return transaction.commit();
+  CROSSFADE_TRY(transaction.commit());
+  return true;
 }
 
 Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,

@@ -79,13 +79,14 @@ bool triggers_intact(const Table& table, const Captured& captured,
 // `applied`. Returns how many. BUSY is not an error: 0.
 Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max);
 
-// About how much the log takes of the file, in bytes: its positions, by what the newest few rows
-// have. Takes no longer than reading these.
-Result<int64_t> log_bytes(sqlite::Connection& source);
+// About how much the log takes of the file above a position, in bytes, but for `kept` rows: by what
+// the newest few have. Takes no longer than reading these.
+Result<int64_t> log_bytes(sqlite::Connection& source, Lsn above, int64_t kept);
 
-// In a transaction of its own: nothing is captured any more, as if somebody had dropped the
-// triggers, so that the tables must be copied anew. The log's rows stay for prune().
-Status give_up(sqlite::Connection& source);
+// In a transaction of its own, in which `may` is asked first: nothing is captured any more, as if
+// somebody had dropped the triggers, so that the tables must be copied anew. The log's rows stay
+// for prune(). False: it may not.
+Result<bool> give_up(sqlite::Connection& source, const std::function<Result<bool>()>& may);
 
 // Inside the caller's write transaction: makes every table refuse writes by strangers.
 Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,

@@ -54,8 +54,8 @@ inline constexpr int64_t kApplyTransactionChangesMax =
     2'000'000;                                  // then commit, though not at a watermark
 inline constexpr size_t kPipelineRowsMax = 64;  // smaller batches go as one pipelined round trip
 
-// The change log's bound. Looking costs 64 of its rows.
-inline constexpr std::chrono::milliseconds kLogLookInterval{2'000};
+// The change log's bound. Looking reads 64 of its rows.
+inline constexpr std::chrono::milliseconds kLogLookInterval{1'000};
 inline constexpr std::chrono::milliseconds kLogTakeOutMax{200};  // at a stretch, when given up
 inline constexpr int64_t kKeepFreeDefault = 256 * static_cast<int64_t>(kMiB);
 

@@ -122,21 +122,6 @@ Status add_keys(Move& move) {
   return ok();
 }
 
-Error log_outgrew_copy(const std::string& path) {
-  Error error;
-  error.code = ErrorCode::kBlocked;
-  error.remedy = Remedy::kDecide;
-  error.op = "copy.log";
-  error.object = path;
-  error.native =
-      "what the application wrote during the copy did not fit beside it, and was not "
-      "captured to the end";
-  error.hint =
-      "nothing is lost: SQLite is the primary and takes writes. Make room where the file is (or "
-      "allow more with --max-log, --keep-free), and run again: the copy begins anew";
-  return error;
-}
-
 // From where the tables are to the end, or to a chunk that the server refused: nothing, then.
 Result<std::optional<CopyEnd>> copy_with_one_reader(Move& move, CopyClock* clock) {
   size_t left = 0;
@@ -144,11 +129,8 @@ Result<std::optional<CopyEnd>> copy_with_one_reader(Move& move, CopyClock* clock
   if (left == 0) return CopyEnd::kDone;
   CROSSFADE_TRY(auto connection, move.source.connect(limits::kSourceBusyTimeout));
   CopyReader reader(move, std::move(connection));
-  LogBound bound(move.options.log_limits, move.audit);
   while (left > 0) {
     if (move.stop.requested()) return CopyEnd::kStopped;
-    CROSSFADE_TRY(const bool given_up, bound.look(move.source.connection()));
-    if (given_up) return fail(log_outgrew_copy(move.source.path()));
     auto item = reader.pop(Deadline::after(limits::kPollInterval));
     if (!item) continue;
     if (const auto* moved = std::get_if<SourceMoved>(&*item)) {

@@ -95,6 +95,22 @@ Error other_target_decides(const std::string& path, const std::string& target) {
   return error;
 }
 
+// The copy would only begin again and again.
+Error log_outgrew_copy(const std::string& path) {
+  Error error;
+  error.code = ErrorCode::kBlocked;
+  error.remedy = Remedy::kDecide;
+  error.op = "copy.log";
+  error.object = path;
+  error.native =
+      "what the application wrote during the copy did not fit beside it, and was not captured to "
+      "the end";
+  error.hint =
+      "nothing is lost: SQLite is the primary and takes writes. Make room where the file is (or "
+      "allow more with --max-log, --keep-free), and run again: the copy begins anew";
+  return error;
+}
+
 }  // namespace
 
 void Move::set_phase(const std::string& phase) {
@@ -132,7 +148,7 @@ Status Engine::open() {
   CROSSFADE_TRY(state_->ensure());
   CROSSFADE_TRY(state_->lock());
   audit_.emplace(state_->audit());
-  log_bound_.emplace(options_.log_limits, *audit_);
+  CROSSFADE_TRY(log_bound_, LogBound::start(*source_, options_.log_limits, *audit_));
   if (on_locked_) {
     CROSSFADE_TRY(on_locked_(*state_));
   }
@@ -340,7 +356,7 @@ Status Engine::recover_route(Move& move, const Route& route, int64_t known) {
 Status Engine::run(bool until_idle) {
   auto opened = open();
   if (!opened) {
-    if (may_pass(opened.error())) (void)bound_log();
+    if (log_bound_ && may_pass(opened.error())) log_bound_->look();
     answer_all(opened.error());
     watch_.reset();
     close_cluster();
@@ -365,7 +381,6 @@ Status Engine::run(bool until_idle) {
     log::warn(fmt::format("trying again in {} ms: {}", backoff.pause().count(),
                           describe(status.error())));
     board_.update([&](StatusReport& r) { r.trouble = describe(status.error()); });
-    (void)bound_log();
     stop_.wait_until(Deadline::after(backoff.pause()));
     if (stop_.requested()) break;
     next = Next::kAgain;  // which connects again
@@ -385,24 +400,6 @@ bool Engine::may_be_primary() const {
   if (cut_over_ || route_known_) return cut_over_;
   const auto noted = read_route_file(state_->route());
   return !noted || noted.value().primary == Primary::kPostgres;
-}
-
-// Where PostgreSQL takes writes too, the log holds what it has not got of SQLite's, and a copy made
-// anew would take its own away: there only the operator can decide.
-bool Engine::bound_log() {
-  if (!log_bound_ || cut_over_ || !log_bound_->due()) return false;
-  const auto given_up = [&]() -> Result<bool> {
-    sqlite::Connection& source = source_->connection();
-    CROSSFADE_TRY(const bool fenced, capture::fence_is_up(source));
-    CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source));
-    if (fenced || way_back) return false;
-    return log_bound_->look(source);
-  }();
-  if (!given_up) {
-    log::warn("the change log's size is not known: " + describe(given_up.error()));
-    return false;
-  }
-  return given_up.value();
 }
 
 // What the trail has is not worth more than the move.
@@ -491,7 +488,9 @@ Status Engine::session(bool until_idle, Next* next) {
     CROSSFADE_TRY(put_unvalidated_aside(move));
     CROSSFADE_TRY(drop_foreign_keys(move));
     CROSSFADE_TRY(reconcile(move));
+    const int64_t given_up = log_bound_->times_given_up();
     CROSSFADE_TRY(const auto end, copy_tables(move));
+    if (log_bound_->times_given_up() > given_up) return fail(log_outgrew_copy(source_->path()));
     if (end == CopyEnd::kStopped) return ok();
     if (end == CopyEnd::kSchemaChanged) {
       *next = Next::kAgain;
@@ -534,10 +533,6 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
   while (!stop_.requested()) {
     CROSSFADE_TRY(const auto event, follower.pump(Deadline::after(std::chrono::milliseconds(50))));
     if (event == Follower::Event::kSchemaChanged) {
-      *next = Next::kAgain;
-      return ok();
-    }
-    if (bound_log()) {
       *next = Next::kAgain;
       return ok();
     }

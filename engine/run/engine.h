@@ -135,8 +135,6 @@ class Engine {
   // Those that come first. Returns whether there was one.
   bool answer_rollbacks();
   std::optional<Task> current_task();
-  // The log must not take the source's disk. True: capture was given up for it just now.
-  bool bound_log();
   void keep_audit_head();
   void end_audit();
   void close_cluster();
@@ -147,10 +145,10 @@ class Engine {
   std::function<Status(const StateFolder&)> on_locked_;
   std::optional<StateFolder> state_;
   std::optional<AuditLog> audit_;
-  std::optional<LogBound> log_bound_;
   AuditHeadKeeper audit_head_;
   bool audit_head_fails_ = false;  // and the log has said so
   std::optional<SourceFile> source_;
+  std::unique_ptr<LogBound> log_bound_;
   std::optional<postgres::EmbeddedCluster> cluster_;
   std::optional<postgres::ConnectionParams> params_;
   std::optional<TargetStore> target_;

@@ -3,19 +3,21 @@
 #include <fmt/format.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "apply/reverse_state.h"
 #include "capture/change_log.h"
+#include "engine/core/deadline.h"
 #include "engine/core/limits.h"
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
-#include "engine/sqlite/connection.h"
 #include "engine/sqlite/sqlite_error_map.h"
 
 namespace crossfade::run {
 namespace {
 
-constexpr int64_t kWorthIt = 4;  // a log of this part of free_min, or more, makes room
+constexpr int64_t kWorthIt = 4;  // a log of this part of free_bytes_min, or more, makes room
 
 int64_t mebibytes(int64_t bytes) {
   return bytes / static_cast<int64_t>(limits::kMiB);
@@ -28,55 +30,97 @@ int64_t free_beside(const std::string& path) {
   return static_cast<int64_t>(there.f_bavail) * static_cast<int64_t>(there.f_frsize);
 }
 
+// No table needs what lies below.
+Lsn oldest_base(const std::vector<capture::Captured>& captured) {
+  Lsn oldest{INT64_MAX};
+  for (const capture::Captured& each : captured) oldest = std::min(oldest, each.base_lsn);
+  return oldest;
+}
+
 }  // namespace
 
 LogVerdict judge_log(const LogLimits& limits, int64_t log_bytes, int64_t free_bytes) {
-  if (limits.log_max > 0 && log_bytes > limits.log_max) return LogVerdict::kTooLong;
-  if (free_bytes >= limits.free_min) return LogVerdict::kFine;
-  return log_bytes >= limits.free_min / kWorthIt ? LogVerdict::kNoRoom : LogVerdict::kScarce;
+  if (limits.log_bytes_max > 0 && log_bytes > limits.log_bytes_max) return LogVerdict::kTooLong;
+  if (free_bytes >= limits.free_bytes_min) return LogVerdict::kFine;
+  return log_bytes >= limits.free_bytes_min / kWorthIt ? LogVerdict::kNoRoom : LogVerdict::kScarce;
 }
 
-Result<bool> LogBound::look(sqlite::Connection& source) {
-  if (!due()) return false;
-  next_ = Deadline::Clock::now() + limits::kLogLookInterval;
-  CROSSFADE_TRY(const auto identity, capture::read_identity(source));
-  if (!identity) return false;
-  CROSSFADE_TRY(const auto captured, capture::read_captured(source));
+Result<std::unique_ptr<LogBound>> LogBound::start(const SourceFile& source, LogLimits limits,
+                                                  AuditLog& audit) {
+  CROSSFADE_TRY(auto connection, source.connect(limits::kPruneBusyTimeout));
+  std::unique_ptr<LogBound> made(new LogBound(std::move(connection), limits, audit));
+  made->thread_ = std::thread([raw = made.get()] { raw->run(); });
+  return made;
+}
+
+LogBound::LogBound(sqlite::Connection source, LogLimits limits, AuditLog& audit)
+    : limits_(limits), audit_(audit), source_(std::move(source)) {}
+
+LogBound::~LogBound() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void LogBound::run() {
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, limits::kLogLookInterval, [this] { return stopping_; })) {
+    lock.unlock();
+    look();
+    lock.lock();
+  }
+}
+
+void LogBound::look() {
+  const std::lock_guard lock(looking_);
+  const auto done = look_at_log();
+  if (done || sqlite::is_busy(done.error())) return;
+  if (!warned_) log::warn("the change log's bound cannot be kept: " + describe(done.error()));
+  warned_ = true;
+}
+
+Status LogBound::look_at_log() {
+  CROSSFADE_TRY(const auto identity, capture::read_identity(source_));
+  if (!identity) return ok();
+  CROSSFADE_TRY(const bool may, sqlite_alone_is_written_to());
+  if (!may) return ok();
+  CROSSFADE_TRY(const auto captured, capture::read_captured(source_));
   if (captured.empty()) {
-    CROSSFADE_TRY(take_out_rest(source));
-    return false;
+    CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(source_));
+    return take_out(newest);
   }
-  CROSSFADE_TRY(const int64_t log_bytes, capture::log_bytes(source));
-  const int64_t free_bytes = free_beside(source.path());
+  const Lsn base = oldest_base(captured);
+  CROSSFADE_TRY(take_out(base));
+  CROSSFADE_TRY(const int64_t log_bytes, capture::log_bytes(source_, base, limits_.kept));
+  const int64_t free_bytes = free_beside(source_.path());
   const LogVerdict verdict = judge_log(limits_, log_bytes, free_bytes);
-  switch (verdict) {
-    case LogVerdict::kFine:
-      warned_ = false;
-      return false;
-    case LogVerdict::kScarce:
-      if (!warned_) {
-        log::warn(
-            fmt::format("{} MiB are free where {} is: the application's writes fail when there are "
-                        "none. The change log has {} MiB of it only. Make room there",
-                        mebibytes(free_bytes), source.path(), mebibytes(log_bytes)));
-      }
-      warned_ = true;
-      return false;
-    case LogVerdict::kTooLong:
-    case LogVerdict::kNoRoom:
-      return give_up(source, verdict, log_bytes, free_bytes);
+  if (verdict == LogVerdict::kTooLong || verdict == LogVerdict::kNoRoom) {
+    return give_up(verdict, log_bytes, free_bytes);
   }
-  return false;
+  if (verdict == LogVerdict::kScarce && !warned_) {
+    log::warn(
+        fmt::format("{} MiB are free where {} is: the application's writes fail when there are "
+                    "none. The change log has {} MiB of it only. Make room there",
+                    mebibytes(free_bytes), source_.path(), mebibytes(log_bytes)));
+  }
+  warned_ = verdict == LogVerdict::kScarce;
+  return ok();
 }
 
-Result<bool> LogBound::give_up(sqlite::Connection& source, LogVerdict why, int64_t log_bytes,
-                               int64_t free_bytes) {
-  const auto given_up = capture::give_up(source);
-  if (!given_up) {
-    if (!sqlite::is_busy(given_up.error())) return fail(given_up.error());
-    next_ = {};  // a writer was faster
-    return false;
-  }
+Result<bool> LogBound::sqlite_alone_is_written_to() {
+  CROSSFADE_TRY(const bool fenced, capture::fence_is_up(source_));
+  CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source_));
+  return !fenced && !way_back;
+}
+
+Status LogBound::give_up(LogVerdict why, int64_t log_bytes, int64_t free_bytes) {
+  CROSSFADE_TRY(const bool given_up,
+                capture::give_up(source_, [this] { return sqlite_alone_is_written_to(); }));
+  if (!given_up) return ok();
+  ++times_given_up_;
   fault_point("log.given_up");
   const std::string reason =
       why == LogVerdict::kTooLong
@@ -90,21 +134,18 @@ Result<bool> LogBound::give_up(sqlite::Connection& source, LogVerdict why, int64
       reason));
   audit_.record("capture_given_up",
                 {{"reason", reason}, {"log_bytes", log_bytes}, {"free_bytes", free_bytes}});
-  next_ = {};
-  CROSSFADE_TRY(take_out_rest(source));
-  return true;
+  CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(source_));
+  return take_out(newest);
 }
 
 // A piece at a time, and writers in between: the file does not shrink, but its pages are free for
 // what the application writes.
-Status LogBound::take_out_rest(sqlite::Connection& source) {
-  CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(source));
+Status LogBound::take_out(Lsn below) {
   const Deadline deadline = Deadline::after(limits::kLogTakeOutMax);
   while (!deadline.expired()) {
-    CROSSFADE_TRY(const int64_t rows, capture::prune(source, newest, limits::kPruneRowsMax));
-    if (rows < limits::kPruneRowsMax) return ok();
+    CROSSFADE_TRY(const int64_t rows, capture::prune(source_, below, limits::kPruneRowsMax));
+    if (rows < limits::kPruneRowsMax) break;
   }
-  next_ = {};
   return ok();
 }
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -23,7 +24,7 @@ std::string new_database() {
   return TestCluster::create_database();
 }
 
-void run_one(const FaultLifeOptions& options) {
+void run_one(const FaultLifeOptions& options, FaultTrace* trace) {
   const std::string url = new_database();
   FaultLife life(url, options);
   const std::string wrong = life.run();
@@ -31,6 +32,7 @@ void run_one(const FaultLifeOptions& options) {
   TestCluster::drop_database(url);
   CampaignTotals& totals = campaign_totals();
   totals.trace.add(life.trace());
+  if (trace != nullptr) trace->add(life.trace());
   ++totals.lives;
   totals.processes += life.processes();
   totals.operations += life.operations();
@@ -82,11 +84,12 @@ uint64_t campaign_setting(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-void run_lives(const std::vector<FaultLifeOptions>& lives, const std::function<bool()>& going_on) {
+void run_lives(const std::vector<FaultLifeOptions>& lives, const std::function<bool()>& going_on,
+               FaultTrace* trace) {
   std::atomic<size_t> next{0};
   const auto work = [&] {
     for (size_t i = next++; i < lives.size() && (!going_on || going_on()); i = next++) {
-      run_one(lives[i]);
+      run_one(lives[i], trace);
     }
   };
   // More than there are cores: they wait for databases half of the time.
@@ -97,14 +100,16 @@ void run_lives(const std::vector<FaultLifeOptions>& lives, const std::function<b
   for (std::thread& thread : threads) thread.join();
 }
 
-const FaultTrace& undisturbed_trace() {
-  static const FaultTrace kTrace = [] {
-    FaultLifeOptions alone;
-    alone.engine_beside = false;
-    run_lives({FaultLifeOptions{}, alone});
-    return campaign_totals().trace;
-  }();
-  return kTrace;
+const FaultTrace& undisturbed_trace(bool outbox) {
+  static std::map<bool, FaultTrace> known;
+  const auto [trace, fresh] = known.try_emplace(outbox);
+  if (!fresh) return trace->second;
+  FaultLifeOptions beside;
+  beside.outbox = outbox;
+  FaultLifeOptions alone = beside;
+  alone.engine_beside = false;
+  run_lives({beside, alone}, {}, &trace->second);
+  return trace->second;
 }
 
 }  // namespace crossfade::testing

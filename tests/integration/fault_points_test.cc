@@ -5,15 +5,20 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <filesystem>
 #include <regex>
 #include <set>
 
+#include "tests/support/app_db.h"
+#include "tests/support/cluster.h"
 #include "tests/support/connect.h"
 #include "tests/support/move_test.h"
 #include "tests/support/oracle.h"
 #include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/wait.h"
 
 namespace crossfade::testing {
 namespace {
@@ -163,6 +168,32 @@ std::string name_of(const ::testing::TestParamInfo<std::string>& param_info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryPoint, FaultPointTest, ::testing::ValuesIn(points()), name_of);
+
+// SQLite that refuses the fence's COMMIT is not waited for: the engine steps back, follows on, and
+// the next cutover is an ordinary one.
+TEST(FaultPointsTest, ACutoverWhoseFenceFailsStepsBackAtOnce) {
+  CROSSFADE_NEEDS_POSTGRES();
+  const TempDir dir;
+  const std::string db = dir.file("app.db");
+  const std::string url = TestCluster::create_database();
+  ASSERT_EQ(AppDb(db).run("CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES(1)"), "");
+  Process::Options options = crossfade_command({"run", db, "--target", url});
+  options.env["CROSSFADE_FAULT"] = "source.commit.before@cutting_over:error";
+  Process engine(options);
+  const auto told = [&](const char* verb) { return run_process(crossfade_command({verb, db})); };
+  ASSERT_TRUE(wait_until([&] { return told("verify").code == 0 && engine.running(); }, seconds(30)))
+      << engine.err();
+  // The engine's own lease would be waited for for longer than the command may take here.
+  const Finished first = told("cutover");
+  EXPECT_EQ(first.code, 8) << first.out << first.err;
+  EXPECT_EQ(AppDb(db).run("INSERT INTO t VALUES(2)"), "");
+  const Finished second = told("cutover");
+  EXPECT_EQ(second.code, 0) << second.out << second.err << engine.err();
+  engine.signal(SIGTERM);
+  EXPECT_EQ(engine.wait(seconds(20)), 0) << engine.err();
+  EXPECT_EQ(told("finish").code, 0);
+  TestCluster::drop_database(url);
+}
 
 class UndoFaultTest : public FaultPointTest {};
 

@@ -164,6 +164,9 @@ bool FaultLife::command(const std::string& verb) {
     std::vector<std::string> arguments = {verb, db_};
     if (verb == "cutover" || verb == "rollback")
       arguments.insert(arguments.end(), {"--max-pause", "5000"});
+    if (verb == "cutover" && options_.outbox) {
+      arguments.insert(arguments.end(), {"--way-back", "outbox"});
+    }
     Process process(prepared(std::move(arguments)));
     const Deadline deadline = Deadline::after(kCommandMax);
     while (process.running() && !deadline.expired()) {

@@ -45,6 +45,7 @@ struct FaultLifeOptions {
   // Called every 30 ms or so, with an engine's or a command's process, the file and the target.
   std::function<void(pid_t, const std::string& path, const std::string& url)> torment;
   bool engine_beside = true;    // `run` is at work while the other commands are given
+  bool outbox = false;          // the way back is by triggers, not by logical decoding
   int turns = 1;                // cutover and rollback so often before the last cutover
   int64_t writes_per_turn = 6;  // acknowledged by the new primary before it goes on
 };

@@ -242,7 +242,7 @@ Status settle(Arguments* a) {
   CROSSFADE_TRY(const int64_t keep_free,
                 not_negative("keep_free", "MiB", s.keep_free_mib, limits::kKeepFreeDefault / kMiB));
   engine.log_limits = {std::min(max_log, INT64_MAX / kMiB) * kMiB,
-                       std::min(keep_free, INT64_MAX / kMiB) * kMiB};
+                       std::min(keep_free, INT64_MAX / kMiB) * kMiB, engine.keep_log};
   if (engine.database.find("://") != std::string::npos) {
     Error error;  // which does not repeat it: it may have a password
     error.code = ErrorCode::kUsage;
