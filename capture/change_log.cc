@@ -179,6 +179,14 @@ Result<Lsn> newest_lsn(sqlite::Connection& source) {
   return Lsn{newest};
 }
 
+Result<bool> log_goes_on_from(sqlite::Connection& source, Lsn applied) {
+  CROSSFADE_TRY(const bool present, has_table(source, kLogTable));
+  if (!present) return true;
+  CROSSFADE_TRY(const int64_t oldest,
+                source.query_int(fmt::format("SELECT min(lsn) FROM {}", kLogTable)));
+  return oldest <= applied.next().value;
+}
+
 Result<std::optional<std::string>> log_row_digest(sqlite::Connection& source, Lsn lsn) {
   CROSSFADE_TRY(const bool present, has_table(source, kLogTable));
   if (!present) return std::optional<std::string>();

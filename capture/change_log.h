@@ -48,6 +48,9 @@ Result<std::vector<Captured>> read_captured(sqlite::Connection& source);
 // The newest position; 0 when the log is empty or absent. Inside a read transaction: its watermark.
 Result<Lsn> newest_lsn(sqlite::Connection& source);
 
+// Whether the log goes on from `applied`: no position behind it has been deleted.
+Result<bool> log_goes_on_from(sqlite::Connection& source, Lsn applied);
+
 // A digest of the log row at `lsn`, kept on the target beside applied_lsn: a source that was
 // restored from a backup and written to again has another row there. Nothing: no such row.
 Result<std::optional<std::string>> log_row_digest(sqlite::Connection& source, Lsn lsn);

@@ -95,6 +95,22 @@ Error other_target_decides(const std::string& path, const std::string& target) {
   return error;
 }
 
+// A target that went back, as a replica does that took over without the newest commits, or a backup
+// that was restored: what it lacks has been deleted from the log. SQLite has all rows.
+Status copy_anew_what_was_lost(Move& move, Lsn applied) {
+  CROSSFADE_TRY(const bool whole, capture::log_goes_on_from(move.source.connection(), applied));
+  if (whole) return ok();
+  log::warn(fmt::format(
+      "the target is at {}, behind what it had committed before: it was restored, or a replica "
+      "took "
+      "over that lacks the newest. SQLite has everything, and all tables are copied anew",
+      applied.value));
+  move.audit.record("target_went_back", {{"applied_lsn", applied.value}});
+  CROSSFADE_TRY(const auto tables, move.target.tables());
+  for (const TargetTable& entry : tables) move.to_rebuild.insert(entry.table->name);
+  return ok();
+}
+
 // The copy would only begin again and again.
 Error log_outgrew_copy(const std::string& path) {
   Error error;
@@ -148,7 +164,7 @@ Status Engine::open() {
   CROSSFADE_TRY(state_->ensure());
   CROSSFADE_TRY(state_->lock());
   audit_.emplace(state_->audit());
-  CROSSFADE_TRY(log_bound_, LogBound::start(*source_, options_.log_limits, *audit_));
+  log_bound_ = std::make_unique<LogBound>(*source_, options_.log_limits, *audit_);
   if (on_locked_) {
     CROSSFADE_TRY(on_locked_(*state_));
   }
@@ -487,6 +503,7 @@ Status Engine::session(bool until_idle, Next* next) {
     CROSSFADE_TRY(drop_views(move));
     CROSSFADE_TRY(put_unvalidated_aside(move));
     CROSSFADE_TRY(drop_foreign_keys(move));
+    CROSSFADE_TRY(copy_anew_what_was_lost(move, progress.applied_lsn));
     CROSSFADE_TRY(reconcile(move));
     const int64_t given_up = log_bound_->times_given_up();
     CROSSFADE_TRY(const auto end, copy_tables(move));

@@ -45,16 +45,8 @@ LogVerdict judge_log(const LogLimits& limits, int64_t log_bytes, int64_t free_by
   return log_bytes >= limits.free_bytes_min / kWorthIt ? LogVerdict::kNoRoom : LogVerdict::kScarce;
 }
 
-Result<std::unique_ptr<LogBound>> LogBound::start(const SourceFile& source, LogLimits limits,
-                                                  AuditLog& audit) {
-  CROSSFADE_TRY(auto connection, source.connect(limits::kPruneBusyTimeout));
-  std::unique_ptr<LogBound> made(new LogBound(std::move(connection), limits, audit));
-  made->thread_ = std::thread([raw = made.get()] { raw->run(); });
-  return made;
-}
-
-LogBound::LogBound(sqlite::Connection source, LogLimits limits, AuditLog& audit)
-    : limits_(limits), audit_(audit), source_(std::move(source)) {}
+LogBound::LogBound(const SourceFile& source, LogLimits limits, AuditLog& audit)
+    : file_(source), limits_(limits), audit_(audit), thread_([this] { run(); }) {}
 
 LogBound::~LogBound() {
   {
@@ -83,19 +75,23 @@ void LogBound::look() {
 }
 
 Status LogBound::look_at_log() {
-  CROSSFADE_TRY(const auto identity, capture::read_identity(source_));
+  if (!source_) {
+    CROSSFADE_TRY(auto connection, file_.connect(limits::kPruneBusyTimeout));
+    source_.emplace(std::move(connection));
+  }
+  CROSSFADE_TRY(const auto identity, capture::read_identity(*source_));
   if (!identity) return ok();
   CROSSFADE_TRY(const bool may, sqlite_alone_is_written_to());
   if (!may) return ok();
-  CROSSFADE_TRY(const auto captured, capture::read_captured(source_));
+  CROSSFADE_TRY(const auto captured, capture::read_captured(*source_));
   if (captured.empty()) {
-    CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(source_));
+    CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(*source_));
     return take_out(newest);
   }
   const Lsn base = oldest_base(captured);
   CROSSFADE_TRY(take_out(base));
-  CROSSFADE_TRY(const int64_t log_bytes, capture::log_bytes(source_, base, limits_.kept));
-  const int64_t free_bytes = free_beside(source_.path());
+  CROSSFADE_TRY(const int64_t log_bytes, capture::log_bytes(*source_, base, limits_.kept));
+  const int64_t free_bytes = free_beside(source_->path());
   const LogVerdict verdict = judge_log(limits_, log_bytes, free_bytes);
   if (verdict == LogVerdict::kTooLong || verdict == LogVerdict::kNoRoom) {
     return give_up(verdict, log_bytes, free_bytes);
@@ -104,21 +100,21 @@ Status LogBound::look_at_log() {
     log::warn(
         fmt::format("{} MiB are free where {} is: the application's writes fail when there are "
                     "none. The change log has {} MiB of it only. Make room there",
-                    mebibytes(free_bytes), source_.path(), mebibytes(log_bytes)));
+                    mebibytes(free_bytes), source_->path(), mebibytes(log_bytes)));
   }
   warned_ = verdict == LogVerdict::kScarce;
   return ok();
 }
 
 Result<bool> LogBound::sqlite_alone_is_written_to() {
-  CROSSFADE_TRY(const bool fenced, capture::fence_is_up(source_));
-  CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(source_));
+  CROSSFADE_TRY(const bool fenced, capture::fence_is_up(*source_));
+  CROSSFADE_TRY(const auto way_back, apply::read_reverse_state(*source_));
   return !fenced && !way_back;
 }
 
 Status LogBound::give_up(LogVerdict why, int64_t log_bytes, int64_t free_bytes) {
   CROSSFADE_TRY(const bool given_up,
-                capture::give_up(source_, [this] { return sqlite_alone_is_written_to(); }));
+                capture::give_up(*source_, [this] { return sqlite_alone_is_written_to(); }));
   if (!given_up) return ok();
   ++times_given_up_;
   fault_point("log.given_up");
@@ -134,7 +130,7 @@ Status LogBound::give_up(LogVerdict why, int64_t log_bytes, int64_t free_bytes) 
       reason));
   audit_.record("capture_given_up",
                 {{"reason", reason}, {"log_bytes", log_bytes}, {"free_bytes", free_bytes}});
-  CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(source_));
+  CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(*source_));
   return take_out(newest);
 }
 
@@ -143,7 +139,7 @@ Status LogBound::give_up(LogVerdict why, int64_t log_bytes, int64_t free_bytes) 
 Status LogBound::take_out(Lsn below) {
   const Deadline deadline = Deadline::after(limits::kLogTakeOutMax);
   while (!deadline.expired()) {
-    CROSSFADE_TRY(const int64_t rows, capture::prune(source_, below, limits::kPruneRowsMax));
+    CROSSFADE_TRY(const int64_t rows, capture::prune(*source_, below, limits::kPruneRowsMax));
     if (rows < limits::kPruneRowsMax) break;
   }
   return ok();

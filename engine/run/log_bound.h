@@ -7,7 +7,7 @@
 // it all (docs/decisions/0012).
 //
 // A thread of its own looks, since the engine's may wait for the target for a minute.
-// Threads: any. Owns its connection; borrows the audit log.
+// Threads: any. Owns its connection; borrows the file and the audit log.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "engine/core/result.h"
@@ -43,9 +44,8 @@ LogVerdict judge_log(const LogLimits& limits, int64_t log_bytes, int64_t free_by
 
 class LogBound {
  public:
-  static Result<std::unique_ptr<LogBound>> start(const SourceFile& source, LogLimits limits,
-                                                 AuditLog& audit);
-  ~LogBound();  // ends the thread
+  LogBound(const SourceFile& source, LogLimits limits, AuditLog& audit);  // starts the thread
+  ~LogBound();                                                            // ends it
   LogBound(const LogBound&) = delete;
   LogBound& operator=(const LogBound&) = delete;
 
@@ -58,17 +58,19 @@ class LogBound {
   [[nodiscard]] int64_t times_given_up() const { return times_given_up_.load(); }
 
  private:
-  LogBound(sqlite::Connection source, LogLimits limits, AuditLog& audit);
   void run();
   Status look_at_log();
   Status give_up(LogVerdict why, int64_t log_bytes, int64_t free_bytes);
   Status take_out(Lsn below);
   Result<bool> sqlite_alone_is_written_to();
 
+  const SourceFile& file_;
   const LogLimits limits_;
   AuditLog& audit_;
   std::mutex looking_;
-  sqlite::Connection source_;  // guarded by looking_, as is warned_
+  // Made by the first look that the file's writers leave room for; guarded by looking_, as is
+  // warned_.
+  std::optional<sqlite::Connection> source_;
   bool warned_ = false;
   std::atomic<int64_t> times_given_up_{0};
   std::mutex mutex_;
