@@ -253,11 +253,13 @@ bool triggers_intact(const Table& table, const Captured& captured,
 
 Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max) {
   // Looking first: a DELETE takes the write lock even when it finds nothing.
-  CROSSFADE_TRY(const int64_t any,
-                source.query_int(fmt::format("SELECT count(*) FROM (SELECT 1 FROM {} WHERE lsn<{} "
-                                             "LIMIT 1)",
-                                             kLogTable, applied.value)));
-  if (any == 0) return 0;
+  const auto any =
+      source.query_int(fmt::format("SELECT count(*) FROM (SELECT 1 FROM {} WHERE lsn<{} "
+                                   "LIMIT 1)",
+                                   kLogTable, applied.value));
+  if (!any && sqlite::is_busy(any.error())) return 0;
+  CROSSFADE_TRY(const int64_t rows, any);
+  if (rows == 0) return 0;
   fault_point("log.prune.before");
   // Below applied and below the newest: an emptied INTEGER PRIMARY KEY table starts at 1 again.
   auto done = source.exec(fmt::format(

@@ -282,20 +282,27 @@ class CutoverDriver {
   }
 
   Status take_lock(Deadline deadline) {
-    CROSSFADE_TRY(auto connection, move_.source.connect(milliseconds(0)));
-    lock_connection_.emplace(std::move(connection));
     while (true) {
-      auto begun = sqlite::Transaction::begin(*lock_connection_, sqlite::Begin::kImmediate);
-      if (begun) {
-        lock_.emplace(std::move(begun).value());
-        return ok();
-      }
+      const auto begun = try_lock();
+      if (begun) return ok();
       if (begun.error().remedy != Remedy::kRetry || deadline.expired() || move_.stop.requested()) {
-        return fail(std::move(begun).error());
+        return begun;
       }
       // Often, because a lock that is free for a moment is taken by whoever asks then.
       std::this_thread::sleep_for(std::chrono::microseconds(500));
     }
+  }
+
+  // Where readers and writers exclude each other, opening the file may meet a lock too.
+  Status try_lock() {
+    if (!lock_connection_) {
+      CROSSFADE_TRY(auto connection, move_.source.connect(milliseconds(0)));
+      lock_connection_.emplace(std::move(connection));
+    }
+    CROSSFADE_TRY(auto begun,
+                  sqlite::Transaction::begin(*lock_connection_, sqlite::Begin::kImmediate));
+    lock_.emplace(std::move(begun));
+    return ok();
   }
 
   // Which holds the write lock.

@@ -13,6 +13,7 @@
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 #include "engine/sqlite/sqlite_error_map.h"
+#include "engine/sqlite/transaction.h"
 
 namespace crossfade::run {
 namespace {
@@ -79,18 +80,18 @@ Status LogBound::look_at_log() {
     CROSSFADE_TRY(auto connection, file_.connect(limits::kPruneBusyTimeout));
     source_.emplace(std::move(connection));
   }
+  // One lock for all of it: where readers and writers exclude each other, each costs a writer time.
+  CROSSFADE_TRY(auto reading, sqlite::Transaction::begin(*source_, sqlite::Begin::kDeferred));
   CROSSFADE_TRY(const auto identity, capture::read_identity(*source_));
   if (!identity) return ok();
   CROSSFADE_TRY(const bool may, sqlite_alone_is_written_to());
   if (!may) return ok();
   CROSSFADE_TRY(const auto captured, capture::read_captured(*source_));
-  if (captured.empty()) {
-    CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(*source_));
-    return take_out(newest);
-  }
-  const Lsn base = oldest_base(captured);
-  CROSSFADE_TRY(take_out(base));
+  CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(*source_));
+  const Lsn base = captured.empty() ? newest : oldest_base(captured);
   CROSSFADE_TRY(const int64_t log_bytes, capture::log_bytes(*source_, base, limits_.kept));
+  reading.rollback();
+  CROSSFADE_TRY(take_out(base));
   const int64_t free_bytes = free_beside(source_->path());
   const LogVerdict verdict = judge_log(limits_, log_bytes, free_bytes);
   if (verdict == LogVerdict::kTooLong || verdict == LogVerdict::kNoRoom) {

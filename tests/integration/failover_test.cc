@@ -59,12 +59,14 @@ class FailoverTest : public MoveTest {
     *server = std::move(started).value();
   }
   // The first is gone at once, and does not send what it has not sent.
-  void fail_over() {
+  void crash_first() {
     const std::string pid_file = dir_.file("first") + "/data/postmaster.pid";
     const int pid = std::atoi(read_bytes(pid_file).c_str());
     ASSERT_GT(pid, 1);
     ASSERT_EQ(::kill(pid, SIGQUIT), 0);
     ASSERT_TRUE(wait_until([&] { return ::kill(pid, 0) != 0; }, seconds(20)));
+  }
+  void promote_second() {
     auto second = connect_or_die(second_->url());
     ASSERT_TRUE(second.exec("SELECT pg_promote()"));
   }
@@ -91,7 +93,8 @@ TEST_F(FailoverTest, AReplicaThatHasEverythingIsFollowedOn) {
                target_value("SELECT sum(cents) FROM public.purchase");
       },
       seconds(20)));
-  fail_over();
+  crash_first();
+  promote_second();
   app("DELETE FROM purchase WHERE id%5=0; UPDATE purchase SET cents=cents+1");
   expect_becomes_equal(seconds(60));
   EXPECT_EQ(of_second("SELECT count(*) FROM public.purchase"), "160");
@@ -109,8 +112,9 @@ TEST_F(FailoverTest, WhatAReplicaLacksIsCopiedAnew) {
   for (int i = 0; i < 3; ++i) app("UPDATE purchase SET cents=cents+1");
   ASSERT_TRUE(wait_until(
       [&] { return AppDb(db_).value("SELECT count(*) FROM _crossfade_log") == "1"; }, seconds(20)));
+  crash_first();
   start(&second_, "second");
-  fail_over();
+  promote_second();
   expect_becomes_equal(seconds(60));
   const Finished shown = crossfade({"audit", "show", db_});
   EXPECT_NE(shown.out.find("target_went_back"), std::string::npos) << shown.out;
@@ -131,7 +135,8 @@ TEST_F(FailoverTest, AfterACutoverAReplicaWithoutTheSlotIsNamed) {
                AppDb(db_).value("SELECT sum(cents) FROM purchase") == sum;
       },
       seconds(30)));
-  fail_over();
+  crash_first();
+  promote_second();
   EXPECT_EQ(engine_->wait(seconds(60)), 3) << engine_->err();
   EXPECT_NE(engine_->err().find("slot"), std::string::npos) << engine_->err();
   engine_.reset();
