@@ -97,6 +97,13 @@ Status Engine::reverse(Move& move, bool until_idle, Next* next) {
 }
 
 Status Engine::watch_slot(Move& move, ReverseFollower& follower) {
+  if (auto same = move.source.check_same_file(); !same) {
+    Error error = std::move(same).error();
+    error.hint =
+        "PostgreSQL stays the primary, with everything. Put the original file back with its -wal, "
+        "and run again; without it there is no way back, and `crossfade finish` ends the move";
+    return fail(std::move(error));
+  }
   CROSSFADE_TRY(const auto health, follower.slot_health());
   return note_slot(move, health, follower.writer());
 }

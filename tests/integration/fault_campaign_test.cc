@@ -82,14 +82,18 @@ std::set<PointInPhase> died() {
   return {deaths.begin(), deaths.end()};
 }
 
-// Some points are come by in a phase when threads happen to meet there; each one somewhere.
+// Some points are come by, or are in a phase, only when threads happen to meet there: what did not
+// come again is told, and must be little.
 void expect_nearly_all(const std::set<PointInPhase>& all, const std::set<PointInPhase>& fired) {
   const auto left = without(all, fired);
-  fmt::print("not come by in that phase again:\n{}", named(left));
+  fmt::print("campaign: not come by in that phase again: {}\n", left.size());
+  fmt::print("{}", named(left));
   EXPECT_LE(left.size() * 20, all.size()) << named(left);
   std::set<std::string> points;
-  for (const auto& [point, phase] : fired) points.insert(point);
-  for (const auto& [point, phase] : all) EXPECT_TRUE(points.contains(point)) << point;
+  for (const auto& [point, phase] : left) points.insert(point);
+  for (const auto& [point, phase] : fired) points.erase(point);
+  constexpr size_t kByChanceMax = 3;
+  EXPECT_LE(points.size(), kByChanceMax) << named(left);
 }
 
 class FaultCampaignTest : public ::testing::Test {

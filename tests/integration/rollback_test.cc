@@ -478,6 +478,32 @@ TEST_P(RollbackTest, AnOlderCopyOfTheFileIsRefused) {
   EXPECT_EQ(refusal_by_postgres(), "");
 }
 
+TEST_P(RollbackTest, AFileThatIsMovedAwayIsNamed) {
+  reversed();
+  const auto rename = [](const std::string& from, const std::string& to) {
+    for (const char* part : {"", "-wal", "-shm"}) {
+      if (std::filesystem::exists(from + part)) std::filesystem::rename(from + part, to + part);
+    }
+  };
+  const std::string away = dir_.file("away.db");
+  rename(db_, away);
+  EXPECT_EQ(engine_->wait(seconds(20)), 5) << engine_->err();
+  EXPECT_THAT(engine_->err(), HasSubstr("PostgreSQL stays the primary"));
+  engine_.reset();
+  EXPECT_EQ(roll_back().code, 5);
+  // Another file in its place is left as it is.
+  EXPECT_EQ(AppDb(db_).run("CREATE TABLE other(a)"), "");
+  EXPECT_EQ(roll_back().code, 3);
+  EXPECT_EQ(AppDb(db_).value("SELECT group_concat(name) FROM sqlite_master"), "other");
+  rename(db_, dir_.file("other.db"));
+  target_exec("INSERT INTO public.setting VALUES('meanwhile','1')");
+  rename(away, db_);
+  engine_ = std::make_unique<Process>(crossfade_command({"run", db_}));
+  ASSERT_TRUE(await_phase("reversed")) << engine_->err();
+  expect_in_step();
+  EXPECT_EQ(roll_back().code, 0);
+}
+
 TEST_P(RollbackTest, FinishTakesTheWayBackAway) {
   reversed();
   EXPECT_NE(ways_back(), "0");
