@@ -283,7 +283,7 @@ class CutoverDriver {
 
   Status take_lock(Deadline deadline) {
     while (true) {
-      const auto begun = try_lock();
+      auto begun = try_lock();
       if (begun) return ok();
       if (begun.error().remedy != Remedy::kRetry || deadline.expired() || move_.stop.requested()) {
         return begun;
