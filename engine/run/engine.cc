@@ -98,13 +98,15 @@ Error other_target_decides(const std::string& path, const std::string& target) {
 // A target that went back, as a replica does that took over without the newest commits, or a backup
 // that was restored: what it lacks has been deleted from the log. SQLite has all rows.
 Status copy_anew_what_was_lost(Move& move, Lsn applied) {
+  CROSSFADE_TRY(const auto captured, capture::read_captured(move.source.connection()));
+  if (captured.empty()) return ok();  // it was given up, and all are copied anew as it is
   CROSSFADE_TRY(const bool whole, capture::log_goes_on_from(move.source.connection(), applied));
   if (whole) return ok();
-  log::warn(fmt::format(
-      "the target is at {}, behind what it had committed before: it was restored, or a replica "
-      "took "
-      "over that lacks the newest. SQLite has everything, and all tables are copied anew",
-      applied.value));
+  log::warn(
+      fmt::format("the target is at {}, behind what it had committed before: it was restored, or a "
+                  "replica took over that lacks the newest. SQLite has everything, and all tables "
+                  "are copied anew",
+                  applied.value));
   move.audit.record("target_went_back", {{"applied_lsn", applied.value}});
   CROSSFADE_TRY(const auto tables, move.target.tables());
   for (const TargetTable& entry : tables) move.to_rebuild.insert(entry.table->name);

@@ -78,6 +78,7 @@ class LogBoundTest : public MoveTest {
   void expect_on_record() const {
     const Finished shown = crossfade({"audit", "show", db_});
     EXPECT_NE(shown.out.find("capture_given_up"), std::string::npos) << shown.out << shown.err;
+    EXPECT_EQ(shown.out.find("target_went_back"), std::string::npos) << shown.out;
   }
 
   std::string shared_url_;
@@ -92,10 +93,10 @@ TEST_F(LogBoundTest, OfATargetThatIsAway) {
   AppDb application(db_);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(write(application), "");
   EXPECT_EQ(logged(), "1");
-  expect_on_record();
   EXPECT_TRUE(engine_->running()) << engine_->err();
   start();
   expect_becomes_equal(seconds(60));
+  expect_on_record();
   app("UPDATE purchase SET note='followed' WHERE id%3=0");
   expect_becomes_equal();
 }

@@ -2,17 +2,29 @@
 #pragma once
 
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 #include "engine/core/deadline.h"
 
 namespace crossfade::testing {
 
-// Polls until `condition()` is true; false when the time is over first.
+// How many times longer than stated a condition is waited for: what a program that watches itself
+// (sanitizers) needs, on a machine with other work. From $CROSSFADE_PATIENCE, 1 without it.
+inline int patience() {
+  static const int times = [] {
+    const char* said = std::getenv("CROSSFADE_PATIENCE");
+    const int given = said == nullptr ? 1 : std::atoi(said);
+    return given > 0 ? given : 1;
+  }();
+  return times;
+}
+
+// Polls until `condition()` is true; false when the time, times patience(), is over first.
 template <typename Condition>
 [[nodiscard]] bool wait_until(Condition condition, std::chrono::milliseconds within,
                               std::chrono::milliseconds interval = std::chrono::milliseconds(10)) {
-  const Deadline deadline = Deadline::after(within);
+  const Deadline deadline = Deadline::after(within * patience());
   while (!condition()) {
     if (deadline.expired()) return false;
     std::this_thread::sleep_for(interval);
