@@ -34,6 +34,7 @@ inline constexpr int64_t kVerifyChunkRows = 4096;
 inline constexpr int64_t kVerifyUnorderedRowsMax =
     200'000;                                     // tables whose order the sides disagree on
 inline constexpr size_t kDirtyKeysMax = 20'000;  // checked inside the cutover pause
+inline constexpr size_t kNearKeysMax = 2'000;    // before either pause begins
 inline constexpr size_t kSamplesMax = 10;        // keys named per table and kind
 
 inline constexpr size_t kViewsNestedMax = 50;  // views that read views; bounds the time

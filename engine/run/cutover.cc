@@ -32,7 +32,6 @@ using std::chrono::milliseconds;
 
 // Before the lock is taken the stream must be about this close, or the drain would eat the budget.
 constexpr int64_t kNearChanges = 2'000;
-constexpr size_t kNearKeys = 2'000;
 constexpr std::chrono::seconds kGateWait{60};
 constexpr const char* kWaitHint = "no write was held up; run it when the target keeps pace";
 // A statement that times out costs the connection: an answer may take this long at least.
@@ -189,7 +188,7 @@ class CutoverDriver {
     const Deadline deadline = Deadline::after(kGateWait);
     CROSSFADE_TRY(pump_until(
         deadline, [&] { return behind() <= kNearChanges; }, "catching up", kWaitHint));
-    while (follower_->dirty().size() > kNearKeys) {
+    while (follower_->dirty().size() > limits::kNearKeysMax) {
       follower_->start_keys_pass();
       CROSSFADE_TRY(pump_until(
           deadline, [&] { return follower_->keys_outstanding() == 0; }, "comparing changed rows",

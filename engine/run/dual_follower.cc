@@ -78,7 +78,7 @@ Result<capture::TargetStream> DualFollower::open_stream() {
   options.slot = writer_.state().slot;
   options.publication = capture::kPublication;
   options.target_schema = move_.options.target_schema;
-  for (const TargetTable& t : move_.tables) options.tables.push_back(t.table);
+  options.tables = tables_of(move_);
   options.applied = writer_.state().applied;
   return capture::TargetStream::open(std::move(options));
 }

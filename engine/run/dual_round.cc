@@ -15,12 +15,6 @@ constexpr int64_t kRowsMin = 20;
 constexpr int64_t kNarrower = 8;
 constexpr std::chrono::seconds kDrainMax{10};
 
-std::vector<std::shared_ptr<const Table>> tables_of(const Move& move) {
-  std::vector<std::shared_ptr<const Table>> out;
-  for (const TargetTable& t : move.tables) out.push_back(t.table);
-  return out;
-}
-
 }  // namespace
 
 DualRound::DualRound(Move& move, DualFollower& follower)

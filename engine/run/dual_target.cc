@@ -8,7 +8,6 @@
 #include "apply/codec.h"
 #include "apply/encoder.h"
 #include "apply/row_writer.h"
-#include "capture/field_decoder.h"
 #include "capture/target_slot.h"
 #include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
@@ -19,7 +18,6 @@ namespace {
 
 using postgres::quote;
 
-constexpr size_t kShownBytesMax = 80;
 constexpr size_t kKeysPerStatement = 10'000;
 constexpr const char* kCommittedUs =
     "CASE WHEN current_setting('track_commit_timestamp')='on' THEN "
@@ -39,21 +37,8 @@ std::string read_list(const Table& table) {
 }
 
 LockedRow decode(const Table& table, const postgres::QueryResult& rows, int row) {
-  LockedRow out;
+  LockedRow out{decode_target_row(table, rows, row, 1)};
   if (!rows.is_null(row, 0)) out.committed_us = rows.integer(row, 0);
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    const Column& column = table.columns[i];
-    const int field = static_cast<int>(i) + 1;
-    out.values.emplace_back();
-    if (column.generated || rows.is_null(row, field)) continue;
-    auto value = capture::FieldDecoder(column.type).decode(rows.bytes(row, field));
-    if (value) {
-      out.values.back() = *std::move(value);
-    } else if (out.misfit.empty()) {
-      out.misfit = fmt::format("{} holds '{}'", column.target_name,
-                               rows.bytes(row, field).substr(0, kShownBytesMax));
-    }
-  }
   return out;
 }
 

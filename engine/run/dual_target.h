@@ -20,12 +20,11 @@
 #include "engine/core/value.h"
 #include "engine/postgres/connection.h"
 #include "engine/run/dual_ledger.h"
+#include "engine/run/target_row.h"
 
 namespace crossfade::run {
 
-struct LockedRow {
-  Row values;                // columns that the source computes are NULL
-  std::string misfit;        // "price holds 'NaN'"; empty: every field stands for a value
+struct LockedRow : TargetRow {
   int64_t committed_us = 0;  // 0: the server keeps no commit timestamps
 };
 

@@ -131,18 +131,6 @@ Error log_outgrew_copy(const std::string& path) {
 
 }  // namespace
 
-void Move::set_phase(const std::string& phase) {
-  bool changed = false;
-  board.update([&](StatusReport& r) {
-    changed = r.phase != phase;
-    r.phase = phase;
-  });
-  fault_phase(phase);
-  if (!changed) return;
-  log::info(fmt::format("phase: {}", phase));
-  audit.record("phase", {{"phase", phase}});
-}
-
 Engine::Engine(EngineOptions options, StopSource& stop)
     : options_(std::move(options)), stop_(stop) {}
 

@@ -133,8 +133,7 @@ void Follower::leave_out_accepted(verify::SourceKeys* keys, verify::ChunkVerdict
 
 Status Follower::start_round() {
   CROSSFADE_TRY(accepted_, accepted_keys(move_.target, move_.tables));
-  std::vector<std::shared_ptr<const Table>> tables;
-  for (const TargetTable& t : move_.tables) tables.push_back(t.table);
+  auto tables = tables_of(move_);
   round_.emplace(tables);
   tracking_ = true;
   dirty_.clear();

@@ -83,4 +83,6 @@ struct Move {
   void set_phase(const std::string& phase);
 };
 
+[[nodiscard]] std::vector<std::shared_ptr<const Table>> tables_of(const Move& move);
+
 }  // namespace crossfade::run

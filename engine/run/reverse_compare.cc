@@ -32,9 +32,7 @@ Result<bool> was_emptied(postgres::Connection& target, const std::string& schema
 
 Status ReverseFollower::start_round() {
   CROSSFADE_TRY(accepted_, accepted_keys(move_.target, move_.tables));
-  std::vector<std::shared_ptr<const Table>> tables;
-  for (const TargetTable& t : move_.tables) tables.push_back(t.table);
-  round_.emplace(tables);
+  round_.emplace(tables_of(move_));
   round_table_ = 0;
   round_after_.clear();
   chunk_tries_ = 0;

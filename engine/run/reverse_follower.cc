@@ -112,8 +112,7 @@ Status check_outbox_position(postgres::Connection& target, const apply::ReverseS
 
 Result<std::unique_ptr<capture::TargetSource>> open_source_of(Move& move,
                                                               const apply::ReverseState& state) {
-  std::vector<std::shared_ptr<const Table>> tables;
-  for (const TargetTable& t : move.tables) tables.push_back(t.table);
+  auto tables = tables_of(move);
   if (state.kind == WayBackKind::kOutbox) {
     capture::OutboxStreamOptions options;
     options.params = move.params;

@@ -26,7 +26,6 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kGateMax{60};
 // Each attempt may hold writers up for a moment, so there are not many.
 constexpr std::chrono::seconds kLockTriesMax{15};
-constexpr size_t kNearKeys = 2'000;
 constexpr milliseconds kStatementMin{250};
 constexpr int kPublishTriesMax = 5;
 
@@ -159,7 +158,7 @@ class RollbackDriver {
   // pause.
   Status compare_all_but_few() {
     const milliseconds near = options_.max_pause / 4;
-    while (follower_.touched() > kNearKeys) {
+    while (follower_.touched() > limits::kNearKeysMax) {
       CROSSFADE_TRY(wanted());
       const size_t keys = follower_.touched();
       const auto began = Deadline::Clock::now();

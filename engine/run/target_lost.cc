@@ -62,7 +62,7 @@ Status check_lost(const EngineOptions& options, const StateFolder& state, const 
                      "`crossfade rollback` without --target-lost loses nothing"));
 }
 
-std::string moment(int64_t committed_us) {
+std::string utc_text(int64_t committed_us) {
   return fmt::format("{:%FT%TZ}", fmt::gmtime(static_cast<std::time_t>(committed_us / 1'000'000)));
 }
 
@@ -138,7 +138,7 @@ nlohmann::json to_json(const TargetGivenUp& r) {
                         {"drained_lsn", postgres::to_string(r.applied)},
                         {"set_aside", r.set_aside},
                         {"set_aside_rows", nlohmann::json::array()}};
-  if (r.committed_us != 0) out["committed_at"] = moment(r.committed_us);
+  if (r.committed_us != 0) out["committed_at"] = utc_text(r.committed_us);
   for (const apply::SetAside& row : r.samples) {
     out["set_aside_rows"].push_back({{"table", row.table},
                                      {"key", key_text(row.key)},
@@ -154,7 +154,7 @@ std::string to_text(const TargetGivenUp& r) {
       "SQLite is primary (epoch {}). It has what PostgreSQL had committed up to {}{}; what was "
       "committed there later is missing\n",
       r.epoch.value, postgres::to_string(r.applied),
-      r.committed_us == 0 ? "" : fmt::format(", the newest at {}", moment(r.committed_us)));
+      r.committed_us == 0 ? "" : fmt::format(", the newest at {}", utc_text(r.committed_us)));
   if (r.set_aside > 0) {
     out += fmt::format("{} rows did not fit SQLite, which has older versions of them, or none:\n",
                        r.set_aside);

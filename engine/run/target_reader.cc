@@ -28,7 +28,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY c.relname)";
 
 // Domains are followed to what they are of; their limits and NOT NULLs hold on the way.
-constexpr const char* kColumns = R"(
+constexpr const char* kTargetColumns = R"(
 WITH RECURSIVE kind(relation, number, type, modifier, not_null, filled) AS (
   SELECT a.attrelid, a.attnum, a.atttypid, a.atttypmod, a.attnotnull,
          a.atthasdef OR a.attidentity <> ''
@@ -209,7 +209,7 @@ class TargetReader {
       place_[relations.text(i, 0)] = out_.relations.size();
       out_.relations.push_back(std::move(relation));
     }
-    CROSSFADE_TRY(const auto columns, read(kColumns));
+    CROSSFADE_TRY(const auto columns, read(kTargetColumns));
     for (int i = 0; i < columns.rows(); ++i) {
       if (auto* at = find(columns, i)) at->columns.push_back(column_from(columns, i));
     }

@@ -23,6 +23,25 @@ std::string column_list_sql(const Table& table) {
 
 }  // namespace
 
+TargetRow decode_target_row(const Table& table, const postgres::QueryResult& rows, int row,
+                            int first_field) {
+  TargetRow out;
+  for (size_t i = 0; i < table.columns.size(); ++i) {
+    const Column& column = table.columns[i];
+    const int field = static_cast<int>(i) + first_field;
+    out.values.emplace_back();
+    if (column.generated || rows.is_null(row, field)) continue;
+    auto value = capture::FieldDecoder(column.type).decode(rows.bytes(row, field));
+    if (value) {
+      out.values.back() = *std::move(value);
+    } else if (out.misfit.empty()) {
+      out.misfit = fmt::format("{} holds '{}'", column.target_name,
+                               rows.bytes(row, field).substr(0, kShownBytesMax));
+    }
+  }
+  return out;
+}
+
 Result<std::optional<TargetRow>> read_target_row(postgres::Connection& target,
                                                  const std::string& target_schema,
                                                  const Table& table, const Row& key) {
@@ -35,21 +54,7 @@ Result<std::optional<TargetRow>> read_target_row(postgres::Connection& target,
                 target.query(apply::select_sql(target_schema, table, column_list_sql(table)),
                              params.finish()));
   if (found.rows() == 0) return std::nullopt;
-  TargetRow out;
-  for (size_t i = 0; i < table.columns.size(); ++i) {
-    const Column& column = table.columns[i];
-    const int field = static_cast<int>(i);
-    out.values.emplace_back();
-    if (column.generated || found.is_null(0, field)) continue;
-    auto value = capture::FieldDecoder(column.type).decode(found.bytes(0, field));
-    if (value) {
-      out.values.back() = *std::move(value);
-    } else if (out.misfit.empty()) {
-      out.misfit = fmt::format("{} holds '{}'", column.target_name,
-                               found.bytes(0, field).substr(0, kShownBytesMax));
-    }
-  }
-  return out;
+  return decode_target_row(table, found, 0, 0);
 }
 
 }  // namespace crossfade::run

@@ -18,6 +18,10 @@ struct TargetRow {
   std::string misfit;  // the first such field, for a person: "price holds 'NaN'"; empty: none
 };
 
+// A row of what was selected; the table's columns stand from `first_field` on, in their order.
+[[nodiscard]] TargetRow decode_target_row(const Table& table, const postgres::QueryResult& rows,
+                                          int row, int first_field);
+
 // Nothing: there is no row of that key. Inside or outside a transaction.
 Result<std::optional<TargetRow>> read_target_row(postgres::Connection& target,
                                                  const std::string& target_schema,

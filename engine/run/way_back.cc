@@ -16,12 +16,6 @@
 namespace crossfade::run {
 namespace {
 
-std::vector<std::shared_ptr<const Table>> tables_of(const Move& move) {
-  std::vector<std::shared_ptr<const Table>> out;
-  for (const TargetTable& t : move.tables) out.push_back(t.table);
-  return out;
-}
-
 Result<postgres::PgLsn> confirmed_of(postgres::Connection& target, const std::string& slot) {
   CROSSFADE_TRY(const auto row,
                 target.query("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE "
