@@ -50,9 +50,8 @@ bool append_measured(char tag, std::string* out, Body body) {
     out->resize(start);
     return false;
   }
-  std::string head(1, tag);
-  postgres::append_be(static_cast<uint32_t>(out->size() - start - head.size() - 4), &head);
-  out->replace(start, head.size(), head);
+  const size_t body_at = start + 1 + sizeof(uint32_t);
+  postgres::write_be(static_cast<uint32_t>(out->size() - body_at), out->data() + start + 1);
   return true;
 }
 

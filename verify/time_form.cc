@@ -67,6 +67,7 @@ int64_t days_since_2000(int64_t year, int64_t month, int64_t day) {
 
 // Where a zone begins that stands for no text, "%{+02:00}", or the end.
 size_t unwritten_zone_at(std::string_view pattern) {
+  if (pattern.empty() || pattern.back() != '}') return pattern.size();
   return std::min(pattern.find("%{"), pattern.size());
 }
 
@@ -105,10 +106,13 @@ int64_t offset_of(const ColumnType& type) {
   return (zone.front() == '-' ? -minutes : minutes) * 60 * kSecond;
 }
 
-void append_digits(int64_t value, int count, std::string* out) {
+// Where the text goes: a form, or a buffer to compare with.
+template <typename Out>
+void append_digits(int64_t value, int count, Out* out) {
   char text[8];
-  for (int i = count; i-- > 0; value /= 10) text[i] = static_cast<char>('0' + value % 10);
-  out->append(text, static_cast<size_t>(count));
+  auto rest = static_cast<uint32_t>(value);  // of at most six digits
+  for (int i = count; i-- > 0; rest /= 10) text[i] = static_cast<char>('0' + rest % 10);
+  out->append(text, text + count);
 }
 
 // What of a moment a pattern has not said yet.
@@ -122,7 +126,8 @@ struct Unsaid {
   }
 };
 
-void append_fraction(char kind, Unsaid* unsaid, std::string* out) {
+template <typename Out>
+void append_fraction(char kind, Unsaid* unsaid, Out* out) {
   if (kind >= '1' && kind <= '6') {
     int64_t unit = 1;
     for (char digits = kind; digits < '6'; ++digits) unit *= 10;
@@ -133,12 +138,17 @@ void append_fraction(char kind, Unsaid* unsaid, std::string* out) {
   if (unsaid->micros == 0) return;
   out->push_back('.');
   append_digits(unsaid->micros, 6, out);
-  if (kind == 't') out->erase(out->find_last_not_of('0') + 1);
+  if (kind == 't') {
+    size_t size = out->size();
+    while (out->data()[size - 1] == '0') --size;
+    out->resize(size);
+  }
   unsaid->micros = 0;
 }
 
 // Appends one field, and takes it from `unsaid`.
-void append_field(char kind, const Moment& moment, Unsaid* unsaid, std::string* out) {
+template <typename Out>
+void append_field(char kind, const Moment& moment, Unsaid* unsaid, Out* out) {
   switch (kind) {
     case 'Y':
       return append_digits(moment.year, 4, out);
@@ -242,9 +252,8 @@ std::optional<int64_t> checked(int64_t count, const Scale& scale, SourceForm for
   return written && same(*written) ? std::optional(micros) : std::nullopt;
 }
 
-}  // namespace
-
-bool append_time_text(int64_t micros, const ColumnType& type, std::string* out) {
+template <typename Out>
+bool append_written(int64_t micros, const ColumnType& type, Out* out) {
   int64_t local = 0;
   if (!in_range(micros) || __builtin_add_overflow(micros, offset_of(type), &local)) return false;
   const Moment moment = moment_of(local);
@@ -267,6 +276,35 @@ bool append_time_text(int64_t micros, const ColumnType& type, std::string* out) 
   return false;
 }
 
+// Places of a moment's fields as they are read.
+enum class Field : uint8_t { kYear, kMonth, kDayOfMonth, kHour, kMinute, kSecondOfMinute };
+constexpr size_t kFields = 6;
+
+std::optional<Field> field_of(char kind) {
+  switch (kind) {
+    case 'Y':
+      return Field::kYear;
+    case 'm':
+      return Field::kMonth;
+    case 'd':
+      return Field::kDayOfMonth;
+    case 'H':
+      return Field::kHour;
+    case 'M':
+      return Field::kMinute;
+    case 'S':
+      return Field::kSecondOfMinute;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+bool append_time_text(int64_t micros, const ColumnType& type, std::string* out) {
+  return append_written(micros, type, out);
+}
+
 std::optional<TimeNumber> time_number(int64_t micros, SourceForm form) {
   const auto scale = scale_of(form);
   int64_t count = 0;
@@ -287,7 +325,7 @@ std::optional<TimeNumber> time_number(int64_t micros, SourceForm form) {
 
 std::optional<int64_t> time_of(std::string_view text, const ColumnType& type) {
   // Which digits are which field; whether they are a date is seen when they are written out.
-  int64_t fields[128] = {};
+  int64_t fields[kFields] = {};
   int64_t fraction = 0;
   size_t at = 0;
   const std::string_view pattern = written_part(type);
@@ -296,13 +334,16 @@ std::optional<int64_t> time_of(std::string_view text, const ColumnType& type) {
       ++at;
       continue;
     }
-    const auto kind = static_cast<unsigned char>(pattern[++i]);
+    const char kind = pattern[++i];
     const bool open = kind == 'i' || kind == 't';
-    const bool is_fraction = is_two_letters(static_cast<char>(kind));
+    const bool is_fraction = is_two_letters(kind);
+    const auto field = field_of(kind);
     if (is_fraction) ++i;
-    if (kind > 127 || (open && (at >= text.size() || text[at] != '.'))) continue;
+    if ((!is_fraction && !field) || (open && (at >= text.size() || text[at] != '.'))) continue;
     if (open) ++at;
-    size_t width = kind == 'Y' ? 4 : (open ? 6 : (is_fraction ? kind - '0' : 2));
+    size_t width = 2;
+    if (field == Field::kYear) width = 4;
+    if (is_fraction) width = open ? 6 : static_cast<size_t>(kind - '0');
     int64_t value = 0;
     int64_t unit = kSecond;
     for (; width > 0 && at < text.size() && text[at] >= '0' && text[at] <= '9'; --width, ++at) {
@@ -312,16 +353,20 @@ std::optional<int64_t> time_of(std::string_view text, const ColumnType& type) {
     if (is_fraction) {
       fraction = value * unit;
     } else {
-      fields[kind] = value;
+      fields[static_cast<size_t>(*field)] = value;
     }
   }
-  if (fields['m'] < 1 || fields['m'] > 12) return std::nullopt;
-  const int64_t micros = days_since_2000(fields['Y'], fields['m'], fields['d']) * kDay +
-                         (fields['H'] * 3600 + fields['M'] * 60 + fields['S']) * kSecond +
-                         fraction - offset_of(type);
-  std::string written;
-  if (!append_time_text(micros, type, &written) || written != text) return std::nullopt;
-  return micros;
+  const auto said = [&](Field field) { return fields[static_cast<size_t>(field)]; };
+  if (said(Field::kMonth) < 1 || said(Field::kMonth) > 12) return std::nullopt;
+  const int64_t micros =
+      days_since_2000(said(Field::kYear), said(Field::kMonth), said(Field::kDayOfMonth)) * kDay +
+      (said(Field::kHour) * 3600 + said(Field::kMinute) * 60 + said(Field::kSecondOfMinute)) *
+          kSecond +
+      fraction - offset_of(type);
+  fmt::memory_buffer written;  // on the stack
+  if (!append_written(micros, type, &written)) return std::nullopt;
+  return std::string_view(written.data(), written.size()) == text ? std::optional(micros)
+                                                                  : std::nullopt;
 }
 
 std::optional<int64_t> time_of(int64_t value, SourceForm form) {

@@ -27,14 +27,20 @@ inline constexpr Oid kJsonbOid = 3802;
 
 inline constexpr char kJsonbVersion = 1;  // the byte before a jsonb's text
 
+// `out` has room for sizeof(T) bytes.
 template <typename T>
-void append_be(T value, std::string* out) {
+void write_be(T value, char* out) {
   auto bits = static_cast<std::make_unsigned_t<T>>(value);
-  char bytes[sizeof(T)];
   for (size_t i = sizeof(T); i-- > 0;) {
-    bytes[i] = static_cast<char>(bits & 0xff);
+    out[i] = static_cast<char>(bits & 0xff);
     if constexpr (sizeof(T) > 1) bits = static_cast<decltype(bits)>(bits >> 8);
   }
+}
+
+template <typename T>
+void append_be(T value, std::string* out) {
+  char bytes[sizeof(T)];
+  write_be(value, bytes);
   out->append(bytes, sizeof(T));
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "capture/change_log.h"
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
 
@@ -49,6 +50,13 @@ bool is_about_rows(std::string_view message) {
          message.substr(word_end, kValue.size()) == kValue;
 }
 
+Status refuse_damaged(sqlite::Connection& connection, const std::string& path) {
+  CROSSFADE_TRY(const auto damage, find_damage(connection));
+  if (damage.empty()) return ok();
+  return fail(source_error(path, fmt::format("damaged: {}", damage),
+                           "restore a backup or use `sqlite3 FILE .recover`, then run again"));
+}
+
 }  // namespace
 
 Result<std::string> find_damage(sqlite::Connection& connection) {
@@ -72,10 +80,9 @@ Result<SourceFile> SourceFile::open(const std::string& path) {
   }
   CROSSFADE_TRY(auto connection, sqlite::Connection::open({path, sqlite::Access::kReadWrite,
                                                            limits::kSourceBusyTimeout}));
-  CROSSFADE_TRY(const auto damage, find_damage(connection));
-  if (!damage.empty()) {
-    return fail(source_error(path, fmt::format("damaged: {}", damage),
-                             "restore a backup or use `sqlite3 FILE .recover`, then run again"));
+  CROSSFADE_TRY(const auto identity, capture::read_identity(connection));
+  if (!identity) {
+    CROSSFADE_TRY(refuse_damaged(connection, path));
   }
   return SourceFile(std::move(connection), path, st.st_dev, st.st_ino);
 }

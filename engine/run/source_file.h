@@ -18,8 +18,11 @@ Result<std::string> find_damage(sqlite::Connection& connection);
 
 class SourceFile {
  public:
-  // Checks that the file can be written, and what it is: exclusive locking, network file systems
-  // and damaged pages are named here. Changes nothing.
+  // Checks that the file can be written, and what it is: exclusive locking and network file systems
+  // are named here. Changes nothing.
+  // Damaged pages are too while no move of this file has begun. Later every command would wait for
+  // all of the file to be read once more, a rollback among them; by then there is a verified
+  // backup, and whoever reads a damaged page, as each comparison reads all rows, says so.
   static Result<SourceFile> open(const std::string& path);
 
   // A further connection for another thread.

@@ -1,9 +1,13 @@
 #include "engine/schema/scan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <optional>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "engine/core/deadline.h"
@@ -18,6 +22,9 @@ namespace {
 
 constexpr size_t kFirstClassSamplesMax = 3;
 constexpr int64_t kRowsPerLook = 1024;  // rows between looks at the clock and the stop request
+// Half of the columns each is worth a second thread from here on.
+constexpr int64_t kLongRows = 50'000;
+constexpr size_t kLongColumns = 4;
 
 Error interrupted(const Table& table) {
   Error error;
@@ -27,10 +34,26 @@ Error interrupted(const Table& table) {
   return error;
 }
 
+// Which of a table's columns a scan takes; one that takes the key's takes them all.
+using Share = std::vector<bool>;
+
+bool is_key(const Table& table, size_t column) {
+  return std::find(table.key.begin(), table.key.end(), column) != table.key.end();
+}
+
+// When the scan is to end before the table does.
+struct End {
+  StopSource* stop;
+  std::atomic<bool> other_failed{false};
+  [[nodiscard]] bool wanted() const {
+    return other_failed.load() || (stop != nullptr && stop->requested());
+  }
+};
+
 class Scanner {
  public:
-  Scanner(sqlite::Connection& connection, const Table& table, StopSource* stop)
-      : connection_(connection), table_(table), stop_(stop) {
+  Scanner(sqlite::Connection& connection, const Table& table, Share share, const End& end)
+      : connection_(connection), table_(table), share_(std::move(share)), end_(end) {
     evidence_.columns.resize(table.columns.size());
     for (size_t i = 0; i < table.columns.size(); ++i) {
       evidence_.columns[i].forms.set_claims(claims_of(table.columns[i]));
@@ -58,26 +81,26 @@ class Scanner {
     int first_class = -1;  // of a value that is not NULL
   };
 
-  // The SELECT list: the rowid where there is one, then every column but the synthetic.
+  // The SELECT list: the rowid where there is one, then the share's columns but the synthetic, and
+  // the key's, by which rows are named.
   void prepare_positions() {
     rowid_sql_ = table_.identity == Identity::kRowidAlias
                      ? table_.columns[table_.key.front()].source_sql
                      : table_.rowid_name;
     select_ = rowid_sql_.empty() ? "NULL" : rowid_sql_;
     int select = 1;
+    std::vector<int> selects(table_.columns.size());  // 0: the rowid
     for (size_t i = 0; i < table_.columns.size(); ++i) {
       const Column& column = table_.columns[i];
-      if (column.synthetic) continue;
-      const bool key = std::find(table_.key.begin(), table_.key.end(), i) != table_.key.end();
-      positions_.push_back(Position{i, select++, key, key || column.not_null});
+      const bool key = is_key(table_, i);
+      if (column.synthetic || (!share_[i] && !key)) continue;
+      if (share_[i]) positions_.push_back(Position{i, select, key, key || column.not_null});
+      selects[i] = select++;
       select_ += ", " + column.source_sql;
     }
     namer_ = RowNamer(rowid_sql_.empty() ? -1 : 0);
     for (const size_t k : table_.key) {
-      const auto at = std::find_if(positions_.begin(), positions_.end(),
-                                   [k](const Position& p) { return p.column == k; });
-      const bool rowid = at == positions_.end();
-      namer_.add_key(rowid ? "rowid" : table_.columns[k].name, rowid ? 0 : at->select);
+      namer_.add_key(selects[k] == 0 ? "rowid" : table_.columns[k].name, selects[k]);
     }
   }
 
@@ -101,7 +124,7 @@ class Scanner {
       if (!there) return false;
       add(row);
       if (evidence_.rows % kRowsPerLook != 0) continue;
-      if (stop_ != nullptr && stop_->requested()) return fail(interrupted(table_));
+      if (end_.wanted()) return fail(interrupted(table_));
       if (resumable && (deadline.expired() || evidence_.rows >= rows_max)) {
         last_rowid_ = row.integer(0);
         resumed_ = true;
@@ -208,7 +231,8 @@ class Scanner {
 
   sqlite::Connection& connection_;
   const Table& table_;
-  StopSource* stop_;
+  const Share share_;
+  const End& end_;
   std::string rowid_sql_;  // empty: the table cannot be resumed
   std::string select_;
   std::vector<Position> positions_;
@@ -219,12 +243,70 @@ class Scanner {
   TableEvidence evidence_;
 };
 
+Result<bool> is_long(sqlite::Connection& connection, const Table& table) {
+  if (table.rowid_name.empty() || table.columns.size() < kLongColumns) return false;
+  CROSSFADE_TRY(const int64_t highest,
+                connection.query_int(fmt::format("SELECT max({}) FROM main.{}", table.rowid_name,
+                                                 sqlite::quote(table.name))));
+  return highest >= kLongRows;
+}
+
+// The key's columns, and the first half of the others.
+Share first_half(const Table& table) {
+  Share out(table.columns.size());
+  size_t taken = 0;
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = is_key(table, i);
+    taken += out[i] ? 1 : 0;
+  }
+  for (size_t i = 0; i < out.size() && taken < out.size() / 2; ++i) {
+    if (out[i]) continue;
+    out[i] = true;
+    ++taken;
+  }
+  return out;
+}
+
+Result<TableEvidence> scan_by_halves(sqlite::Connection& connection, sqlite::Connection& other,
+                                     const Table& table, End& end) {
+  const Share first = first_half(table);
+  Share second = first;
+  second.flip();
+  const auto scan = [&](sqlite::Connection& on, const Share& share) {
+    auto evidence = Scanner(on, table, share, end).run();
+    if (!evidence) end.other_failed.store(true);
+    return evidence;
+  };
+  std::optional<Result<TableEvidence>> others;
+  std::thread beside([&] { others = scan(other, second); });
+  auto evidence = scan(connection, first);
+  beside.join();
+  // The one that was made to end by the other has less to say.
+  if (!evidence && evidence.error().code != ErrorCode::kInterrupted) return evidence;
+  if (!*others) return fail(std::move(*others).error());
+  if (!evidence) return evidence;
+  for (size_t i = 0; i < second.size(); ++i) {
+    if (second[i]) evidence.value().columns[i] = std::move(others->value().columns[i]);
+  }
+  return evidence;
+}
+
 }  // namespace
 
 Result<TableEvidence> scan_table(sqlite::Connection& connection, const Table& table,
                                  StopSource* stop) {
-  if (stop != nullptr && stop->requested()) return fail(interrupted(table));
-  return Scanner(connection, table, stop).run();
+  End end{stop};
+  if (end.wanted()) return fail(interrupted(table));
+  if (!connection.in_transaction()) {
+    CROSSFADE_TRY(const bool worth_it, is_long(connection, table));
+    if (worth_it) {
+      // One that cannot be had is no reason to fail.
+      if (auto other = connection.beside()) {
+        return scan_by_halves(connection, other.value(), table, end);
+      }
+    }
+  }
+  return Scanner(connection, table, Share(table.columns.size(), true), end).run();
 }
 
 }  // namespace crossfade::schema

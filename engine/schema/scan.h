@@ -4,6 +4,10 @@
 // kChunkRowsMax, so that a large table does not pin the WAL. A WITHOUT ROWID table is one read
 // transaction. Inside a transaction of the caller's it is all read there. Rows that come or go
 // meanwhile may be missed: the evidence is a basis for choices, not a snapshot.
+//
+// Of a long table two threads read half of the columns each, the second on a connection of its own:
+// nothing else is under way then, and most of the time goes into taking values out of rows. What is
+// learned of a column does not depend on the others.
 #pragma once
 
 #include <array>

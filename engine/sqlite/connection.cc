@@ -79,8 +79,8 @@ void Connection::Close::operator()(sqlite3* db) const {
   sqlite3_close_v2(db);
 }
 
-Connection::Connection(std::unique_ptr<sqlite3, Close> db, std::string path)
-    : db_(std::move(db)), path_(std::move(path)) {}
+Connection::Connection(std::unique_ptr<sqlite3, Close> db, OpenOptions options)
+    : db_(std::move(db)), options_(std::move(options)) {}
 
 Result<Connection> Connection::open(const OpenOptions& options) {
   CROSSFADE_TRY(check_path(options));
@@ -95,7 +95,7 @@ Result<Connection> Connection::open(const OpenOptions& options) {
   sqlite3_busy_timeout(raw, static_cast<int>(options.busy_timeout.count()));
   // The schema of somebody else's file is not to be trusted to run functions with side effects.
   sqlite3_db_config(raw, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  Connection connection(std::move(db), options.path);
+  Connection connection(std::move(db), options);
   // The first statement reads the header: what is wrong with the file, it says.
   const char* const probe = "SELECT count(*) FROM sqlite_master";
   auto probed = connection.query_int(probe);
@@ -116,6 +116,14 @@ Result<Connection> Connection::open(const OpenOptions& options) {
     CROSSFADE_TRY(connection.exec("PRAGMA query_only=1"));
   }
   return connection;
+}
+
+Result<Connection> Connection::beside() const {
+  const char* file = sqlite3_db_filename(handle(), "main");
+  if (file == nullptr || *file == '\0') {
+    return fail(make_error(SQLITE_CANTOPEN, nullptr, "source.open", options_.path));
+  }
+  return open(options_);
 }
 
 Status Connection::exec(const std::string& sql) {

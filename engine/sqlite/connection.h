@@ -33,6 +33,9 @@ class Connection {
   // Opens and reads the schema once, so that a file that is no database, is encrypted or is
   // damaged at its head fails here and not later.
   static Result<Connection> open(const OpenOptions& options);
+  // One more to the same file, opened as this one was: for another thread. A database that has no
+  // file has no other connection.
+  [[nodiscard]] Result<Connection> beside() const;
 
   // Runs one or more statements and throws their rows away.
   Status exec(const std::string& sql);
@@ -44,7 +47,7 @@ class Connection {
   void set_busy_timeout(std::chrono::milliseconds timeout);
 
   // The file's path as SQLite resolved it.
-  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const std::string& path() const { return options_.path; }
   // Rows changed by the last statement.
   [[nodiscard]] int64_t changes() const;
   [[nodiscard]] bool in_transaction() const;
@@ -55,10 +58,10 @@ class Connection {
   struct Close {
     void operator()(sqlite3* db) const;
   };
-  Connection(std::unique_ptr<sqlite3, Close> db, std::string path);
+  Connection(std::unique_ptr<sqlite3, Close> db, OpenOptions options);
 
   std::unique_ptr<sqlite3, Close> db_;
-  std::string path_;
+  OpenOptions options_;
 };
 
 // An identifier in double quotes, inner quotes doubled.

@@ -123,6 +123,24 @@ TEST_F(BadInputTest, CorruptPagesAreNamedAndNothingIsWritten) {
   }
 }
 
+// The file is not read whole at each start; whoever reads the page says so.
+TEST_F(BadInputTest, APageDamagedAfterTheMoveBeganIsNamedByTheComparison) {
+  make_shop(5000);
+  ASSERT_EQ(run_until_verified().code, 0);
+  app("PRAGMA wal_checkpoint(TRUNCATE)");
+  const int64_t page = std::stoll(AppDb(db_).value(
+      "SELECT pageno FROM dbstat WHERE name='purchase' AND pagetype='leaf' ORDER BY path LIMIT 1 "
+      "OFFSET 7"));
+  std::string bytes = read_bytes(db_);
+  bytes.replace(static_cast<size_t>(page - 1) * 4096, 4096, random_bytes(4096));
+  write_bytes(db_, bytes);
+  const Finished done = crossfade({"verify", db_}, seconds(30));
+  EXPECT_EQ(done.code, 5) << done.out << done.err;
+  EXPECT_THAT(done.err,
+              AllOf(HasSubstr("app.db"), AnyOf(HasSubstr("damaged"), HasSubstr("malformed")),
+                    HasSubstr(".recover")));
+}
+
 // The child runs as a user whom permissions bind; root is above them.
 class ReadOnlyTest : public BadInputTest {
  protected:
