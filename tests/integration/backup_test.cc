@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <cstring>
@@ -15,6 +14,7 @@
 #include "tests/support/connect.h"
 #include "tests/support/move_test.h"
 #include "tests/support/oracle.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/wait.h"
 
 namespace crossfade::testing {
@@ -263,14 +263,10 @@ TEST_F(BackupTest, AnApplicationThatIsTooBusyForOneIsMovedWithout) {
   writers.stop();
 }
 
-// A small file system of its own; it needs root, and is skipped without.
 TEST_F(BackupTest, ADiskThatIsTooSmallIsSaidBeforeAnythingIsDone) {
-  const std::string small = dir_.file("small");
-  fs::create_directory(small);
-  if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=20m") != 0) {
-    GTEST_SKIP() << "cannot mount a tmpfs here: " << std::strerror(errno);
-  }
-  db_ = small + "/app.db";
+  SmallDisk disk;
+  if (!disk.mount(dir_.file("small"), "size=20m")) GTEST_SKIP() << disk.why();
+  db_ = disk.folder() + "/app.db";
   make_shop();
   app("INSERT INTO customer(name,note) VALUES('large', zeroblob(8000000))");
   app("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -280,7 +276,6 @@ TEST_F(BackupTest, ADiskThatIsTooSmallIsSaidBeforeAnythingIsDone) {
   EXPECT_THAT(done.err, AllOf(HasSubstr("MiB left"), HasSubstr("--no-backup")));
   EXPECT_EQ(AppDb(db_).value("SELECT group_concat(sql) FROM sqlite_master"), before);
   EXPECT_EQ(target_value("SELECT to_regnamespace('crossfade') IS NULL"), "t");
-  ::umount2(small.c_str(), MNT_DETACH);
 }
 
 TEST(ClientEnvironmentTest, TheTargetGoesIntoVariablesOnly) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <random>
 
 #include "tests/support/move_test.h"
+#include "tests/support/small_disk.h"
 
 namespace crossfade::testing {
 namespace {
@@ -215,19 +215,16 @@ TEST_F(BadInputTest, KeptInRollbackJournalModeItSaysSoAndFollows) {
 
 // Promise: a state folder that cannot be written ends the command before the move began.
 TEST_F(BadInputTest, AFullDiskUnderTheStateFolderIsSaidSo) {
-  if (::geteuid() != 0) GTEST_SKIP() << "SKIPPED: only root can mount a full disk";
   make_shop();
   const std::string folder = db_ + ".crossfade";
-  fs::create_directory(folder);
-  if (::mount("tmpfs", folder.c_str(), "tmpfs", 0, "size=4k,nr_inodes=16") != 0) {
-    GTEST_SKIP() << "SKIPPED: mounting a tmpfs is not allowed here";
-  }
+  std::optional<SmallDisk> disk(std::in_place);
+  if (!disk->mount(folder, "size=4k,nr_inodes=16")) GTEST_SKIP() << disk->why();
   write_bytes(folder + "/fill", std::string(4096, 'x'));
   const Finished run = run_until_verified();
   EXPECT_EQ(run.code, 1) << run.out << run.err;
   EXPECT_THAT(run.err, AllOf(HasSubstr(folder), HasSubstr("disk is full")));
   fs::remove(folder + "/fill");
-  EXPECT_EQ(::umount2(folder.c_str(), MNT_DETACH), 0);
+  disk.reset();
   const Finished again = run_until_verified();
   EXPECT_EQ(again.code, 0) << again.err;
 }

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sqlite3.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "tests/support/connect.h"
 #include "tests/support/move_test.h"
 #include "tests/support/oracle.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/wait.h"
 
 namespace crossfade::testing {
@@ -225,33 +225,24 @@ TEST_F(HostileTest, FinishDoesNotRemoveAnotherMove) {
   EXPECT_EQ(traces_in_source(), "");
 }
 
-// A small file system of its own; it needs root, and is skipped without.
 class FullDiskTest : public HostileTest {
  protected:
   void SetUp() override {
     HostileTest::SetUp();
     if (IsSkipped()) return;
-    folder_ = dir_.file("small");
-    std::filesystem::create_directory(folder_);
-    mounted_ = ::mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=8m") == 0;
-    if (!mounted_) GTEST_SKIP() << "cannot mount a tmpfs here: " << std::strerror(errno);
-    db_ = folder_ + "/app.db";
-  }
-  void TearDown() override {
-    HostileTest::TearDown();
-    if (mounted_) ::umount2(folder_.c_str(), MNT_DETACH);
+    if (!disk_.mount(dir_.file("small"), "size=8m")) GTEST_SKIP() << disk_.why();
+    db_ = disk_.folder() + "/app.db";
   }
   void fill() const {
-    const int fd = ::open((folder_ + "/fill").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    const int fd = ::open((disk_.folder() + "/fill").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     const std::string block(4096, 'x');
     while (::write(fd, block.data(), block.size()) > 0) {
     }
     ::close(fd);
   }
-  void make_room() const { std::filesystem::remove(folder_ + "/fill"); }
+  void make_room() const { std::filesystem::remove(disk_.folder() + "/fill"); }
 
-  std::string folder_;
-  bool mounted_ = false;
+  SmallDisk disk_;
 };
 
 TEST_F(FullDiskTest, OfTheSourceIsSatOut) {

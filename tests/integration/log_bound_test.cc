@@ -3,7 +3,6 @@
 // anew.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 
 #include <cerrno>
 #include <cstring>
@@ -13,6 +12,7 @@
 #include "engine/postgres/embedded.h"
 #include "tests/support/connect.h"
 #include "tests/support/move_test.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/wait.h"
 
 namespace crossfade::testing {
@@ -172,24 +172,16 @@ TEST_F(LogBoundTest, OfACopyEndsIt) {
   expect_becomes_equal();
 }
 
-// A small file system of its own; it needs root, and is skipped without.
 class LogRoomTest : public LogBoundTest {
  protected:
   void SetUp() override {
     LogBoundTest::SetUp();
     if (IsSkipped()) return;
-    folder_ = dir_.file("small");
-    std::filesystem::create_directory(folder_);
-    mounted_ = ::mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=192m") == 0;
-    if (!mounted_) GTEST_SKIP() << "SKIPPED: no tmpfs can be mounted: " << std::strerror(errno);
-    db_ = folder_ + "/app.db";
+    if (!disk_.mount(dir_.file("small"), "size=192m")) GTEST_SKIP() << disk_.why();
+    db_ = disk_.folder() + "/app.db";
   }
-  void TearDown() override {
-    LogBoundTest::TearDown();
-    if (mounted_) ::umount2(folder_.c_str(), MNT_DETACH);
-  }
-  std::string folder_;
-  bool mounted_ = false;
+
+  SmallDisk disk_;
 };
 
 TEST_F(LogRoomTest, IsLeftToTheApplication) {
