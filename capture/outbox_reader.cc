@@ -41,9 +41,8 @@ Error was_given_up() {
       "it had reached what it may take on the server's disk (max_bytes of "
       "crossfade.outbox_position), and what was committed since is not in it: the way back is gone";
   error.hint =
-      "PostgreSQL stays the primary. If SQLite is to be given up, `crossfade finish`; for a new "
-      "way "
-      "back, a new move";
+      "PostgreSQL stays the primary. If SQLite is to be given up, `crossfade finish`; "
+      "for a new way back, a new move";
   return error;
 }
 

@@ -20,9 +20,10 @@ class SourceFile {
  public:
   // Checks that the file can be written, and what it is: exclusive locking and network file systems
   // are named here. Changes nothing.
-  // Damaged pages are too while no move of this file has begun. Later every command would wait for
-  // all of the file to be read once more, a rollback among them; by then there is a verified
-  // backup, and whoever reads a damaged page, as each comparison reads all rows, says so.
+  // Damaged pages are too while no move of this file has begun. Later every command would wait
+  // until all of the file was read once more, a rollback among them; by then there is a verified
+  // backup, unless none was wanted, and whoever reads a damaged page says so. Each comparison reads
+  // all moved rows, but neither secondary indexes nor tables that a rule leaves out.
   static Result<SourceFile> open(const std::string& path);
 
   // A further connection for another thread.

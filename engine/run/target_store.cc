@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <iterator>
-#include <set>
 #include <utility>
 
 #include "apply/quarantine.h"
@@ -12,16 +9,13 @@
 #include "engine/core/limits.h"
 #include "engine/observe/fault.h"
 #include "engine/postgres/quote.h"
-#include "engine/run/create_table.h"
 #include "engine/run/dual_numbers.h"
 #include "engine/run/lock_wait.h"
 #include "engine/run/move.h"
 #include "engine/run/put_aside.h"
 #include "engine/run/table_json.h"
-#include "engine/run/target_checks.h"
 #include "engine/run/target_fence.h"
-#include "engine/run/target_searches.h"
-#include "engine/schema/table_ddl.h"
+#include "engine/run/target_store_schema.h"
 
 namespace crossfade::run {
 namespace {
@@ -29,147 +23,8 @@ namespace {
 using postgres::quote;
 using postgres::quote_literal;
 
-constexpr int kFormat = 4;
 // The advisory lock that a live engine holds; the number is crossfade's own.
 constexpr const char* kLeaseLock = "pg_try_advisory_lock(7233104118034862434)";
-
-// For this transaction: DDL names pgvector's type without the schema it happens to be in.
-constexpr const char* kFindVectorType = R"(
-SELECT set_config('search_path', concat_ws(', ', 'pg_catalog',
-  (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-   WHERE e.extname = 'vector')), true)
-)";
-
-constexpr const char* kCreateSchema = R"(
-CREATE SCHEMA crossfade;
-CREATE TABLE crossfade.progress(
-  one boolean PRIMARY KEY DEFAULT true CHECK(one),
-  format integer NOT NULL,
-  source_id text NOT NULL,
-  target_schema text NOT NULL,
-  naming text NOT NULL,
-  schema_from_target boolean NOT NULL,
-  token bigint NOT NULL DEFAULT 0,
-  holder text,
-  phase text NOT NULL DEFAULT 'inspecting',
-  applied_lsn bigint NOT NULL DEFAULT 0,
-  verified_lsn bigint NOT NULL DEFAULT 0,
-  schema_version bigint NOT NULL DEFAULT 0,
-  digest_lsn bigint NOT NULL DEFAULT 0,
-  digest text NOT NULL DEFAULT '',
-  updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE TABLE crossfade.tables(
-  name text COLLATE "C" PRIMARY KEY,
-  target_name text NOT NULL,
-  capture_id bigint NOT NULL,
-  state text NOT NULL,
-  base_lsn bigint NOT NULL,
-  consistent_lsn bigint NOT NULL,
-  copy_position text NOT NULL DEFAULT '',
-  rows_copied bigint NOT NULL DEFAULT 0,
-  rows_total bigint NOT NULL DEFAULT 0,
-  plan text NOT NULL);
-CREATE TABLE crossfade.put_aside(
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  table_name text NOT NULL,
-  kind text NOT NULL,
-  relation text NOT NULL,
-  name text NOT NULL,
-  ddl text NOT NULL,
-  unvalidated boolean NOT NULL DEFAULT false,
-  cause text NOT NULL DEFAULT '');
-CREATE TABLE crossfade.views(
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  target_name text NOT NULL,
-  made oid NOT NULL);
-CREATE TABLE crossfade.route(
-  one boolean PRIMARY KEY DEFAULT true CHECK(one),
-  "primary" text NOT NULL CHECK("primary" IN ('sqlite','postgres','none')),
-  epoch bigint NOT NULL,
-  changed_at timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE TABLE crossfade.quarantine(
-  id bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
-  table_name text NOT NULL,
-  key_id text NOT NULL,
-  key text NOT NULL,
-  key_bytes bytea NOT NULL,
-  column_name text NOT NULL,
-  reason text NOT NULL,
-  lsn bigint NOT NULL,
-  source_row jsonb NOT NULL,
-  accepted boolean NOT NULL DEFAULT false,
-  at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY(table_name, key_id));
-CREATE TABLE crossfade.conflicts(
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  table_name text NOT NULL,
-  kind text NOT NULL,
-  state text NOT NULL DEFAULT 'resolved' CHECK(state IN ('resolved','waiting')),
-  resolution text,
-  why text NOT NULL DEFAULT '',
-  by_person boolean NOT NULL DEFAULT false,
-  resolved_at timestamptz,
-  lsn bigint NOT NULL,
-  rows_expected bigint,
-  rows_found bigint,
-  key text,
-  key_id text,
-  key_bytes bytea,
-  target_key text,
-  target_key_bytes bytea,
-  base_row jsonb,
-  source_row jsonb,
-  target_row jsonb,
-  result_row jsonb,
-  source_at timestamptz,
-  target_at timestamptz,
-  decision text CHECK(decision IN ('source','target','row')),
-  decision_row jsonb,
-  decision_bytes bytea,
-  decided_at timestamptz,
-  CHECK(state = 'resolved' OR key_id IS NOT NULL),
-  CHECK(state = 'waiting' OR resolution IS NOT NULL),
-  CHECK((decision = 'row') = (decision_bytes IS NOT NULL)));
-CREATE UNIQUE INDEX conflicts_waiting ON crossfade.conflicts(table_name, key_id)
-  WHERE state = 'waiting';
-CREATE FUNCTION crossfade.check_lease(p_token bigint) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM 1 FROM crossfade.progress WHERE token = p_token FOR SHARE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'another crossfade engine has taken over' USING ERRCODE = 'CF001';
-  END IF;
-END $$;
-CREATE FUNCTION crossfade.advance(p_token bigint, p_from bigint, p_to bigint)
-RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  UPDATE crossfade.progress SET applied_lsn = p_to, updated_at = clock_timestamp()
-   WHERE token = p_token AND applied_lsn = p_from;
-  IF NOT FOUND THEN
-    PERFORM crossfade.check_lease(p_token);
-    RAISE EXCEPTION 'progress is not at %', p_from USING ERRCODE = 'CF002';
-  END IF;
-END $$;
-INSERT INTO crossfade.route("primary", epoch) VALUES('sqlite', 0);
-)";
-
-Error target_error(std::string op, std::string object, std::string native, std::string hint) {
-  Error error;
-  error.code = ErrorCode::kTarget;
-  error.op = std::move(op);
-  error.object = std::move(object);
-  error.native = std::move(native);
-  error.hint = std::move(hint);
-  return error;
-}
-
-Error name_taken(const std::string& name) {
-  return target_error("target.create_table", name,
-                      "a table of this name is there already, and crossfade did not make it",
-                      "give an empty database with --target, or another schema with "
-                      "--target-schema; or, when the application's own migrations made it, "
-                      "--schema-from-target to load into it");
-}
 
 TableState state_from(const std::string& text) {
   if (text == "live") return TableState::kLive;
@@ -225,7 +80,7 @@ Status TargetStore::ensure(const std::string& source_id, const EngineOptions& op
         "BEGIN; CREATE SCHEMA IF NOT EXISTS {}; {} INSERT INTO crossfade.progress"
         "(format,source_id,target_schema,naming,schema_from_target) "
         "VALUES({},{},{},{},{}); COMMIT",
-        quote(target_schema), kCreateSchema, kFormat, quote_literal(source_id),
+        quote(target_schema), kCreateTargetSchema, kTargetFormat, quote_literal(source_id),
         quote_literal(target_schema), quote_literal(to_string(options.naming)), adopts)));
     return ok();
   }
@@ -258,43 +113,6 @@ Error TargetStore::of_another() const {
       "target.open", connection_.safe_name(), "this database is the target of another source",
       "give another database with --target, or `crossfade finish` the other move first. If the "
       "source file was replaced by another one, put the original back");
-}
-
-Status TargetStore::check_room(const std::string& target_schema,
-                               const std::vector<schema::TablePlan>& plans) {
-  CROSSFADE_TRY(const auto may, connection_.query(R"(
-      SELECT has_database_privilege(current_database(), 'CREATE'),
-             coalesce(has_schema_privilege(to_regnamespace($1), 'CREATE'), true),
-             current_user, current_database())",
-                                                  {postgres::text_param(quote(target_schema))}));
-  const bool creates = std::any_of(plans.begin(), plans.end(), [](const schema::TablePlan& plan) {
-    return !plan.table.adopted;
-  });
-  if (!may.boolean(0, 0) || (creates && !may.boolean(0, 1))) {
-    const std::string role = quote(may.text(0, 2));
-    const std::string where =
-        may.boolean(0, 0) ? "SCHEMA " + quote(target_schema) : "DATABASE " + quote(may.text(0, 3));
-    return fail(target_error("target.open", connection_.safe_name(),
-                             fmt::format("permission denied: {} may not create in {}", role, where),
-                             fmt::format("as the owner: GRANT CREATE ON {} TO {}", where, role)));
-  }
-  CROSSFADE_TRY(const auto lift, kept_target_fence(connection_, target_schema));
-  if (!lift.empty()) {
-    return fail(target_error("target.open", connection_.safe_name(),
-                             fmt::format("tables of {} are fenced still, since `crossfade finish "
-                                         "--keep-fence` of an earlier move: applications could not "
-                                         "write to them after a cutover",
-                                         quote(target_schema)),
-                             "take the fence away: " + lift));
-  }
-  for (const schema::TablePlan& plan : plans) {
-    if (plan.table.adopted) continue;
-    const std::string name = quote(target_schema, plan.table.target_name);
-    CROSSFADE_TRY(const auto there, connection_.query("SELECT to_regclass($1) IS NOT NULL",
-                                                      {postgres::text_param(name)}));
-    if (there.boolean(0, 0)) return fail(name_taken(name));
-  }
-  return ok();
 }
 
 Status TargetStore::lock_lease(std::chrono::milliseconds patience, StopSource& stop) {
@@ -352,7 +170,7 @@ Result<Progress> TargetStore::progress() {
       const auto row,
       connection_.exec("SELECT source_id,target_schema,phase,applied_lsn,verified_lsn,"
                        "schema_version,digest_lsn,digest,format FROM crossfade.progress"));
-  if (row.rows() != 1 || row.integer(0, 8) != kFormat) {
+  if (row.rows() != 1 || row.integer(0, 8) != kTargetFormat) {
     return fail(target_error("target.read_progress", connection_.safe_name(),
                              "crossfade.progress is not what this version writes",
                              "use the crossfade version that began this move"));
@@ -420,128 +238,6 @@ Result<std::vector<TargetTable>> TargetStore::tables() {
     out.push_back(std::move(entry));
   }
   return out;
-}
-
-namespace {
-
-Status insert_table(postgres::Connection& connection, const TargetTable& entry,
-                    const Table& table) {
-  const std::string plan = table_to_json(table);
-  const std::string id = fmt::format("{}", entry.capture_id.value);
-  const std::string base = fmt::format("{}", entry.base_lsn.value);
-  const std::string total = fmt::format("{}", entry.rows_total);
-  CROSSFADE_TRY(connection.query(
-      "INSERT INTO crossfade.tables(name,target_name,capture_id,state,base_lsn,consistent_lsn,"
-      "rows_total,plan) VALUES($1,$2,$3::bigint,'copying',$4::bigint,$4::bigint,$5::bigint,$6)",
-      {postgres::text_param(entry.table->name), postgres::text_param(entry.table->target_name),
-       postgres::text_param(id), postgres::text_param(base), postgres::text_param(total),
-       postgres::text_param(plan)}));
-  return ok();
-}
-
-// Drops a target table if it is ours, and forgets it. True: it was there, and the rows are gone.
-// One that is adopted stays, with its rows.
-Result<bool> drop_if_ours(postgres::Connection& connection, const std::string& target_schema,
-                          const Table& table) {
-  const std::string& name = table.name;
-  CROSSFADE_TRY(const auto gone,
-                connection.query("DELETE FROM crossfade.tables WHERE name=$1 RETURNING target_name",
-                                 {postgres::text_param(name)}));
-  if (gone.rows() == 0) return false;
-  CROSSFADE_TRY(connection.query("DELETE FROM crossfade.quarantine WHERE table_name=$1",
-                                 {postgres::text_param(name)}));
-  CROSSFADE_TRY(
-      connection.query("UPDATE crossfade.conflicts SET state='resolved',resolution='source',"
-                       "why='the table was copied anew',resolved_at=clock_timestamp() "
-                       "WHERE table_name=$1 AND state='waiting'",
-                       {postgres::text_param(name)}));
-  if (table.adopted) return true;
-  // CASCADE takes foreign keys of other tables along; they are added again when all is live.
-  CROSSFADE_TRY(connection.exec(
-      fmt::format("DROP TABLE IF EXISTS {} CASCADE", quote(target_schema, gone.text(0, 0)))));
-  return true;
-}
-
-Status make_table(postgres::Connection& connection, const std::string& target_schema, Table* table,
-                  std::vector<schema::Finding>* findings) {
-  const std::string name = quote(target_schema, table->target_name);
-  CROSSFADE_TRY(const auto there, connection.query("SELECT to_regclass($1) IS NOT NULL",
-                                                   {postgres::text_param(name)}));
-  if (there.boolean(0, 0)) return fail(name_taken(name));
-  const std::string comment = schema::comment_ddl(*table, target_schema);
-  CROSSFADE_TRY(auto plain, create_table(connection, target_schema, table));
-  std::move(plain.begin(), plain.end(), std::back_inserter(*findings));
-  if (comment.empty()) return ok();
-  CROSSFADE_TRY(connection.exec(comment));
-  return ok();
-}
-
-// A table's changes lie above its base. What was logged before the oldest base may be gone from the
-// log: it was given up.
-Status skip_what_no_table_needs(postgres::Connection& connection) {
-  CROSSFADE_TRY(connection.exec(
-      "UPDATE crossfade.progress SET applied_lsn=greatest(applied_lsn,(SELECT min(base_lsn) FROM "
-      "crossfade.tables))"));
-  return ok();
-}
-
-}  // namespace
-
-Result<std::vector<schema::Finding>> TargetStore::create_tables(
-    const std::vector<TargetTable>& created, const std::vector<TargetTable>& dropped,
-    const std::string& target_schema, int64_t schema_version) {
-  std::vector<schema::Finding> refused;
-  CROSSFADE_TRY(until_unlocked(
-      connection_, target_schema, limits::kLockPatience, [&](const LockWait& wait) -> Status {
-        CROSSFADE_TRY(connection_.exec("BEGIN"));
-        CROSSFADE_TRY(wait.bound(connection_));
-        auto made = replace_tables(created, dropped, target_schema);
-        auto done = made ? set_schema_version(schema_version) : fail(made.error());
-        if (done) done = skip_what_no_table_needs(connection_);
-        if (!done) {
-          connection_.rollback();
-          return done;
-        }
-        refused = std::move(made).value();
-        return connection_.commit();
-      }));
-  return refused;
-}
-
-Result<std::vector<schema::Finding>> TargetStore::replace_tables(
-    const std::vector<TargetTable>& created, const std::vector<TargetTable>& dropped,
-    const std::string& target_schema) {
-  std::vector<schema::Finding> refused;
-  const bool makes = std::any_of(created.begin(), created.end(),
-                                 [](const TargetTable& entry) { return !entry.table->adopted; });
-  // Not while what adopted tables have is read: names in the search path would come without their
-  // schema.
-  if (makes) {
-    CROSSFADE_TRY(connection_.exec(kFindVectorType));
-  }
-  for (const TargetTable& entry : dropped) {
-    CROSSFADE_TRY(drop_if_ours(connection_, target_schema, *entry.table));
-  }
-  std::set<std::string> ours;
-  for (const TargetTable& entry : created) {
-    CROSSFADE_TRY(const bool was_ours, drop_if_ours(connection_, target_schema, *entry.table));
-    if (was_ours) ours.insert(entry.table->name);
-  }
-  FencedTables fenced{target_schema, {}};
-  for (const TargetTable& entry : created) {
-    Table table = *entry.table;
-    CROSSFADE_TRY(table.adopted
-                      ? make_room(connection_, target_schema, table, ours.contains(table.name))
-                      : make_table(connection_, target_schema, &table, &refused));
-    CROSSFADE_TRY(auto findings, try_checks(connection_, &table));
-    std::move(findings.begin(), findings.end(), std::back_inserter(refused));
-    CROSSFADE_TRY(auto searches, add_searches(connection_, &table));
-    std::move(searches.begin(), searches.end(), std::back_inserter(refused));
-    CROSSFADE_TRY(insert_table(connection_, entry, table));
-    fenced.names.push_back(table.target_name);
-  }
-  CROSSFADE_TRY(fence_new_tables(connection_, fenced));
-  return refused;
 }
 
 Status TargetStore::set_state(const std::string& table, TableState state) {

@@ -22,9 +22,7 @@ namespace {
 
 constexpr size_t kFirstClassSamplesMax = 3;
 constexpr int64_t kRowsPerLook = 1024;  // rows between looks at the clock and the stop request
-// Half of the columns each is worth a second thread from here on.
-constexpr int64_t kLongRows = 50'000;
-constexpr size_t kLongColumns = 4;
+constexpr size_t kColumnsToShare = 4;   // beside the key's, which one of the threads takes
 
 Error interrupted(const Table& table) {
   Error error;
@@ -244,11 +242,13 @@ class Scanner {
 };
 
 Result<bool> is_long(sqlite::Connection& connection, const Table& table) {
-  if (table.rowid_name.empty() || table.columns.size() < kLongColumns) return false;
+  if (table.rowid_name.empty() || table.columns.size() - table.key.size() < kColumnsToShare) {
+    return false;
+  }
   CROSSFADE_TRY(const int64_t highest,
                 connection.query_int(fmt::format("SELECT max({}) FROM main.{}", table.rowid_name,
                                                  sqlite::quote(table.name))));
-  return highest >= kLongRows;
+  return highest >= kScanLongRows;
 }
 
 // The key's columns, and the first half of the others.

@@ -5,9 +5,9 @@
 // transaction. Inside a transaction of the caller's it is all read there. Rows that come or go
 // meanwhile may be missed: the evidence is a basis for choices, not a snapshot.
 //
-// Of a long table two threads read half of the columns each, the second on a connection of its own:
-// nothing else is under way then, and most of the time goes into taking values out of rows. What is
-// learned of a column does not depend on the others.
+// Of a long table (kScanLongRows) two threads read half of the columns each, the second on a
+// connection of its own: nothing else is under way then, and most of the time goes into taking
+// values out of rows. What is learned of a column does not depend on the others.
 #pragma once
 
 #include <array>
@@ -57,6 +57,9 @@ struct TableEvidence {
 // headers, alignment and the fixed-width columns of the key.
 inline constexpr size_t kKeyBytesMax = 2600;
 inline constexpr size_t kIndexColumnsMax = 32;  // INDEX_MAX_KEYS as built by default
+
+// By the highest rowid, which is found at once: one that is too high costs a thread, no more.
+inline constexpr int64_t kScanLongRows = 50'000;
 
 // kInterrupted when `stop` (which may be null) is requested.
 Result<TableEvidence> scan_table(sqlite::Connection& connection, const Table& table,

@@ -79,13 +79,16 @@ void Connection::Close::operator()(sqlite3* db) const {
   sqlite3_close_v2(db);
 }
 
-Connection::Connection(std::unique_ptr<sqlite3, Close> db, OpenOptions options)
-    : db_(std::move(db)), options_(std::move(options)) {}
+Connection::Connection(std::unique_ptr<sqlite3, Close> db, OpenOptions options, bool tidy)
+    : db_(std::move(db)), options_(std::move(options)), tidy_(tidy) {}
 
 Result<Connection> Connection::open(const OpenOptions& options) {
   CROSSFADE_TRY(check_path(options));
+  return open_as(options, options.access == Access::kReadOnly && would_leave_files(options.path));
+}
+
+Result<Connection> Connection::open_as(const OpenOptions& options, bool tidy) {
   sqlite3* raw = nullptr;
-  const bool tidy = options.access == Access::kReadOnly && would_leave_files(options.path);
   const Access access = tidy ? Access::kReadWrite : options.access;
   const int rc = sqlite3_open_v2(options.path.c_str(), &raw,
                                  open_flags(access) | SQLITE_OPEN_NOMUTEX, nullptr);
@@ -95,7 +98,7 @@ Result<Connection> Connection::open(const OpenOptions& options) {
   sqlite3_busy_timeout(raw, static_cast<int>(options.busy_timeout.count()));
   // The schema of somebody else's file is not to be trusted to run functions with side effects.
   sqlite3_db_config(raw, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  Connection connection(std::move(db), options);
+  Connection connection(std::move(db), options, tidy);
   // The first statement reads the header: what is wrong with the file, it says.
   const char* const probe = "SELECT count(*) FROM sqlite_master";
   auto probed = connection.query_int(probe);
@@ -123,7 +126,8 @@ Result<Connection> Connection::beside() const {
   if (file == nullptr || *file == '\0') {
     return fail(make_error(SQLITE_CANTOPEN, nullptr, "source.open", options_.path));
   }
-  return open(options_);
+  // Without another look at the file, whose closing would drop this connection's locks.
+  return open_as(options_, tidy_);
 }
 
 Status Connection::exec(const std::string& sql) {

@@ -46,7 +46,7 @@ class Connection {
 
   void set_busy_timeout(std::chrono::milliseconds timeout);
 
-  // The file's path as SQLite resolved it.
+  // As it was opened.
   [[nodiscard]] const std::string& path() const { return options_.path; }
   // Rows changed by the last statement.
   [[nodiscard]] int64_t changes() const;
@@ -58,10 +58,12 @@ class Connection {
   struct Close {
     void operator()(sqlite3* db) const;
   };
-  Connection(std::unique_ptr<sqlite3, Close> db, OpenOptions options);
+  Connection(std::unique_ptr<sqlite3, Close> db, OpenOptions options, bool tidy);
+  static Result<Connection> open_as(const OpenOptions& options, bool tidy);
 
   std::unique_ptr<sqlite3, Close> db_;
   OpenOptions options_;
+  bool tidy_;  // reads only, and may write so that SQLite takes its own files away at the end
 };
 
 // An identifier in double quotes, inner quotes doubled.

@@ -168,7 +168,7 @@ bool FaultLife::command(const std::string& verb) {
       arguments.insert(arguments.end(), {"--way-back", "outbox"});
     }
     Process process(prepared(std::move(arguments)));
-    const Deadline deadline = Deadline::after(kCommandMax);
+    const Deadline deadline = Deadline::after(kCommandMax * patience());
     while (process.running() && !deadline.expired()) {
       const bool beside = engine_ && engine_->running();
       if (options_.torment) options_.torment(beside ? engine_->pid() : process.pid(), db_, url_);
@@ -183,7 +183,7 @@ bool FaultLife::command(const std::string& verb) {
 }
 
 bool FaultLife::until(const std::string& what, const std::function<bool()>& reached) {
-  const Deadline deadline = Deadline::after(kStepMax);
+  const Deadline deadline = Deadline::after(kStepMax * patience());
   while (problems_.empty() && !reached()) {
     if (deadline.expired()) problem("waited in vain for " + what);
     keep_engine();

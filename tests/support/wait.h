@@ -20,11 +20,13 @@ inline int patience() {
   return times;
 }
 
-// Polls until `condition()` is true; false when the time, times patience(), is over first.
+// Polls until `condition()` is true; false when the time is over first. That is times patience(),
+// but for less than a second, which is somebody's pace and no deadline.
 template <typename Condition>
 [[nodiscard]] bool wait_until(Condition condition, std::chrono::milliseconds within,
                               std::chrono::milliseconds interval = std::chrono::milliseconds(10)) {
-  const Deadline deadline = Deadline::after(within * patience());
+  const bool is_pace = within < std::chrono::seconds(1);
+  const Deadline deadline = Deadline::after(is_pace ? within : within * patience());
   while (!condition()) {
     if (deadline.expired()) return false;
     std::this_thread::sleep_for(interval);

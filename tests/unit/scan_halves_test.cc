@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <optional>
 #include <string>
-#include <vector>
+#include <thread>
 
 #include "engine/core/stop.h"
 #include "engine/schema/catalog.h"
@@ -12,6 +14,7 @@
 #include "engine/sqlite/connection.h"
 #include "engine/sqlite/transaction.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait.h"
 
 namespace crossfade::schema {
 namespace {
@@ -29,6 +32,12 @@ class ScanHalvesTest : public ::testing::Test {
   void exec(const std::string& sql) {
     const Status done = source_.exec(sql);
     ASSERT_TRUE(done) << describe(done.error()) << "\n" << sql;
+  }
+
+  // Enough rows for two threads.
+  static std::string numbers() {
+    return fmt::format("WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<{}) ",
+                       kScanLongRows + 20'000);
   }
 
   // One thread alone reads inside a transaction.
@@ -84,15 +93,13 @@ class ScanHalvesTest : public ::testing::Test {
 };
 
 TEST_F(ScanHalvesTest, AreWhatOneScanLearns) {
-  const std::string numbers =
-      "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<70000) ";
   exec(
       "CREATE TABLE event(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, at TEXT, seen, size REAL,"
       " flag BOOLEAN, body BLOB, uuid TEXT);"
       "CREATE TABLE part(maker TEXT, code TEXT, price, PRIMARY KEY(maker, code)) ;"
       "CREATE TABLE loose(a, b, c, d, e);"
       "CREATE TABLE strict_one(k TEXT PRIMARY KEY, a, b, c) WITHOUT ROWID;");
-  exec(numbers +
+  exec(numbers() +
        "INSERT INTO event SELECT i, CASE i%3 WHEN 0 THEN 'in' ELSE 'out' END,"
        " datetime(1700000000+i,'unixepoch'), CASE i%7 WHEN 0 THEN 'x' ELSE i END, i/3.0,"
        " i%2 + (i=60001), randomblob(i%5),"
@@ -105,6 +112,7 @@ TEST_F(ScanHalvesTest, AreWhatOneScanLearns) {
   exec("INSERT INTO loose SELECT id, kind, body, NULL, size FROM event");
   exec("INSERT INTO strict_one SELECT uuid, kind, size, flag FROM event");
   exec("ALTER TABLE part ADD COLUMN note DEFAULT 'none'; ALTER TABLE part ADD COLUMN n INTEGER");
+  ASSERT_TRUE(source_.beside()) << "without it there is one thread only";
   const std::string alone = said(true);
   EXPECT_NE(alone.find("rowid"), std::string::npos) << alone;
   EXPECT_NE(alone.find("70000 rows"), std::string::npos) << alone;
@@ -112,33 +120,52 @@ TEST_F(ScanHalvesTest, AreWhatOneScanLearns) {
 }
 
 TEST_F(ScanHalvesTest, EndWhenTheyAreTold) {
-  exec(
-      "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, c, d);"
-      "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<60000)"
-      " INSERT INTO t SELECT i, i, i, i, i FROM c");
-  StopSource stop;
-  stop.request();
-  auto catalog = read_catalog(source_);
+  exec("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, c, d)");
+  exec(numbers() + "INSERT INTO t SELECT i, i, i, i, i FROM c");
+  exec("ALTER TABLE t ADD COLUMN slow AS (length(hex(zeroblob(20000))))");
+  const auto catalog = read_catalog(source_);
   ASSERT_TRUE(catalog);
+  StopSource stop;
+  // Nobody is alone with a file, without a WAL, that is being read.
+  std::thread other([&] {
+    auto watching = sqlite::Connection::open(
+        {source_.path(), sqlite::Access::kReadWrite, std::chrono::milliseconds(0)});
+    EXPECT_TRUE(watching);
+    EXPECT_TRUE(testing::wait_until(
+        [&] {
+          if (!watching.value().exec("BEGIN EXCLUSIVE")) return true;
+          EXPECT_TRUE(watching.value().exec("ROLLBACK"));
+          return false;
+        },
+        std::chrono::seconds(20)));
+    stop.request();
+  });
   const auto evidence = scan_table(source_, catalog.value().tables.at(0), &stop);
+  other.join();
   ASSERT_FALSE(evidence);
   EXPECT_EQ(evidence.error().code, ErrorCode::kInterrupted);
 }
 
-// What one of the two cannot read is what the whole scan says.
+// What one of the two cannot read is what the whole scan says, whichever it is.
 TEST_F(ScanHalvesTest, NameWhatEitherCannotRead) {
-  exec(
-      "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, c, d);"
-      "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<60000)"
-      " INSERT INTO t SELECT i, i, i, i, CASE i WHEN 55000 THEN -9223372036854775807-1 ELSE i END "
-      "FROM c;"
-      "ALTER TABLE t ADD COLUMN e AS (abs(d))");
-  auto catalog = read_catalog(source_);
-  ASSERT_TRUE(catalog);
-  const auto evidence = scan_table(source_, catalog.value().tables.at(0), nullptr);
-  ASSERT_FALSE(evidence);
-  EXPECT_NE(describe(evidence.error()).find("integer overflow"), std::string::npos)
-      << describe(evidence.error());
+  for (const char* columns : {"e AS (d), a, b, c, d", "a, b, c, d, e AS (d)"}) {
+    exec("DROP TABLE IF EXISTS t");
+    exec(fmt::format("CREATE TABLE t(id INTEGER PRIMARY KEY, {})", columns));
+    exec(numbers() +
+         "INSERT INTO t(id,a,b,c,d) SELECT i, i, i, i, CASE i WHEN 2000 THEN "
+         "-9223372036854775807-1 ELSE i END FROM c");
+    // SQLite itself would not have let it in.
+    exec(
+        "PRAGMA writable_schema=ON;"
+        "UPDATE sqlite_master SET sql=replace(sql,'(d)','(abs(d))') WHERE name='t';"
+        "PRAGMA writable_schema=RESET");
+    const auto catalog = read_catalog(source_);
+    ASSERT_TRUE(catalog);
+    const auto evidence = scan_table(source_, catalog.value().tables.at(0), nullptr);
+    ASSERT_FALSE(evidence) << columns;
+    EXPECT_NE(describe(evidence.error()).find("integer overflow"), std::string::npos)
+        << describe(evidence.error());
+  }
 }
 
 }  // namespace
