@@ -21,6 +21,13 @@ std::vector<const Value*> pointers(const Row& row) {
   return out;
 }
 
+std::vector<const Row*> keys_of(const NetTable& net) {
+  std::vector<const Row*> out;
+  out.reserve(net.rows.size());
+  for (const NetRow& row : net.rows) out.push_back(&row.key);
+  return out;
+}
+
 std::string advance_sql(LeaseToken token, Lsn from, Lsn to) {
   return fmt::format("SELECT crossfade.advance({},{},{})", token.value, from.value, to.value);
 }
@@ -46,7 +53,7 @@ bool Applier::fits_pipeline(const ChangeBatch& batch, const std::vector<NetTable
 }
 
 Status Applier::apply(const ChangeBatch& batch) {
-  const std::vector<NetTable> net = net_changes(batch, exact_);
+  std::vector<NetTable> net = net_changes(batch, exact_);
   if (fits_pipeline(batch, net)) {
     auto done = apply_pipelined(batch, net);
     if (done) return done;
@@ -55,7 +62,7 @@ Status Applier::apply(const ChangeBatch& batch) {
     if (done.error().remedy != Remedy::kQuarantine) return done;
     target_.rollback();
   }
-  return apply_sets(batch, net);
+  return apply_prepared(batch, prepare(std::move(net), target_.server_version()));
 }
 
 Status Applier::apply_pipelined(const ChangeBatch& batch, const std::vector<NetTable>& net) {
@@ -108,17 +115,17 @@ Status Applier::apply_pipelined(const ChangeBatch& batch, const std::vector<NetT
   return ok();
 }
 
-Status Applier::apply_sets(const ChangeBatch& batch, const std::vector<NetTable>& net) {
+Status Applier::apply_prepared(const ChangeBatch& batch, PreparedBatch prepared) {
   // In several parts, a row that a recheck noted is taken out early: nothing to remark on.
   const bool whole = !open_ && batch.closes_watermark;
   if (!open_) {
     CROSSFADE_TRY(target_.exec("BEGIN"));
     open_ = true;
   }
-  for (const NetTable& table : net) {
+  for (PreparedTable& table : prepared.tables) {
     CROSSFADE_TRY(target_.exec("SAVEPOINT part"));
     fault_point("apply.sets.table");
-    auto done = apply_table(table, batch.through, whole);
+    auto done = apply_table(&table, batch.through, whole);
     if (!done) {
       if (done.error().remedy != Remedy::kQuarantine) return done;
       CROSSFADE_TRY(target_.exec("ROLLBACK TO SAVEPOINT part"));
@@ -135,62 +142,51 @@ Status Applier::apply_sets(const ChangeBatch& batch, const std::vector<NetTable>
   return ok();
 }
 
-Status Applier::apply_table(const NetTable& net, Lsn lsn, bool whole) {
-  std::vector<const Row*> keys;
-  std::vector<const Row*> all;
+Status Applier::apply_table(PreparedTable* prepared, Lsn lsn, bool whole) {
+  const Table& table = *prepared->net.table;
   int64_t certain = 0;
   bool only_certain = whole;
-  for (const NetRow& row : net.rows) {
-    all.push_back(&row.key);
+  for (const NetRow& row : prepared->net.rows) {
     if (!row.was_there) continue;
-    keys.push_back(&row.key);
     if (row.certain) {
       ++certain;
     } else {
       only_certain = false;
     }
   }
-  if (has_quarantine(*net.table)) {
+  if (has_quarantine(table)) {
     // A key that waits in quarantine is not in the table, and its entry has had its day.
-    CROSSFADE_TRY(release_keys(target_, *net.table, all));
+    CROSSFADE_TRY(release_keys(target_, table, keys_of(prepared->net)));
     only_certain = false;
   }
-  if (!keys.empty()) {
-    CROSSFADE_TRY(const int64_t deleted, delete_keys(target_, target_schema_, *net.table, keys));
-    if (only_certain && deleted != certain) {
-      CROSSFADE_TRY(record_conflict(*net.table, certain, deleted, lsn));
-    }
+  CROSSFADE_TRY(const int64_t deleted,
+                delete_keys(target_, target_schema_, table, std::move(prepared->gone)));
+  if (only_certain && deleted != certain) {
+    CROSSFADE_TRY(record_conflict(table, certain, deleted, lsn));
   }
-  EncodedRows rows;
-  CROSSFADE_TRY(encode_fitting(net, lsn, &rows));
-  return copy_rows(target_, target_schema_, *net.table, rows, 0, rows.count());
+  CROSSFADE_TRY(set_aside_unfit(*prepared, lsn));
+  return copy_rows(target_, target_schema_, table, prepared->rows, 0, prepared->rows.count());
 }
 
-Status Applier::apply_table_carefully(const NetTable& net, Lsn lsn) {
-  std::vector<const Row*> keys;
-  for (const NetRow& row : net.rows) keys.push_back(&row.key);
-  CROSSFADE_TRY(release_keys(target_, *net.table, keys));
-  CROSSFADE_TRY(delete_keys(target_, target_schema_, *net.table, keys));
-  EncodedRows rows;
-  CROSSFADE_TRY(const auto origin, encode_fitting(net, lsn, &rows));
-  return insert_halving(*net.table, rows, origin, 0, rows.count(), lsn);
+Status Applier::apply_table_carefully(const PreparedTable& prepared, Lsn lsn) {
+  const Table& table = *prepared.net.table;
+  const std::vector<const Row*> keys = keys_of(prepared.net);
+  CROSSFADE_TRY(release_keys(target_, table, keys));
+  CROSSFADE_TRY(delete_keys(target_, target_schema_, table,
+                            encode_keys(table, keys, target_.server_version())));
+  CROSSFADE_TRY(set_aside_unfit(prepared, lsn));
+  return insert_halving(table, prepared.rows, prepared.origin, 0, prepared.rows.count(), lsn);
 }
 
-Result<std::vector<const NetRow*>> Applier::encode_fitting(const NetTable& net, Lsn lsn,
-                                                           EncodedRows* rows) {
-  const RowEncoder encoder(*net.table, target_.server_version());
-  std::vector<const NetRow*> origin;
-  for (const NetRow& row : net.rows) {
-    if (row.final == nullptr) continue;
-    if (const auto column = encoder.append(*row.final, rows)) {
-      const Column& misfit = net.table->columns[*column];
-      CROSSFADE_TRY(set_aside(*net.table, *row.final, misfit.name,
-                              misfit_reason((*row.final)[*column], misfit.type), lsn));
-    } else {
-      origin.push_back(&row);
-    }
+Status Applier::set_aside_unfit(const PreparedTable& prepared, Lsn lsn) {
+  const Table& table = *prepared.net.table;
+  for (const PreparedTable::Unfit& unfit : prepared.unfit) {
+    const Column& column = table.columns[unfit.column];
+    const Row& row = *unfit.row->final;
+    CROSSFADE_TRY(
+        set_aside(table, row, column.name, misfit_reason(row[unfit.column], column.type), lsn));
   }
-  return origin;
+  return ok();
 }
 
 Status Applier::insert_halving(const Table& table, const EncodedRows& rows,

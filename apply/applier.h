@@ -2,20 +2,21 @@
 //
 // Exactly-once: rows, quarantine and applied_lsn move in one target transaction, guarded by the
 // fencing token, so replaying a batch after a crash is a no-op and a stale engine cannot commit.
-// Small batches go as one pipelined round trip; large ones as set deletes and COPY. A row that the
-// server refuses is found by halving under savepoints and quarantined; its neighbours go in.
+// Small batches go as one pipelined round trip; large ones as set deletes and COPY, prepared by
+// whoever read them. A row that the server refuses is found by halving under savepoints and
+// quarantined; its neighbours go in.
 // Threads: its connection's. Borrows the connection.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "apply/encoder.h"
 #include "apply/net_changes.h"
+#include "apply/prepared_batch.h"
 #include "engine/core/change.h"
 #include "engine/core/result.h"
 #include "engine/postgres/connection.h"
@@ -33,9 +34,8 @@ class Applier {
   // `applied`: where the target's progress stands.
   Applier(postgres::Connection& target, std::string target_schema, LeaseToken token, Lsn applied);
 
-  // Tables whose target rows are exactly the source's at applied_lsn. Others are caught up: any row
-  // of a key may already be there.
-  void set_exact(std::unordered_map<const Table*, bool> exact) { exact_ = std::move(exact); }
+  // At applied().
+  void set_exact(ExactTables exact) { exact_ = std::move(exact); }
   void set_quarantined_tables(std::unordered_set<std::string> tables) {
     quarantined_tables_ = std::move(tables);
   }
@@ -45,19 +45,18 @@ class Applier {
   // durable on the target. On an error nothing is known to have moved since the last commit: build
   // a new Applier from what the target says.
   Status apply(const ChangeBatch& batch);
+  // The same, of a batch that was prepared: with what set_exact() was given, or with less.
+  Status apply_prepared(const ChangeBatch& batch, PreparedBatch prepared);
 
   [[nodiscard]] Lsn applied() const { return applied_; }
   [[nodiscard]] const ApplyCounts& counts() const { return counts_; }
 
  private:
   Status apply_pipelined(const ChangeBatch& batch, const std::vector<NetTable>& net);
-  Status apply_sets(const ChangeBatch& batch, const std::vector<NetTable>& net);
   // `whole`: the batch is one part, so what it says was there must have been there.
-  Status apply_table(const NetTable& net, Lsn lsn, bool whole);
-  Status apply_table_carefully(const NetTable& net, Lsn lsn);
-  // Encodes the final rows that fit, and says whose they are; the others are set aside.
-  Result<std::vector<const NetRow*>> encode_fitting(const NetTable& net, Lsn lsn,
-                                                    EncodedRows* rows);
+  Status apply_table(PreparedTable* table, Lsn lsn, bool whole);
+  Status apply_table_carefully(const PreparedTable& table, Lsn lsn);
+  Status set_aside_unfit(const PreparedTable& table, Lsn lsn);
   Status insert_halving(const Table& table, const EncodedRows& rows,
                         const std::vector<const NetRow*>& origin, size_t from, size_t to, Lsn lsn);
   Status set_aside(const Table& table, const Row& row, std::string column, std::string reason,
@@ -74,7 +73,7 @@ class Applier {
   Lsn applied_;  // durable
   int64_t open_changes_ = 0;
   bool open_ = false;
-  std::unordered_map<const Table*, bool> exact_;
+  ExactTables exact_;
   std::unordered_set<std::string> quarantined_tables_;
   ApplyCounts counts_;
 };

@@ -1,5 +1,7 @@
 #include "apply/net_changes.h"
 
+#include <unordered_map>
+
 namespace crossfade::apply {
 namespace {
 
@@ -47,15 +49,13 @@ class Collector {
 
 }  // namespace
 
-std::vector<NetTable> net_changes(const ChangeBatch& batch,
-                                  const std::unordered_map<const Table*, bool>& exact) {
+std::vector<NetTable> net_changes(const ChangeBatch& batch, const ExactTables& exact) {
   std::vector<Collector> collectors;
   std::unordered_map<const Table*, size_t> by_table;
   for (const Change& change : batch.changes) {
     const auto [at, fresh] = by_table.try_emplace(change.table.get(), collectors.size());
     if (fresh) {
-      const auto found = exact.find(change.table.get());
-      collectors.emplace_back(change.table, found != exact.end() && found->second);
+      collectors.emplace_back(change.table, exact.contains(change.table.get()));
     }
     collectors[at->second].add(change);
   }

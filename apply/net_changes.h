@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
-#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/core/change.h"
@@ -27,10 +27,12 @@ struct NetTable {
   std::vector<NetRow> rows;  // in order of first touch
 };
 
-// `exact`: the target is at the state just before the changes, so an inserted key is not there yet.
-// Otherwise (catching up over a copy) any key may be there already. Views into `batch`.
-[[nodiscard]] std::vector<NetTable> net_changes(
-    const ChangeBatch& batch, const std::unordered_map<const Table*, bool>& exact);
+// Tables of which the target is at the state just before the changes, so an inserted key is not
+// there yet. Of the others (catching up over a copy) any key may be there already.
+using ExactTables = std::unordered_set<const Table*>;
+
+// Views into `batch`, which may be moved, but not changed.
+[[nodiscard]] std::vector<NetTable> net_changes(const ChangeBatch& batch, const ExactTables& exact);
 
 [[nodiscard]] Row key_of(const Table& table, const Row& row);
 [[nodiscard]] std::string identity_of(const Row& key);

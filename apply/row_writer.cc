@@ -66,6 +66,12 @@ bool ArrayParams::add(const std::vector<const Value*>& values) {
   return true;
 }
 
+size_t ArrayParams::size_bytes() const {
+  size_t total = 0;
+  for (const std::string& column : elements_) total += column.capacity();
+  return total;
+}
+
 std::vector<postgres::Param> ArrayParams::finish() {
   arrays_.assign(codecs_.size(), {});
   std::vector<postgres::Param> params;
@@ -152,17 +158,32 @@ Status copy_rows(postgres::Connection& target, const std::string& target_schema,
   return ok();
 }
 
+size_t EncodedKeys::size_bytes() const {
+  size_t total = 0;
+  for (const ArrayParams& params : statements) total += params.size_bytes();
+  return total;
+}
+
+EncodedKeys encode_keys(const Table& table, const std::vector<const Row*>& keys,
+                        int server_version) {
+  EncodedKeys out;
+  std::vector<const Value*> values;
+  for (const Row* key : keys) {
+    if (out.statements.empty() || out.statements.back().rows() == kKeysPerStatement) {
+      out.statements.emplace_back(key_codecs_of(table, server_version));
+    }
+    values.clear();
+    for (const Value& value : *key) values.push_back(&value);
+    (void)out.statements.back().add(values);
+  }
+  return out;
+}
+
 Result<int64_t> delete_keys(postgres::Connection& target, const std::string& target_schema,
-                            const Table& table, const std::vector<const Row*>& keys) {
+                            const Table& table, EncodedKeys keys) {
   int64_t deleted = 0;
   const std::string sql = delete_sql(target_schema, table);
-  for (size_t at = 0; at < keys.size(); at += kKeysPerStatement) {
-    ArrayParams params(key_codecs_of(table, target.server_version()));
-    for (size_t i = at; i < std::min(keys.size(), at + kKeysPerStatement); ++i) {
-      std::vector<const Value*> values;
-      for (const Value& value : *keys[i]) values.push_back(&value);
-      (void)params.add(values);
-    }
+  for (ArrayParams& params : keys.statements) {
     CROSSFADE_TRY(const auto result, target.query(sql, params.finish()));
     deleted += result.affected();
   }

@@ -24,6 +24,7 @@ class ArrayParams {
   // False: a value does not fit; nothing was added.
   [[nodiscard]] bool add(const std::vector<const Value*>& values);
   [[nodiscard]] size_t rows() const { return rows_; }
+  [[nodiscard]] size_t size_bytes() const;
   // Views into this object, which must outlive the call that uses them.
   [[nodiscard]] std::vector<postgres::Param> finish();
 
@@ -51,8 +52,18 @@ class ArrayParams {
 Status copy_rows(postgres::Connection& target, const std::string& target_schema, const Table& table,
                  const EncodedRows& rows, size_t from, size_t to);
 
-// Deletes rows by key; keys that do not fit the target's types cannot be there and are passed over.
-// Returns how many were deleted.
+// Keys as DELETE's parameters. Those that do not fit the target's types cannot be there and are
+// passed over.
+struct EncodedKeys {
+  std::vector<ArrayParams> statements;  // each as much as one statement takes
+  [[nodiscard]] size_t size_bytes() const;
+};
+[[nodiscard]] EncodedKeys encode_keys(const Table& table, const std::vector<const Row*>& keys,
+                                      int server_version);
+
+// Deletes rows by key. Returns how many were deleted.
+Result<int64_t> delete_keys(postgres::Connection& target, const std::string& target_schema,
+                            const Table& table, EncodedKeys keys);
 Result<int64_t> delete_keys(postgres::Connection& target, const std::string& target_schema,
                             const Table& table, const std::vector<const Row*>& keys);
 

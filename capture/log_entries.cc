@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "capture/trigger_sql.h"
@@ -12,12 +13,6 @@ namespace crossfade::capture {
 namespace {
 
 constexpr int kFirstValueColumn = 3;  // after lsn, tbl, op
-
-std::string entries_sql() {
-  std::string sql = "SELECT lsn,tbl,op";
-  for (size_t i = 0; i < limits::kLogValuesPerRow; ++i) sql += fmt::format(",c{}", i);
-  return sql + fmt::format(" FROM {} WHERE lsn>=?1 AND lsn<=?2 ORDER BY lsn", kLogTable);
-}
 
 size_t value_count(const Table& table, LogOp op) {
   switch (op) {
@@ -33,6 +28,19 @@ size_t value_count(const Table& table, LogOp op) {
       break;
   }
   return 0;
+}
+
+// Of the widest entry of all tables: SQLite takes every column that is selected out of each row.
+std::string entries_sql(const Shapes& shapes) {
+  size_t width = 0;
+  for (const auto& [id, shape] : shapes) {
+    width = std::max(width, value_count(*shape.table, LogOp::kUpdate));
+  }
+  std::string sql = "SELECT lsn,tbl,op";
+  for (size_t i = 0; i < std::min(width, limits::kLogValuesPerRow); ++i) {
+    sql += fmt::format(",c{}", i);
+  }
+  return sql + fmt::format(" FROM {} WHERE lsn>=?1 AND lsn<=?2 ORDER BY lsn", kLogTable);
 }
 
 // The primary key's own collation, which may not be its column's; its index serves no other.
@@ -64,6 +72,7 @@ std::string where_key(const Table& table) {
 
 Row key_of(const Table& table, const Row& row) {
   Row key;
+  key.reserve(table.key.size());
   for (const size_t k : table.key) key.push_back(row[k]);
   return key;
 }
@@ -86,7 +95,7 @@ LogEntries::LogEntries(sqlite::Connection& source, const Shapes& shapes)
 
 Status LogEntries::walk(Lsn first, Lsn last) {
   if (!select_) {
-    CROSSFADE_TRY(auto select, sqlite::Statement::prepare(source_, entries_sql()));
+    CROSSFADE_TRY(auto select, sqlite::Statement::prepare(source_, entries_sql(shapes_)));
     select_.emplace(std::move(select));
   }
   select_->reset();
@@ -107,6 +116,7 @@ Result<LogEntry> LogEntries::next() {
   const size_t wanted = shape == shapes_.end() ? 0 : value_count(*shape->second.table, entry.op);
   const size_t rows_wanted = shape == shapes_.end() ? 0 : log_rows(*shape->second.table, entry.op);
   size_t rows_read = 0;
+  entry.values.reserve(wanted);
   do {
     entry.last = Lsn{rows.integer(0)};
     if (entry.last != expected_ || CaptureId{rows.integer(1)} != entry.id) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "capture/change_log.h"
@@ -199,11 +200,13 @@ Result<bool> LogReader::has_triggers(const Table& table) {
 // between our note and its removal. So where the part's last entry of a noted key leaves the row
 // there, and it is gone at the watermark, it vanished after that entry.
 Status LogReader::resolve_vanished(ChangeBatch* batch) {
+  const auto vanishes = [](const Change& change) { return change.op == ChangeOp::kVanish; };
+  if (std::none_of(batch->changes.begin(), batch->changes.end(), vanishes)) return ok();
   struct OfKey {
     bool brought = false;              // what the next entry does
     std::optional<size_t> left_there;  // the last entry, if it leaves the row there
   };
-  std::map<std::string, OfKey> later;
+  std::unordered_map<std::string, OfKey> later;
   std::vector<Change> kept;    // from last to first
   std::vector<size_t> places;  // where each was
   std::map<size_t, Change> after;

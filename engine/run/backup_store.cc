@@ -20,6 +20,7 @@
 
 #include "engine/core/limits.h"
 #include "engine/core/sha256.h"
+#include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 
 namespace crossfade::run {
@@ -60,8 +61,12 @@ Result<Digested> digest_file(const std::string& path) {
   return out;
 }
 
-Status write_synced(const std::string& path, const std::string& text) {
-  const std::string fresh = path + kPartial;
+Status no_right_to_write(const std::string& path) {
+  return fail(backup_failed(ErrorCode::kStateFolder, path, std::strerror(errno),
+                            "check that the state folder may be written to"));
+}
+
+Status write_synced(const std::string& fresh, const std::string& text) {
   ::unlink(fresh.c_str());
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   const bool written = fd >= 0 &&
@@ -69,9 +74,9 @@ Status write_synced(const std::string& path, const std::string& text) {
                        ::fsync(fd) == 0;
   const int number = errno;
   if (fd >= 0) ::close(fd);
-  if (written && ::rename(fresh.c_str(), path.c_str()) == 0) return ok();
+  if (written) return ok();
   ::unlink(fresh.c_str());
-  return fail(backup_failed(ErrorCode::kStateFolder, path, std::strerror(number),
+  return fail(backup_failed(ErrorCode::kStateFolder, fresh, std::strerror(number),
                             "check the free space, and that the state folder may be written to"));
 }
 
@@ -166,11 +171,25 @@ Status BackupStore::prepare() const {
   // What was killed left its part; nobody writes on one for so long.
   std::error_code none;
   const auto oldest = fs::file_time_type::clock::now() - limits::kDumpMax;
+  std::vector<fs::path> left;
   for (const auto& entry : fs::directory_iterator(folder_, none)) {
     const bool partial = entry.path().filename().string().find(kPartial) != std::string::npos;
-    if (partial && entry.last_write_time(none) < oldest) fs::remove(entry.path(), none);
+    if (partial && entry.last_write_time(none) < oldest) left.push_back(entry.path());
+  }
+  for (const fs::path& path : left) {
+    if (!take_up(path.string())) fs::remove(path, none);
   }
   return ok();
+}
+
+bool BackupStore::take_up(const std::string& staged) const {
+  const fs::path name = fs::path(staged).stem();
+  if (!staged.ends_with(kPartial) || name.extension() != kManifest) return false;
+  const auto manifest = manifest_from(staged, name.stem().string());
+  if (!manifest || ::access(path_of(*manifest).c_str(), F_OK) != 0) return false;
+  std::error_code failed;
+  fs::rename(staged, folder_ + "/" + manifest->name + kManifest, failed);
+  return !failed;
 }
 
 int64_t BackupStore::free_bytes() const {
@@ -233,17 +252,28 @@ Status BackupStore::complete(BackupManifest* manifest) const {
   CROSSFADE_TRY(const auto digested, digest_file(partial));
   manifest->bytes = digested.bytes;
   manifest->sha256 = digested.sha256;
-  if (::rename(partial.c_str(), path_of(*manifest).c_str()) != 0) {
-    return fail(backup_failed(ErrorCode::kStateFolder, partial, std::strerror(errno),
-                              "check that the state folder may be written to"));
-  }
-  return write_manifest(*manifest);
+  fault_point("backup.copied");
+  // While the file has no name yet: a disk that is full is one here.
+  CROSSFADE_TRY(stage(*manifest));
+  fault_point("backup.staged");
+  if (::rename(partial.c_str(), path_of(*manifest).c_str()) != 0) return no_right_to_write(partial);
+  fault_point("backup.named");
+  return publish(*manifest);
 }
 
 Status BackupStore::write_manifest(const BackupManifest& manifest) const {
-  CROSSFADE_TRY(
-      write_synced(folder_ + "/" + manifest.name + kManifest,
-                   to_json(manifest).dump(2, ' ', false, json::error_handler_t::replace) + "\n"));
+  CROSSFADE_TRY(stage(manifest));
+  return publish(manifest);
+}
+
+Status BackupStore::stage(const BackupManifest& manifest) const {
+  return write_synced(folder_ + "/" + manifest.name + kManifest + kPartial,
+                      to_json(manifest).dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+}
+
+Status BackupStore::publish(const BackupManifest& manifest) const {
+  const std::string path = folder_ + "/" + manifest.name + kManifest;
+  if (::rename((path + kPartial).c_str(), path.c_str()) != 0) return no_right_to_write(path);
   return sync_folder(folder_);
 }
 

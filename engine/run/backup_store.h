@@ -49,7 +49,8 @@ class BackupStore {
     return folder_ + "/" + m.file;
   }
 
-  // Makes the folder, with mode 0700; removes what backups that were killed left a day ago.
+  // Makes the folder, with mode 0700; removes what backups that were killed left a day ago, but for
+  // those that were whole by then: they are backups.
   Status prepare() const;
   // kBlocked when the disk has less than `bytes` and limits::kBackupRoomToSpare.
   Status check_room(int64_t bytes) const;
@@ -70,6 +71,11 @@ class BackupStore {
   void remove(const BackupManifest& manifest) const;
 
  private:
+  // A manifest that was written and did not get its name: false where its file had not, either.
+  [[nodiscard]] bool take_up(const std::string& staged) const;
+  Status stage(const BackupManifest& manifest) const;
+  Status publish(const BackupManifest& manifest) const;
+
   const std::string folder_;
 };
 

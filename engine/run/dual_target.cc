@@ -129,7 +129,8 @@ Status DualTarget::remove(const Table& table, const std::vector<Write>& writes) 
     if (write.row == nullptr && write.there) keys.push_back(write.key);
   }
   if (keys.empty()) return ok();
-  CROSSFADE_TRY(apply::delete_keys(target_, target_schema_, table, keys));
+  CROSSFADE_TRY(apply::delete_keys(target_, target_schema_, table,
+                                   apply::encode_keys(table, keys, target_.server_version())));
   return ok();
 }
 

@@ -70,7 +70,8 @@ Result<bool> DualFollower::take_from_source(Deadline deadline) {
   while (!whole_) {
     auto item = source_->pop(deadline);
     if (!item) return false;
-    if (auto* batch = std::get_if<ChangeBatch>(&*item)) {
+    if (auto* changes = std::get_if<ChangesItem>(&*item)) {
+      ChangeBatch* const batch = &changes->batch;
       parts_bytes_ += batch->bytes;
       // A backlog is one watermark; it goes in pieces that leave nothing taken out.
       whole_ =

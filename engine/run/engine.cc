@@ -531,19 +531,21 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
   apply::Applier applier(move.target.connection(), move.options.target_schema, move.token,
                          progress.applied_lsn);
   applier.set_quarantined_tables({quarantined.begin(), quarantined.end()});
-  CROSSFADE_TRY(auto source,
-                SourceThread::start(move.source, board_,
-                                    {std::move(shapes), move.schema_version, progress.applied_lsn,
-                                     move.utf8, move.options.keep_log}));
+  CROSSFADE_TRY(
+      auto source,
+      SourceThread::start(move.source, board_,
+                          {std::move(shapes), move.schema_version, progress.applied_lsn, move.utf8,
+                           move.options.keep_log, move.target.connection().server_version()}));
   Follower follower(move, *source, applier);
-  CROSSFADE_TRY(on_caught_up(move, follower, applier));
+  follower.set_exact(live_tables(move));
+  CROSSFADE_TRY(on_caught_up(move, follower));
   while (!stop_.requested()) {
     CROSSFADE_TRY(const auto event, follower.pump(Deadline::after(std::chrono::milliseconds(50))));
     if (event == Follower::Event::kSchemaChanged) {
       *next = Next::kAgain;
       return ok();
     }
-    CROSSFADE_TRY(on_caught_up(move, follower, applier));
+    CROSSFADE_TRY(on_caught_up(move, follower));
     CROSSFADE_TRY(clear_rest(move));
     keep_audit_head();
     bool ended = false;
@@ -569,18 +571,14 @@ Status Engine::clear_rest(Move& move) {
   return remove_rest_of_way_back(move);
 }
 
-Status Engine::on_caught_up(Move& move, Follower& follower, apply::Applier& applier) {
+Status Engine::on_caught_up(Move& move, Follower& follower) {
   if (!all_live(move)) {
     move.set_phase("catching_up");
     CROSSFADE_TRY(const int made, make_live(move, follower.applied()));
     if (made == 0) return ok();
+    follower.set_exact(live_tables(move));
+    if (!all_live(move)) return ok();
   }
-  std::unordered_map<const Table*, bool> exact;
-  for (const TargetTable& t : move.tables) {
-    exact[t.table.get()] = t.state == TableState::kLive;
-  }
-  applier.set_exact(std::move(exact));
-  if (!all_live(move)) return ok();
   if (!move.views && !move.target.connection().in_transaction()) {
     CROSSFADE_TRY(try_views(move));
   }

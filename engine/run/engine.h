@@ -126,7 +126,7 @@ class Engine {
   Result<std::string> source_id();
   // What a way back has left on the target.
   Status clear_rest(Move& move);
-  Status on_caught_up(Move& move, Follower& follower, apply::Applier& applier);
+  Status on_caught_up(Move& move, Follower& follower);
   Status finish_verify(const VerifyReport& report);
   Status remember_digest(Move& move, Lsn applied);
   void answer(const TaskResult& result);

@@ -32,8 +32,9 @@ void Follower::merge_waiting(ChangeBatch* batch) {
   while (batch->closes_watermark && batch->bytes < limits::kBatchBytesMax) {
     waiting_ = source_.pop(Deadline::at({}));
     if (!waiting_) return;
-    auto* more = std::get_if<ChangeBatch>(&*waiting_);
-    if (more == nullptr) return;
+    auto* item = std::get_if<ChangesItem>(&*waiting_);
+    if (item == nullptr || item->prepared) return;
+    ChangeBatch* more = &item->batch;
     batch->changes.insert(batch->changes.end(), std::make_move_iterator(more->changes.begin()),
                           std::make_move_iterator(more->changes.end()));
     batch->through = more->through;
@@ -50,9 +51,9 @@ Result<Follower::Event> Follower::pump(Deadline deadline) {
     show_lag(behind_since_us_);
     return Event::kIdle;
   }
-  if (auto* batch = std::get_if<ChangeBatch>(&*item)) {
-    merge_waiting(batch);
-    CROSSFADE_TRY(apply(*batch));
+  if (auto* changes = std::get_if<ChangesItem>(&*item)) {
+    if (!changes->prepared) merge_waiting(&changes->batch);
+    CROSSFADE_TRY(apply(*changes));
     if (plan_anew_) return Event::kSchemaChanged;
   } else if (auto* chunk = std::get_if<ChunkItem>(&*item)) {
     CROSSFADE_TRY(compare(*chunk));
@@ -76,9 +77,16 @@ void Follower::show_lag(int64_t since_us) {
   });
 }
 
-Status Follower::apply(const ChangeBatch& batch) {
+void Follower::set_exact(apply::ExactTables exact) {
+  source_.set_exact(exact);
+  applier_.set_exact(std::move(exact));
+}
+
+Status Follower::apply(ChangesItem& item) {
+  const ChangeBatch& batch = item.batch;
   if (tracking_) dirty_.note(batch);
-  CROSSFADE_TRY(applier_.apply(batch));
+  CROSSFADE_TRY(item.prepared ? applier_.apply_prepared(batch, std::move(*item.prepared))
+                              : applier_.apply(batch));
   if (!batch.closes_watermark) return ok();
   source_.set_applied(applied());
   const apply::ApplyCounts& counts = applier_.counts();

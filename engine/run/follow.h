@@ -41,6 +41,9 @@ class Follower {
   [[nodiscard]] int keys_outstanding() const { return keys_outstanding_; }
   [[nodiscard]] const verify::ChunkVerdict& keys_verdict() const { return keys_verdict_; }
 
+  // Tables of which the target holds exactly what it should at applied().
+  void set_exact(apply::ExactTables exact);
+
   [[nodiscard]] DirtyKeys& dirty() { return dirty_; }
   [[nodiscard]] Lsn applied() const { return applier_.applied(); }
   [[nodiscard]] Lsn captured() const { return move_.board.get().captured_lsn; }
@@ -50,7 +53,7 @@ class Follower {
   std::optional<SourceItem> next_item(Deadline deadline);
   void merge_waiting(ChangeBatch* batch);
   void show_lag(int64_t since_us);
-  Status apply(const ChangeBatch& batch);
+  Status apply(ChangesItem& item);
   Status compare(ChunkItem& item);
   Status compare(KeysItem& item);
 

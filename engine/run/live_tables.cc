@@ -126,6 +126,14 @@ Result<int> make_live(Move& move, Lsn applied) {
   return made;
 }
 
+apply::ExactTables live_tables(const Move& move) {
+  apply::ExactTables out;
+  for (const TargetTable& t : move.tables) {
+    if (t.state == TableState::kLive) out.insert(t.table.get());
+  }
+  return out;
+}
+
 bool all_live(const Move& move) {
   return std::all_of(move.tables.begin(), move.tables.end(),
                      [](const TargetTable& t) { return t.state == TableState::kLive; });

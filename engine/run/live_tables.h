@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/net_changes.h"
 #include "engine/core/result.h"
 #include "engine/run/move.h"
 
@@ -17,6 +18,8 @@ namespace crossfade::run {
 // has locked is left to a later call, after a pause; StatusReport::trouble says who has.
 Result<int> make_live(Move& move, Lsn applied);
 
+// Those that are: the target holds exactly what it should of them at what is applied.
+[[nodiscard]] apply::ExactTables live_tables(const Move& move);
 [[nodiscard]] bool all_live(const Move& move);
 
 // Adds the foreign keys that are missing, NOT VALID. While the stream is applied they may exist

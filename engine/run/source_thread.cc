@@ -71,6 +71,11 @@ void SourceThread::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void SourceThread::set_exact(apply::ExactTables exact) {
+  const std::lock_guard lock(mutex_);
+  exact_ = std::move(exact);
+}
+
 void SourceThread::request(RoundRequest request) {
   {
     const std::lock_guard lock(mutex_);
@@ -156,10 +161,23 @@ Result<bool> SourceThread::push_changes(capture::Watermark watermark) {
     position_ = batch.through;
     batch.oldest_captured_us = seen_us;
     fault_point("tail.batch");
-    const size_t bytes = batch.bytes;
-    if (!push(std::move(batch), bytes)) return false;
+    auto prepared = prepare(batch);
+    const size_t bytes = batch.bytes + (prepared ? prepared->size_bytes() : 0);
+    if (!push(ChangesItem{std::move(batch), std::move(prepared)}, bytes)) return false;
   }
   return true;
+}
+
+// Small batches go another way, and may still grow (Follower::merge_waiting).
+std::optional<apply::PreparedBatch> SourceThread::prepare(const ChangeBatch& batch) {
+  if (!options_.server_version) return std::nullopt;
+  if (batch.closes_watermark && batch.bytes < limits::kBatchBytesMax) return std::nullopt;
+  apply::ExactTables exact;
+  {
+    const std::lock_guard lock(mutex_);
+    exact = exact_;
+  }
+  return apply::prepare(apply::net_changes(batch, exact), *options_.server_version);
 }
 
 Result<bool> SourceThread::push_requested() {

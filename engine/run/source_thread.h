@@ -2,7 +2,8 @@
 // an exact position, handed over in order through one queue.
 //
 // One snapshot after another: first the changes up to its watermark, then, in the same snapshot,
-// whatever was asked to be read at that position. It also prunes the log behind what is applied. It
+// whatever was asked to be read at that position. What is too much for one part is prepared for the
+// target here, while the target is at work. It also prunes the log behind what is applied. It
 // ends by itself when the schema changes, with a SchemaChanged item: under another schema the log
 // must not be interpreted.
 // Threads: start/stop/request/pop from the engine's thread. Owns its thread and its connection.
@@ -17,6 +18,7 @@
 #include <variant>
 #include <vector>
 
+#include "apply/prepared_batch.h"
 #include "capture/log_reader.h"
 #include "capture/wakeup.h"
 #include "engine/core/change.h"
@@ -27,6 +29,10 @@
 
 namespace crossfade::run {
 
+struct ChangesItem {
+  ChangeBatch batch;
+  std::optional<apply::PreparedBatch> prepared;  // never of a batch that others can be added to
+};
 struct ChunkItem {
   verify::SourceChunk chunk;
   Lsn at;
@@ -41,7 +47,7 @@ struct SchemaChanged {
 struct SourceFailed {
   Error error;
 };
-using SourceItem = std::variant<ChangeBatch, ChunkItem, KeysItem, SchemaChanged, SourceFailed>;
+using SourceItem = std::variant<ChangesItem, ChunkItem, KeysItem, SchemaChanged, SourceFailed>;
 
 // Verify these tables from their first row to their last.
 struct RoundRequest {
@@ -58,6 +64,8 @@ struct SourceThreadOptions {
   Lsn from;  // changes above it are read
   bool utf8 = true;
   int64_t keep_log = 0;  // positions below what is applied that are not pruned
+  // Of the server for which large batches are prepared; nothing: they are not.
+  std::optional<int> server_version;
 };
 
 class SourceThread {
@@ -68,6 +76,8 @@ class SourceThread {
   SourceThread(const SourceThread&) = delete;
   SourceThread& operator=(const SourceThread&) = delete;
 
+  // What batches are prepared with from some later one on.
+  void set_exact(apply::ExactTables exact);
   void request(RoundRequest request);
   void request(KeysRequest request);
   // Nothing until the deadline: the source is quiet. What the thread ended with comes again and
@@ -92,6 +102,7 @@ class SourceThread {
   // False: the loop is to end.
   Result<bool> one_snapshot();
   Result<bool> push_changes(capture::Watermark watermark);
+  [[nodiscard]] std::optional<apply::PreparedBatch> prepare(const ChangeBatch& batch);
   Result<bool> push_requested();
   Result<bool> push_round_chunks();
   Status housekeeping();
@@ -118,6 +129,7 @@ class SourceThread {
   std::atomic<int64_t> applied_{0};
   std::mutex mutex_;
   std::deque<std::variant<RoundRequest, KeysRequest>> requests_;  // guarded by mutex_
+  apply::ExactTables exact_;                                      // guarded by mutex_
   std::thread thread_;
 };
 

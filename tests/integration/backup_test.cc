@@ -152,6 +152,27 @@ TEST_F(BackupTest, WhatAKilledOneLeftIsNone) {
   EXPECT_EQ(crossfade({"backup", "verify", db_}).code, 0);
 }
 
+// Killed between the two names that a whole backup gets, that of the file and that of its manifest.
+TEST_F(BackupTest, OneThatWasWholeWhenItsMakerWasKilledIsOne) {
+  make_shop();
+  const json whole = create();
+  const std::string manifest = folder() + "/" + whole.value("name", "") + ".json";
+  const std::string staged = manifest + ".partial";
+  fs::rename(manifest, staged);
+  const std::string of_nothing = folder() + "/20200101T000000Z-sqlite.json.partial";
+  write_bytes(of_nothing, read_bytes(staged).substr(0, 40));
+  for (const std::string& each : {staged, of_nothing}) {
+    fs::last_write_time(each, fs::file_time_type::clock::now() - std::chrono::hours(48));
+  }
+  ASSERT_EQ(backups().size(), 0U);
+  EXPECT_TRUE(create().is_object());
+  EXPECT_EQ(backups().size(), 2U);
+  EXPECT_EQ(backups()[0]["sha256"], whole["sha256"]);
+  EXPECT_FALSE(fs::exists(staged));
+  EXPECT_FALSE(fs::exists(of_nothing));
+  EXPECT_EQ(crossfade({"backup", "verify", db_}).code, 0);
+}
+
 TEST_F(BackupTest, NothingIsReplacedUnasked) {
   make_shop();
   const json backup = create();

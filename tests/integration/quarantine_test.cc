@@ -124,6 +124,27 @@ TEST_F(QuarantineTest, RetrySendsTheRowAgain) {
   expect_becomes_equal();
 }
 
+// A backlog of several parts is prepared for the target while the target is at work on the part
+// before; what does not fit it, and what the server refuses, is set aside row by row all the same.
+TEST_F(QuarantineTest, RowsOfALargeBacklogAreSetAsideOneByOne) {
+  make_set_aside();
+  target_exec("ALTER TABLE public.person ADD CHECK (id <> 25000)");
+  app("WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i+1 FROM n WHERE i<40000)"
+      " INSERT INTO person SELECT i,'name '||i,zeroblob(300),i FROM n;"
+      "UPDATE person SET name='again' WHERE id>=10 AND id%3=0;"
+      "DELETE FROM person WHERE id>=10 AND id%7=0;"
+      "UPDATE person SET name=CAST(x'ff' AS TEXT) WHERE id IN(20000,39999)");
+  follow();
+  ASSERT_TRUE(wait_until([&] { return listed().at("waiting") == 5; }, seconds(30)));
+  for (const char* key : {"id=2", "id=3", "id=20000", "id=25000", "id=39999"}) {
+    EXPECT_NE(number_of(key), "0");
+  }
+  app("UPDATE person SET name='fits' WHERE id IN(2,3,20000,39999);"
+      "DELETE FROM person WHERE id=25000");
+  EXPECT_TRUE(wait_until([&] { return listed().at("waiting") == 0; }, seconds(10)));
+  expect_becomes_equal();
+}
+
 // A form was chosen from what was stored. When a value comes that has it not, the column and those
 // tied to it become what holds all.
 TEST_F(QuarantineTest, AColumnWhoseFormWasNoRuleIsWidened) {

@@ -272,7 +272,8 @@ TEST_F(TypeRoundTripTest, EveryKeyTypeIsFoundAndDeleted) {
     EXPECT_EQ(verdict.value().rows_target, static_cast<int64_t>(keys.size()));
     std::vector<const Row*> wanted;
     for (const Row& key : keys) wanted.push_back(&key);
-    const auto deleted = apply::delete_keys(target(), "public", *table, wanted);
+    const auto deleted = apply::delete_keys(
+        target(), "public", *table, apply::encode_keys(*table, wanted, target().server_version()));
     ASSERT_TRUE(deleted) << describe(deleted.error());
     EXPECT_EQ(deleted.value(), static_cast<int64_t>(keys.size()));
   }

@@ -34,7 +34,8 @@ class NetChangesTest : public ::testing::Test {
   }
 
   std::vector<NetRow> net(bool exact = true) {
-    std::vector<NetTable> tables = net_changes(batch_, {{table_.get(), exact}});
+    std::vector<NetTable> tables =
+        net_changes(batch_, exact ? ExactTables{table_.get()} : ExactTables());
     return tables.empty() ? std::vector<NetRow>() : std::move(tables.front().rows);
   }
 
@@ -126,7 +127,7 @@ TEST_F(NetChangesTest, TablesAreKeptApartInOrderOfFirstTouch) {
   const auto first = table_;
   table_ = make_table("other", {1, 0});
   insert(row(1, "k"));
-  const auto tables = net_changes(batch_, {{first.get(), true}});
+  const auto tables = net_changes(batch_, {first.get()});
   ASSERT_EQ(tables.size(), 2U);
   EXPECT_EQ(tables[0].table, first);
   EXPECT_FALSE(tables[0].rows[0].was_there);
