@@ -43,7 +43,7 @@ bool Applier::has_quarantine(const Table& table) const {
 }
 
 bool Applier::fits_pipeline(const ChangeBatch& batch, const std::vector<NetTable>& net) const {
-  if (open_ || !batch.closes_watermark) return false;
+  if (open_ || !batch.closes_watermark || batch.bytes > limits::kPipelineBytesMax) return false;
   size_t rows = 0;
   for (const NetTable& table : net) {
     rows += table.rows.size();

@@ -17,6 +17,8 @@ using postgres::append_be;
 
 void append_bytes_field(std::string_view bytes, std::string* out) {
   append_be<int32_t>(static_cast<int32_t>(bytes.size()), out);
+  // A string doubles when it grows: after half a gigabyte the next column must find room.
+  if (bytes.size() > limits::kMiB) out->reserve(out->size() + bytes.size() + limits::kMiB);
   *out += bytes;
 }
 

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <random>
+#include <thread>
 
 #include "capture/trigger_sql.h"
+#include "engine/core/deadline.h"
 #include "engine/core/digest.h"
 #include "engine/core/limits.h"
 #include "engine/observe/fault.h"
@@ -103,11 +106,52 @@ Error schema_moved(const std::string& path) {
   return error;
 }
 
+Error stopped(const std::string& path) {
+  Error error;
+  error.code = ErrorCode::kInterrupted;
+  error.op = "capture.install";
+  error.object = path;
+  error.native = "stopped on request";
+  return error;
+}
+
 Status retire_shape(sqlite::Connection& source, CaptureId id) {
   CROSSFADE_TRY(drop_triggers(source, fmt::format("{}{}_*", kPrefix, id.value), nullptr));
   return source.exec(fmt::format(
       "UPDATE {} SET retired=max(1,(SELECT ifnull(max(lsn),0) FROM {})) WHERE id={} AND retired=0",
       kShapesTable, kLogTable, id.value));
+}
+
+// One transaction: `retire`, and what follows out->captured of `tables`, as many as can be had in
+// the time that writers may wait. On an error `out` is as it was.
+Status install_portion(sqlite::Connection& source, const std::vector<Table>& tables,
+                       const std::vector<CaptureId>& retire, Installed* out) {
+  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+  const Deadline deadline = Deadline::after(limits::kInstallHoldMax);
+  CROSSFADE_TRY(const int64_t now, source.query_int("PRAGMA schema_version"));
+  if (now != out->schema_version) return fail(schema_moved(source.path()));
+  for (const CaptureId id : retire) {
+    CROSSFADE_TRY(retire_shape(source, id));
+  }
+  CROSSFADE_TRY(const auto present, read_captured(source));
+  std::vector<Captured> captured;
+  for (size_t i = out->captured.size(); i < tables.size(); ++i) {
+    if (!captured.empty() && deadline.expired()) break;
+    for (const Captured& old : present) {
+      if (old.table == tables[i].name) {
+        CROSSFADE_TRY(retire_shape(source, old.id));
+      }
+    }
+    CROSSFADE_TRY(auto one, install_one(source, tables[i]));
+    captured.push_back(std::move(one));
+  }
+  CROSSFADE_TRY(const int64_t after, source.query_int("PRAGMA schema_version"));
+  fault_point("capture.install.before_commit");
+  CROSSFADE_TRY(transaction.commit());
+  fault_point("capture.install.after_commit");
+  out->schema_version = after;
+  std::move(captured.begin(), captured.end(), std::back_inserter(out->captured));
+  return ok();
 }
 
 }  // namespace
@@ -202,29 +246,27 @@ Result<std::optional<std::string>> log_row_digest(sqlite::Connection& source, Ls
 }
 
 Result<Installed> install(sqlite::Connection& source, const std::vector<Table>& tables,
-                          const std::vector<CaptureId>& retire, int64_t schema_version) {
-  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
-  CROSSFADE_TRY(const int64_t now, source.query_int("PRAGMA schema_version"));
-  if (now != schema_version) return fail(schema_moved(source.path()));
-  for (const CaptureId id : retire) {
-    CROSSFADE_TRY(retire_shape(source, id));
-  }
-  CROSSFADE_TRY(const auto present, read_captured(source));
+                          const std::vector<CaptureId>& retire, int64_t schema_version,
+                          StopSource* stop) {
   Installed out;
-  for (const Table& table : tables) {
-    for (const Captured& old : present) {
-      if (old.table == table.name) {
-        CROSSFADE_TRY(retire_shape(source, old.id));
-      }
+  out.schema_version = schema_version;
+  int busy = 0;
+  while (true) {
+    const auto began = Deadline::Clock::now();
+    const bool first = out.captured.empty();
+    auto done = install_portion(source, tables, first ? retire : std::vector<CaptureId>(), &out);
+    // Beginning anew for it would take what is done already once more.
+    const bool again = !done && !first && sqlite::is_busy(done.error());
+    if (!done && (!again || ++busy > limits::kInstallBusyMax)) return fail(std::move(done).error());
+    if (out.captured.size() == tables.size()) return out;
+    // As long as the application was kept waiting. It reads the schema anew before it writes.
+    const auto rest = Deadline::after(Deadline::Clock::now() - began);
+    if (stop == nullptr) {
+      std::this_thread::sleep_until(rest.time());
+    } else if (stop->wait_until(rest)) {
+      return fail(stopped(source.path()));
     }
-    CROSSFADE_TRY(auto captured, install_one(source, table));
-    out.captured.push_back(std::move(captured));
   }
-  CROSSFADE_TRY(out.schema_version, source.query_int("PRAGMA schema_version"));
-  fault_point("capture.install.before_commit");
-  CROSSFADE_TRY(transaction.commit());
-  fault_point("capture.install.after_commit");
-  return out;
 }
 
 bool triggers_intact(const Table& table, const Captured& captured,
@@ -356,6 +398,26 @@ Result<bool> fence_is_up(sqlite::Connection& source) {
   CROSSFADE_TRY(const auto names,
                 names_like(source, "trigger", fmt::format("{}*_fence_*", kPrefix)));
   return !names.empty();
+}
+
+Result<std::vector<std::string>> drop_capture(sqlite::Connection& source) {
+  std::vector<std::string> removed;
+  while (true) {
+    const auto began = Deadline::Clock::now();
+    CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+    const Deadline deadline = Deadline::after(limits::kInstallHoldMax);
+    CROSSFADE_TRY(const auto names,
+                  names_like(source, "trigger", fmt::format("{}[0-9]*_*", kPrefix)));
+    size_t dropped = 0;
+    while (dropped < names.size() && (dropped == 0 || !deadline.expired())) {
+      CROSSFADE_TRY(source.exec("DROP TRIGGER " + sqlite::quote(names[dropped])));
+      removed.push_back("trigger " + names[dropped]);
+      ++dropped;
+    }
+    CROSSFADE_TRY(transaction.commit());
+    if (dropped == names.size()) return removed;
+    std::this_thread::sleep_until(Deadline::after(Deadline::Clock::now() - began).time());
+  }
 }
 
 Result<std::vector<std::string>> uninstall(sqlite::Connection& source) {

@@ -46,14 +46,22 @@ inline constexpr std::chrono::milliseconds kClusterStopPatience{300};
 // Between two looks at an embedded server that starts, stops, or is held by another process.
 inline constexpr std::chrono::milliseconds kClusterPollInterval{20};
 
+// The source's write lock at a stretch, while capture is installed.
+inline constexpr std::chrono::milliseconds kInstallHoldMax{250};
+inline constexpr int kInstallBusyMax = 60;  // times that it is not had within kSourceBusyTimeout
+
 // Following.
 inline constexpr std::chrono::milliseconds kPollInterval{
     100};                                        // fallback when inotify says nothing
 inline constexpr int64_t kPruneRowsMax = 2'000;  // log rows deleted per write transaction
 inline constexpr std::chrono::milliseconds kPruneInterval{500};
 inline constexpr int64_t kApplyTransactionChangesMax =
-    2'000'000;                                  // then commit, though not at a watermark
-inline constexpr size_t kPipelineRowsMax = 64;  // smaller batches go as one pipelined round trip
+    2'000'000;  // then commit, though not at a watermark
+// Smaller batches go as one pipelined round trip. libpq keeps all of it, and moves what is left
+// with each piece that it sends: the time for it grows with the square.
+inline constexpr size_t kPipelineRowsMax = 64;
+inline constexpr size_t kPipelineBytesMax = kMiB;
+static_assert(kPipelineBytesMax <= kBatchBytesMax);
 
 // The change log's bound. Looking reads 64 of its rows.
 inline constexpr std::chrono::milliseconds kLogLookInterval{1'000};

@@ -360,7 +360,6 @@ Status Connection::copy_in_put(std::string_view bytes) {
   const std::string op = kCopyOp;
   if (!alive()) return impl_->gone(op);
   impl_->fault("target.copy.put");
-  const Deadline deadline = impl_->deadline();
   // libpq's buffer doubles; pieces keep it near one piece instead of near the whole.
   constexpr size_t kPiece = 256 * 1024;
   while (!bytes.empty()) {
@@ -369,7 +368,8 @@ Status Connection::copy_in_put(std::string_view bytes) {
     if (PQputCopyData(impl_->conn.get(), piece.data(), static_cast<int>(piece.size())) <= 0) {
       return fail(impl_->lost(op));
     }
-    CROSSFADE_TRY(impl_->flush(op, deadline));
+    // Of each piece: a long row that comes on slowly is no server that does not answer.
+    CROSSFADE_TRY(impl_->flush(op, impl_->deadline()));
     bytes.remove_prefix(piece.size());
   }
   return ok();

@@ -34,7 +34,15 @@ std::string hint_for(std::string_view state) {
            "pg_hba.conf";
   }
   if (state == "3D000") return "create the database first: createdb NAME";
-  if (state == "53100") return "the target's disk is full; free some space and run again";
+  if (state == "53100") {
+    return "the target's disk is full. What was committed there stays, and nothing is lost: make "
+           "room on the server's disk, and run again";
+  }
+  if (state == "53200") {
+    return "the server has no memory left for this, or no locks (\"out of shared memory\"): raise "
+           "its max_locks_per_transaction, restart it, and run again. What was committed there "
+           "stays";
+  }
   if (state == "53300") return "the server has no free connection; raise max_connections";
   return {};
 }

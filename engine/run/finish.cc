@@ -168,10 +168,15 @@ class Finisher {
         captured.push_back({CaptureId{static_cast<int64_t>(i) + 1}, tables[i].name, "", {}});
       }
     }
+    CROSSFADE_TRY(const bool fenced, capture::fence_is_up(connection));
+    if (!fenced) {
+      CROSSFADE_TRY(report_.source, capture::drop_capture(connection));
+    }
     // In one transaction: between the old fence and the new one a write would be lost.
     CROSSFADE_TRY(auto transaction,
                   sqlite::Transaction::begin(connection, sqlite::Begin::kImmediate));
-    CROSSFADE_TRY(report_.source, capture::uninstall(connection));
+    CROSSFADE_TRY(const auto rest, capture::uninstall(connection));
+    report_.source.insert(report_.source.end(), rest.begin(), rest.end());
     CROSSFADE_TRY(const auto kept, apply::remove_reverse_state(connection));
     report_.source.insert(report_.source.end(), kept.begin(), kept.end());
     if (!tables.empty()) {

@@ -30,6 +30,7 @@ bool is_kept_by_us(const std::string& name) {
 
 struct Objects {
   std::map<std::string, std::string> table_sql;
+  IndexSql index_sql;
 };
 
 // The change log's tables are made together, and those of the way back beside them; without the
@@ -46,19 +47,23 @@ std::vector<std::string> find_reserved(const Objects& objects,
   return out;
 }
 
-// Views, triggers and the text of tables, as SQLite keeps them.
+// Views, triggers and the text of tables and indexes, as SQLite keeps them.
 Result<Objects> read_objects(sqlite::Connection& connection, Catalog* catalog) {
   Objects objects;
   std::vector<std::string> named;
-  CROSSFADE_TRY(auto row, sqlite::Statement::prepare(
-                              connection,
-                              "SELECT type, name, tbl_name, coalesce(sql, ''), rowid"
-                              " FROM main.sqlite_schema WHERE type <> 'index' ORDER BY name"));
+  CROSSFADE_TRY(auto row,
+                sqlite::Statement::prepare(connection,
+                                           "SELECT type, name, tbl_name, coalesce(sql, ''), rowid"
+                                           " FROM main.sqlite_schema ORDER BY name"));
   while (true) {
     CROSSFADE_TRY(const bool there, row.step());
     if (!there) break;
     const std::string name(row.bytes(1));
     const std::string sql(row.bytes(3));
+    if (row.bytes(0) == "index") {
+      objects.index_sql[name] = sql;
+      continue;
+    }
     if (row.bytes(0) != "trigger" && is_ours(name)) named.push_back(name);
     if (row.bytes(0) == "table") {
       objects.table_sql[name] = sql;
@@ -92,7 +97,7 @@ Status read_tables(sqlite::Connection& connection, const Objects& objects, Catal
     }
   }
   for (const TableEntry& entry : entries) {
-    CROSSFADE_TRY(auto table, read_table(connection, entry));
+    CROSSFADE_TRY(auto table, read_table(connection, entry, objects.index_sql));
     catalog->tables.push_back(std::move(table));
   }
   return ok();

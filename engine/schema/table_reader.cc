@@ -25,9 +25,7 @@ constexpr const char* kReadColumns =
     "SELECT cid, name, type, \"notnull\", dflt_value, pk, hidden"
     " FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
 constexpr const char* kReadIndexes =
-    "SELECT l.name, l.\"unique\", l.origin, l.partial, s.sql"
-    " FROM pragma_index_list(?1, 'main') l LEFT JOIN main.sqlite_schema s"
-    " ON s.type = 'index' AND s.name = l.name ORDER BY l.seq DESC";
+    "SELECT name, \"unique\", origin, partial FROM pragma_index_list(?1, 'main') ORDER BY seq DESC";
 constexpr const char* kReadIndexParts =
     "SELECT cid, \"desc\", coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno";
 constexpr const char* kReadForeignKeys =
@@ -41,8 +39,8 @@ std::string text_or_empty(const sqlite::Statement& row, int column) {
 
 class TableReader {
  public:
-  TableReader(sqlite::Connection& connection, const TableEntry& entry)
-      : connection_(connection), entry_(entry) {
+  TableReader(sqlite::Connection& connection, const TableEntry& entry, const IndexSql& index_sql)
+      : connection_(connection), entry_(entry), index_sql_(index_sql) {
     table_.name = entry.name;
     table_.target_name = target_name(Naming::kExact, entry.name);
     table_.without_rowid = entry.without_rowid;
@@ -140,7 +138,8 @@ class TableReader {
       index.constraint = row.bytes(2) != "c";
       index.primary = row.bytes(2) == "pk";
       index.partial = row.integer(3) != 0;
-      index.source_sql = text_or_empty(row, 4);
+      const auto sql = index_sql_.find(index.name);
+      if (sql != index_sql_.end()) index.source_sql = sql->second;
       part.reset();
       part.bind_text(1, index.name);
       while (true) {
@@ -257,6 +256,7 @@ class TableReader {
 
   sqlite::Connection& connection_;
   const TableEntry& entry_;
+  const IndexSql& index_sql_;
   Table table_;
   std::map<int64_t, size_t> column_of_cid_;
   std::map<int64_t, size_t> primary_key_;  // place in the key -> column
@@ -264,8 +264,9 @@ class TableReader {
 
 }  // namespace
 
-Result<Table> read_table(sqlite::Connection& connection, const TableEntry& entry) {
-  return TableReader(connection, entry).run();
+Result<Table> read_table(sqlite::Connection& connection, const TableEntry& entry,
+                         const IndexSql& index_sql) {
+  return TableReader(connection, entry, index_sql).run();
 }
 
 void add_surrogate(Table* table) {

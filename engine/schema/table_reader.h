@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 
 #include "engine/core/result.h"
 #include "engine/core/schema.h"
@@ -22,8 +23,13 @@ struct TableEntry {  // a row of SQLite's own list of tables
   bool strict = false;
 };
 
+// CREATE INDEX by the index's name. Read once for all tables: SQLite's list of what there is has no
+// index, and searching it for each table takes time that grows with the square.
+using IndexSql = std::unordered_map<std::string, std::string>;
+
 // Call inside a transaction.
-Result<Table> read_table(sqlite::Connection& connection, const TableEntry& entry);
+Result<Table> read_table(sqlite::Connection& connection, const TableEntry& entry,
+                         const IndexSql& index_sql);
 
 // Makes the rowid the table's identity, in a column behind the others: statements that name no
 // columns keep their meaning on the target.

@@ -1,0 +1,74 @@
+// Promise: size alone stops nothing, and keeps no application waiting: as many columns as
+// PostgreSQL has, and many tables (CROSSFADE_TABLES says how many).
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "tests/support/move_test.h"
+
+namespace crossfade::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class SizeLimitsTest : public MoveTest {
+ protected:
+  static int64_t size(const char* name, int64_t by_default) {
+    const char* const said = std::getenv(name);
+    return said == nullptr ? by_default : std::atoll(said);
+  }
+};
+
+TEST_F(SizeLimitsTest, AsManyColumnsAsPostgresqlHas) {
+  std::string columns;
+  for (int i = 1; i < 1600; ++i) columns += fmt::format(",c{} INT", i);
+  app("PRAGMA journal_mode=WAL; CREATE TABLE wide(id INTEGER PRIMARY KEY" + columns + ")");
+  app("INSERT INTO wide(id,c1,c1599) VALUES(1,1,1),(2,2,2),(3,3,3)");
+  follow();
+  app("INSERT INTO wide(id,c800) VALUES(4,4); UPDATE wide SET c1599=9 WHERE id=1;"
+      "UPDATE wide SET id=5 WHERE id=2; DELETE FROM wide WHERE id=3");
+  expect_becomes_equal();
+  ASSERT_EQ(crossfade({"cutover", db_}).code, 0);
+  target_exec(
+      "INSERT INTO public.wide(id,c7) VALUES(6,6); UPDATE public.wide SET c1599=8 WHERE id=1;"
+      "DELETE FROM public.wide WHERE id=4");
+  ASSERT_EQ(crossfade({"rollback", db_}).code, 0);
+  EXPECT_EQ(AppDb(db_).value("SELECT group_concat(id||':'||ifnull(c7,c1599),' ') FROM wide"),
+            "1:8 5:2 6:6");
+  expect_becomes_equal();
+  EXPECT_EQ(stop_engine(), 0);
+}
+
+// SQLite searches its whole schema for each trigger that is made. All of them in one transaction
+// would keep writers out for minutes where there are thousands of tables.
+TEST_F(SizeLimitsTest, ManyTablesKeepNobodyWaiting) {
+  const int64_t tables = size("CROSSFADE_TABLES", 500);
+  std::string sql = "PRAGMA journal_mode=WAL; BEGIN;";
+  for (int64_t i = 0; i < tables; ++i) {
+    sql += fmt::format(
+        "CREATE TABLE t{0}(id INTEGER PRIMARY KEY, a TEXT NOT NULL, b INT); CREATE INDEX t{0}_a ON "
+        "t{0}(a); INSERT INTO t{0} VALUES(1,'x',1),(2,'y',NULL);",
+        i);
+  }
+  app(sql + "COMMIT");
+  AppWriters writers(db_, 1);
+  engine_ = std::make_unique<Process>(crossfade_command({"run", db_, "--target", url_}));
+  ASSERT_TRUE(await_phase("following", seconds(60) * (1 + tables / 500))) << engine_->err();
+  writers.stop();
+  fmt::print("{} tables: a write took {} ms at most while capture was installed\n", tables,
+             writers.longest_wait().count());
+  EXPECT_EQ(writers.refused(), 0);
+  if (tables <= 500) {
+    EXPECT_LT(writers.longest_wait(), milliseconds(1'500));
+  }
+  std::string updates = "BEGIN;";
+  for (int64_t i = 0; i < tables; ++i) updates += fmt::format("UPDATE t{} SET a='z';", i);
+  app(updates + "COMMIT");
+  expect_becomes_equal(seconds(60));
+  EXPECT_EQ(stop_engine(), 0);
+}
+
+}  // namespace
+}  // namespace crossfade::testing
