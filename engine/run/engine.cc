@@ -193,6 +193,7 @@ Status Engine::open_target() {
 }
 
 Status Engine::connect() {
+  if (target_) last_session_ = target_->connection().session();
   target_.reset();
   if (cluster_) {  // it may have died
     CROSSFADE_TRY(auto params, resolve_target());
@@ -207,7 +208,7 @@ Status Engine::connect() {
   CROSSFADE_TRY(auto target, TargetStore::open(std::move(options)));
   target_.emplace(std::move(target));
   if (token_) {
-    CROSSFADE_TRY(target_->resume_lease(*token_, stop_));
+    CROSSFADE_TRY(target_->resume_lease(*token_, last_session_, stop_));
   }
   return ok();
 }
@@ -378,6 +379,8 @@ Status Engine::run(bool until_idle) {
     status = session(until_idle, &next);
     if (status) continue;
     if (stop_.requested() || !may_pass(status.error())) break;
+    // Of several connections one was lost: the others may be as dead, and not have noticed.
+    reconnect_ = status.error().code == ErrorCode::kTargetUnreachable;
     const StatusReport after = board_.get();
     if (after.applied_lsn > before.applied_lsn || after.reverse_applied != before.reverse_applied) {
       backoff.reset();
@@ -440,8 +443,9 @@ void Engine::close_cluster() {
 // One pass from connecting to the end or to the next reason to begin again.
 Status Engine::session(bool until_idle, Next* next) {
   *next = Next::kEnd;
-  if (!target_ || !target_->connection().alive()) {
+  if (reconnect_ || !target_ || !target_->connection().alive()) {
     CROSSFADE_TRY(connect());
+    reconnect_ = false;
   }
   target_->connection().rollback();  // what the last pass left open
   board_.update([](StatusReport& r) { r.trouble.clear(); });

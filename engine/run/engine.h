@@ -153,6 +153,8 @@ class Engine {
   std::optional<postgres::ConnectionParams> params_;
   std::optional<TargetStore> target_;
   std::optional<LeaseToken> token_;
+  bool reconnect_ = false;            // though the connection seems to live
+  postgres::SessionId last_session_;  // that had the lease
   std::vector<schema::TablePlan> prepared_;
   std::vector<schema::Finding> findings_;
   std::set<std::string> to_rebuild_;
