@@ -411,14 +411,16 @@ bool Engine::may_be_primary() const {
   return !noted || noted.value().primary == Primary::kPostgres;
 }
 
-// What the trail has is not worth more than the move.
-void Engine::keep_audit_head() {
-  const auto kept = audit_head_.keep_now_and_then(target_->connection(), *audit_);
+// What the trail has is not worth more than the move. A connection that is lost is the move's.
+Status Engine::keep_audit_head() {
+  auto kept = audit_head_.keep_now_and_then(target_->connection(), *audit_);
+  if (!kept && kept.error().code == ErrorCode::kTargetUnreachable) return kept;
   if (!kept && !audit_head_fails_) {
     log::warn("the audit trail's newest entry is not recorded on the target: " +
               describe(kept.error()));
   }
   audit_head_fails_ = !kept;
+  return ok();
 }
 
 // Also when it was told to stop; what does not answer is not waited for.
@@ -551,7 +553,7 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
     }
     CROSSFADE_TRY(on_caught_up(move, follower));
     CROSSFADE_TRY(clear_rest(move));
-    keep_audit_head();
+    CROSSFADE_TRY(keep_audit_head());
     bool ended = false;
     CROSSFADE_TRY(serve(move, follower, &ended));
     CROSSFADE_TRY(const bool begins, ready_for_dual(move, follower));

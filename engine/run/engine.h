@@ -135,7 +135,7 @@ class Engine {
   // Those that come first. Returns whether there was one.
   bool answer_rollbacks();
   std::optional<Task> current_task();
-  void keep_audit_head();
+  Status keep_audit_head();
   void end_audit();
   void close_cluster();
 

@@ -28,8 +28,10 @@ using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
-// While following it is asked once a second. The rest is for a busy machine.
-const milliseconds kNoticed = limits::kSilenceMax + seconds(5);
+// While following it is asked once a second, and `status`, which looks for the target too, may wait
+// for it. The rest is for a busy machine.
+const milliseconds kNoticed =
+    limits::kSilenceMax + seconds(1) + limits::kConnectTimeout + seconds(5);
 constexpr milliseconds kCutNoticed{5'000};
 constexpr milliseconds kPause{2'000};  // NetMove's --max-pause
 constexpr milliseconds kSlack{1'500};

@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/wait.h"
+
 namespace crossfade::testing {
 namespace {
 
@@ -101,7 +103,11 @@ struct NetProxy::Impl {
     acceptor.open(here.protocol());
     keep_from_children(acceptor.native_handle());
     acceptor.set_option(tcp::acceptor::reuse_address(true));
-    acceptor.bind(here);
+    // A child between fork and exec still has what was closed here.
+    error_code failed;
+    if (!wait_until([&] { return !acceptor.bind(here, failed); }, std::chrono::seconds(5))) {
+      throw boost::system::system_error(failed, "no port for the proxy");
+    }
   }
   void listen() {
     refuses = false;
