@@ -7,7 +7,6 @@
 
 #include "apply/quarantine.h"
 #include "apply/row_writer.h"
-#include "engine/core/assert.h"
 #include "engine/core/limits.h"
 #include "engine/observe/fault.h"
 
@@ -26,6 +25,19 @@ std::vector<const Row*> keys_of(const NetTable& net) {
   out.reserve(net.rows.size());
   for (const NetRow& row : net.rows) out.push_back(&row.key);
   return out;
+}
+
+// Progress must not move past them.
+Error parts_gone(const std::string& target, Lsn applied) {
+  Error error;
+  error.code = ErrorCode::kTargetUnreachable;
+  error.remedy = Remedy::kReconnect;
+  error.op = "apply";
+  error.object = target;
+  error.native =
+      fmt::format("the transaction with what follows {} is not open any more", applied.value);
+  error.hint = "nothing is lost: it is applied anew from there";
+  return error;
 }
 
 std::string advance_sql(LeaseToken token, Lsn from, Lsn to) {
@@ -118,6 +130,7 @@ Status Applier::apply_pipelined(const ChangeBatch& batch, const std::vector<NetT
 Status Applier::apply_prepared(const ChangeBatch& batch, PreparedBatch prepared) {
   // In several parts, a row that a recheck noted is taken out early: nothing to remark on.
   const bool whole = !open_ && batch.closes_watermark;
+  if (open_ && !target_.in_transaction()) return fail(parts_gone(target_.safe_name(), applied_));
   if (!open_) {
     CROSSFADE_TRY(target_.exec("BEGIN"));
     open_ = true;

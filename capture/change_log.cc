@@ -402,9 +402,12 @@ Result<bool> fence_is_up(sqlite::Connection& source) {
 
 Result<std::vector<std::string>> drop_capture(sqlite::Connection& source) {
   std::vector<std::string> removed;
+  int busy = 0;
   while (true) {
     const auto began = Deadline::Clock::now();
-    CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+    auto begun = sqlite::Transaction::begin(source, sqlite::Begin::kImmediate);
+    if (!begun && sqlite::is_busy(begun.error()) && ++busy <= limits::kInstallBusyMax) continue;
+    CROSSFADE_TRY(auto transaction, std::move(begun));
     const Deadline deadline = Deadline::after(limits::kInstallHoldMax);
     CROSSFADE_TRY(const auto names,
                   names_like(source, "trigger", fmt::format("{}[0-9]*_*", kPrefix)));

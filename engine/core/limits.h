@@ -107,15 +107,6 @@ inline constexpr int64_t kDualNumbersBlock = 1'000'000;  // keys set apart for t
 // Waiting.
 inline constexpr std::chrono::milliseconds kConnectTimeout{5'000};
 inline constexpr std::chrono::milliseconds kStatementTimeout{60'000};
-// A server that is silent so long is looked at from aside, for so long at most; and again, so that
-// nothing is given up for one look. The sum is how late a connection that the network lost without
-// telling anybody is noticed: the second look begins when the first one has ended at the latest.
-inline constexpr std::chrono::milliseconds kSilenceLook{5'000};
-inline constexpr std::chrono::milliseconds kSilenceLookMax{5'000};
-inline constexpr int kSilenceLooks = 2;
-inline constexpr std::chrono::milliseconds kSilenceMax{15'000};
-static_assert(kSilenceMax >= kSilenceLook + kSilenceLooks * kSilenceLookMax);
-static_assert(kSilenceLookMax <= kSilenceLook);
 inline constexpr std::chrono::milliseconds kSourceBusyTimeout{5'000};  // installing, fencing
 inline constexpr std::chrono::milliseconds kPruneBusyTimeout{5};       // never in the writers' way
 inline constexpr std::chrono::milliseconds kLeaseWait{5'000};
@@ -134,9 +125,6 @@ inline constexpr std::chrono::milliseconds kLockPauseCap{3'000};
 inline constexpr std::chrono::milliseconds kLockPatience{20'000};
 
 // The way back.
-// What the server gives a transaction that holds up its writers, beyond --max-pause, for this side
-// to say something.
-inline constexpr std::chrono::milliseconds kPauseLeftOpenMax{1'000};
 // For a lock that nobody may be kept waiting behind; below deadlock_timeout's 1 s, so that no
 // application's transaction is the victim of a deadlock with it.
 inline constexpr std::chrono::milliseconds kPublishLockWait{500};

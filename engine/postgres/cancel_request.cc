@@ -12,13 +12,15 @@
 namespace crossfade::postgres {
 namespace {
 
+constexpr std::chrono::seconds kCancelWait{1};
+
 struct FreeCancel {
   void operator()(PGcancel* request) const { PQfreeCancel(request); }
 };
 
 }  // namespace
 
-void request_cancel(pg_conn* connection, std::chrono::milliseconds patience) {
+void request_cancel(pg_conn* connection) {
   std::unique_ptr<PGcancel, FreeCancel> request(PQgetCancel(connection));
   if (!request) return;
   std::promise<void> sent;
@@ -29,7 +31,7 @@ void request_cancel(pg_conn* connection, std::chrono::milliseconds patience) {
     PQcancel(request.get(), message.data(), static_cast<int>(message.size()));
     sent.set_value();
   }).detach();
-  done.wait_for(patience);
+  done.wait_for(kCancelWait);
 }
 
 }  // namespace crossfade::postgres

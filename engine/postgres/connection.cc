@@ -20,10 +20,6 @@ namespace {
 
 // How late a stop request may be seen inside a wait.
 constexpr std::chrono::milliseconds kStopTick{50};
-constexpr std::chrono::seconds kCancelWait{1};
-
-// A call that begins at the end of all calls: a statement that times out costs the connection.
-constexpr std::chrono::milliseconds kShortAnswer{250};
 
 constexpr const char* kCopyOp = "target.copy";
 constexpr std::string_view kNotInPrerequisiteState = "55000";
@@ -42,10 +38,7 @@ constexpr const char* kSessionSettings =
     "name IN ('idle_session_timeout', 'transaction_timeout');"
     // What was committed is deleted from the change log: a crash of the server must not lose it.
     "SELECT set_config('synchronous_commit', 'on', false) WHERE "
-    "current_setting('synchronous_commit') = 'off';"
-    // Who this is, for look_at_session().
-    "SELECT pid, backend_start::text, pg_postmaster_start_time()::text FROM pg_stat_activity "
-    "WHERE pid = pg_backend_pid()";
+    "current_setting('synchronous_commit') = 'off'";
 
 struct FinishConn {
   void operator()(PGconn* connection) const { PQfinish(connection); }
@@ -58,7 +51,7 @@ struct FreeMem {
 };
 using ResultPtr = std::unique_ptr<PGresult, ClearResult>;
 
-enum class Wait : uint8_t { kReady, kTimeout, kStopped, kLost };
+enum class Wait : uint8_t { kReady, kTimeout, kStopped };
 
 Error timeout_error(std::string op, std::string object, std::chrono::milliseconds waited) {
   Error error;
@@ -68,31 +61,6 @@ Error timeout_error(std::string op, std::string object, std::chrono::millisecond
   error.object = std::move(object);
   error.native = fmt::format("no answer within {} ms", waited.count());
   error.hint = "check that the server runs, can be reached, and is not waiting for a lock";
-  return error;
-}
-
-Error silent_error(std::string op, std::string object, SessionSeen seen) {
-  Error error;
-  error.code = ErrorCode::kTargetUnreachable;
-  error.remedy = Remedy::kReconnect;
-  error.op = std::move(op);
-  error.object = std::move(object);
-  switch (seen) {
-    case SessionSeen::kUnreachable:
-      error.native =
-          "the target is not reachable: it has gone silent, and answers no new connection either";
-      break;
-    case SessionSeen::kWaitsForUs:
-    case SessionSeen::kGone:
-    case SessionSeen::kAtWork:
-      error.native =
-          "the connection is dead: the target can be reached, but what it says does not come "
-          "through on this connection any more";
-      break;
-  }
-  error.hint =
-      "check that the server runs, and the network, firewalls and proxies between; nothing is "
-      "lost, run the command again";
   return error;
 }
 
@@ -122,12 +90,7 @@ Error nul_error(std::string op, const std::string& sql) {
 struct Connection::Impl {
   std::unique_ptr<PGconn, FinishConn> conn;
   std::string safe;
-  std::optional<ConnectionParams> aside;  // where to look from; nothing: it is not done
-  SessionId session;
   std::chrono::milliseconds statement_timeout{0};
-  std::optional<Deadline> end_of_calls;
-  int looks = 0;  // in a row that found nothing to wait for
-  SessionSeen seen = SessionSeen::kAtWork;
   StopSource* stop = nullptr;
   bool stop_ignored = false;
   std::unique_ptr<char, FreeMem> copy_row;
@@ -137,29 +100,16 @@ struct Connection::Impl {
     return stop != nullptr && !stop_ignored && stop->requested();
   }
 
-  [[nodiscard]] Wait wait(short events, Deadline deadline) {
-    auto look = Deadline::after(limits::kSilenceLook);
+  [[nodiscard]] Wait wait(short events, Deadline deadline) const {
     while (true) {
       if (must_stop()) return Wait::kStopped;
       const auto rest = deadline.remaining();
       if (rest.count() == 0) return Wait::kTimeout;
       pollfd fd{PQsocket(conn.get()), events, 0};
       if (::poll(&fd, 1, static_cast<int>(std::min(rest, kStopTick).count())) > 0) {
-        looks = 0;
         return Wait::kReady;
       }
-      if (!look.expired() || !aside || session.pid == 0) continue;
-      look = Deadline::after(limits::kSilenceLook);
-      if (is_lost(rest)) return Wait::kLost;
     }
-  }
-
-  // What was under way when it was looked has come by the next look, if it comes at all.
-  [[nodiscard]] bool is_lost(std::chrono::milliseconds within) {
-    seen = look_at_session(*aside, session, std::min(within, limits::kSilenceLookMax),
-                           stop_ignored ? nullptr : stop);
-    looks = seen == SessionSeen::kAtWork ? 0 : looks + 1;
-    return looks >= limits::kSilenceLooks;
   }
 
   [[nodiscard]] Error lost(const std::string& op, bool in_commit = false) const {
@@ -168,14 +118,10 @@ struct Connection::Impl {
 
   [[nodiscard]] Status not_ready(Wait wait, const std::string& op, bool in_commit) {
     // The connection is in the middle of something: it can only be thrown away.
-    if (wait != Wait::kLost) cancel();
+    cancel();
     conn.reset();
-    if (wait == Wait::kLost && seen == SessionSeen::kWaitsForUs) {
-      end_session_of(*aside, session, limits::kSilenceLookMax);
-    }
-    Error error = wait == Wait::kStopped ? stopped_error(op)
-                  : wait == Wait::kLost  ? silent_error(op, safe, seen)
-                                         : timeout_error(op, safe, statement_timeout);
+    Error error =
+        wait == Wait::kStopped ? stopped_error(op) : timeout_error(op, safe, statement_timeout);
     if (in_commit) error.remedy = Remedy::kResolveInDoubt;
     return fail(std::move(error));
   }
@@ -285,9 +231,7 @@ struct Connection::Impl {
   }
 
   void cancel() const {
-    // Whoever waits for the end of all calls does not wait for this.
-    const bool in_haste = end_of_calls && end_of_calls->expired();
-    if (conn) request_cancel(conn.get(), in_haste ? std::chrono::milliseconds(0) : kCancelWait);
+    if (conn) request_cancel(conn.get());
   }
 
   // What a server or network that goes looks like from here.
@@ -295,12 +239,7 @@ struct Connection::Impl {
     if (fault_fails(point) && conn) ::shutdown(PQsocket(conn.get()), SHUT_RDWR);
   }
 
-  [[nodiscard]] Deadline deadline() const {
-    const auto by_timeout = Deadline::after(statement_timeout);
-    if (!end_of_calls) return by_timeout;
-    return by_timeout.sooner(
-        end_of_calls->remaining() > kShortAnswer ? *end_of_calls : Deadline::after(kShortAnswer));
-  }
+  [[nodiscard]] Deadline deadline() const { return Deadline::after(statement_timeout); }
 
   // From PostgreSQL 18 on a publication that is not there is no error of the decoder's: it warns
   // and sends nothing of what was published.
@@ -341,9 +280,7 @@ Result<Connection> Connection::open(ConnectOptions options) {
     const Wait w = impl->wait(state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline);
     if (w == Wait::kStopped) return fail(stopped_error("target.connect"));
     if (w == Wait::kTimeout) {
-      Error error = timeout_error("target.connect", impl->safe, options.connect_timeout);
-      error.native = "the target is not reachable: " + error.native;
-      return fail(std::move(error));
+      return fail(timeout_error("target.connect", impl->safe, options.connect_timeout));
     }
     const bool in_tls =
         PQstatus(impl->conn.get()) == CONNECTION_SSL_STARTUP && has_answered(impl->conn.get());
@@ -364,13 +301,8 @@ Result<Connection> Connection::open(ConnectOptions options) {
   // A server that hangs right after the handshake is as good as unreachable.
   impl->statement_timeout = deadline.remaining();
   Connection connection(std::move(impl));
-  CROSSFADE_TRY(const auto who, connection.exec(kSessionSettings));
+  CROSSFADE_TRY(connection.exec(kSessionSettings));
   connection.set_statement_timeout(options.statement_timeout);
-  if (who.rows() == 1) {
-    connection.impl_->session = {who.integer(0, 0), std::string(who.text(0, 1)),
-                                 std::string(who.text(0, 2))};
-  }
-  if (options.look_aside) connection.impl_->aside = params;
   return connection;
 }
 
@@ -488,7 +420,7 @@ Result<CopyNext> Connection::copy_out_next(std::string_view* message, Deadline d
     if (next != CopyNext::kNoneYet) return next;
     const Wait w = impl_->wait(POLLIN, deadline);
     if (w == Wait::kTimeout) return next;
-    if (w != Wait::kReady) {
+    if (w == Wait::kStopped) {
       CROSSFADE_TRY(impl_->not_ready(w, kCopyOp, false));
     }
   }
@@ -560,21 +492,6 @@ void Connection::set_statement_timeout(std::chrono::milliseconds timeout) {
 
 std::chrono::milliseconds Connection::statement_timeout() const {
   return impl_->statement_timeout;
-}
-
-void Connection::set_end_of_calls(std::optional<Deadline> end) {
-  impl_->end_of_calls = end;
-}
-
-Status Connection::look_at_silence() {
-  if (!impl_->aside || impl_->session.pid == 0 || !impl_->is_lost(limits::kSilenceLookMax)) {
-    return ok();
-  }
-  return impl_->not_ready(Wait::kLost, kCopyOp, false);
-}
-
-const SessionId& Connection::session() const {
-  return impl_->session;
 }
 
 void Connection::ignore_stop(bool ignore) {

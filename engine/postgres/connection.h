@@ -4,16 +4,11 @@
 // libpq runs non-blocking underneath and each wait is one poll() (docs/decisions/0001):
 // straight-line callers, bounded waits, and no thread ever stuck in recv(). Threads: one at a time.
 // Owns its socket; borrows `stop`, which must outlive it.
-//
-// A server that is silent is looked at from aside, over a new connection (session_look.h): a
-// statement may take long, but one whose answer cannot come any more, because the network lost the
-// connection and told nobody, ends after limits::kSilenceMax.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +19,6 @@
 #include "engine/postgres/binary.h"
 #include "engine/postgres/connection_params.h"
 #include "engine/postgres/result.h"
-#include "engine/postgres/session_look.h"
 
 namespace crossfade::postgres {
 
@@ -35,7 +29,6 @@ struct ConnectOptions {
   std::string application_name = "crossfade";
   StopSource* stop = nullptr;  // may be null
   bool replication = false;    // a session that may stream a slot: SQL without parameters only
-  bool look_aside = true;      // when the server is silent
 };
 
 // One parameter in binary format; `bytes` must stay until the call returns.
@@ -107,14 +100,6 @@ class Connection {
   [[nodiscard]] const std::string& safe_name() const;
   void set_statement_timeout(std::chrono::milliseconds timeout);
   [[nodiscard]] std::chrono::milliseconds statement_timeout() const;
-  // Whatever the timeout is, no call goes on beyond this, or a short answer's time if it begins
-  // later: for as long as somebody else waits for this connection. Nothing: no such bound.
-  void set_end_of_calls(std::optional<Deadline> end);
-  // Fails when the server has said nothing for long, and is found to be waiting for this side, or
-  // not to be there: for whoever streams, and is given nothing by an idle server either.
-  Status look_at_silence();
-  // The server's session, also of a connection that is gone.
-  [[nodiscard]] const SessionId& session() const;
   // A stop request no longer ends calls early: for the steps that must run to their end.
   void ignore_stop(bool ignore);
 

@@ -66,12 +66,7 @@ Result<std::optional<StreamMessage>> ReplicationStream::next(Deadline deadline) 
   while (true) {
     std::string_view message;
     CROSSFADE_TRY(const CopyNext next, connection_.copy_out_next(&message, deadline));
-    if (next == CopyNext::kNoneYet) {
-      CROSSFADE_TRY(ask_if_silent());
-      return std::nullopt;
-    }
-    was_asked_ = false;
-    ask_at_ = Deadline::after(limits::kSilenceLook);
+    if (next == CopyNext::kNoneYet) return std::nullopt;
     if (next == CopyNext::kEnd) {
       Error error = not_understood(connection_, "the server ended the stream");
       error.remedy = Remedy::kReconnect;
@@ -116,22 +111,12 @@ Status ReplicationStream::confirm(PgLsn applied) {
   return report();
 }
 
-// A server that waits for more to send answers at once. One that reads its log without finding
-// anything for us need not: it is looked at from aside.
-Status ReplicationStream::ask_if_silent() {
-  if (!ask_at_.expired()) return ok();
-  CROSSFADE_TRY(was_asked_ ? connection_.look_at_silence() : report(/*wants_answer=*/true));
-  was_asked_ = true;
-  ask_at_ = Deadline::after(limits::kSilenceLook);
-  return ok();
-}
-
-Status ReplicationStream::report(bool wants_answer) {
+Status ReplicationStream::report() {
   std::string status(1, kStatus);
   // Written, flushed, applied: there is one way of having it.
   for (int of = 0; of < 3; ++of) append_be<uint64_t>(applied_.value, &status);
   append_be<int64_t>(now_in_postgres_micros(), &status);
-  status.push_back(wants_answer ? 1 : 0);
+  status.push_back(0);  // no answer is wanted
   fault_point("target.stream.confirm");
   return connection_.copy_in_put(status);
 }

@@ -12,7 +12,6 @@
 #include <string_view>
 
 #include "engine/core/deadline.h"
-#include "engine/core/limits.h"
 #include "engine/core/result.h"
 #include "engine/core/stop.h"
 #include "engine/postgres/connection.h"
@@ -46,8 +45,7 @@ class ReplicationStream {
   // The next message; nothing when none has come by the deadline. A publication that is gone is an
   // error, also where the server only warns and leaves its changes out (18). Answers the server's
   // questions whether somebody is here, which come in time only if this is called at least every
-  // few seconds; and asks in turn, as an idle server says nothing, and one that the network lost
-  // says nothing either: then it is an error after limits::kSilenceMax.
+  // few seconds.
   Result<std::optional<StreamMessage>> next(Deadline deadline);
 
   // Everything up to `applied` is durable on the other side: the server may forget it. Sent at
@@ -62,19 +60,14 @@ class ReplicationStream {
 
  private:
   ReplicationStream(Connection connection, PgLsn applied)
-      : connection_(std::move(connection)),
-        applied_(applied),
-        ask_at_(Deadline::after(limits::kSilenceLook)) {}
+      : connection_(std::move(connection)), applied_(applied) {}
   Result<std::optional<StreamMessage>> take(std::string_view message);
-  Status report(bool wants_answer = false);
-  Status ask_if_silent();
+  Status report();
 
   Connection connection_;
   PgLsn applied_;
   PgLsn received_;
   PgLsn server_end_;
-  Deadline ask_at_;         // unless something comes before
-  bool was_asked_ = false;  // since something came
 };
 
 }  // namespace crossfade::postgres

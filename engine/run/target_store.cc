@@ -151,15 +151,11 @@ Result<LeaseToken> TargetStore::take_lease(const std::string& holder, StopSource
   return LeaseToken{taken.integer(0, 0)};
 }
 
-Status TargetStore::resume_lease(LeaseToken token, const postgres::SessionId& before,
-                                 StopSource& stop) {
+Status TargetStore::resume_lease(LeaseToken token, StopSource& stop) {
   // Another's lease is not waited for. Without a row lock, which the dead session may hold.
   CROSSFADE_TRY(const auto ours, connection_.exec(fmt::format(
                                      "SELECT token={} FROM crossfade.progress", token.value)));
   const bool wait = ours.rows() == 1 && ours.boolean(0, 0);
-  if (wait) {
-    CROSSFADE_TRY(postgres::end_session_of(connection_, before));
-  }
   CROSSFADE_TRY(lock_lease(wait ? limits::kLeaseResumeWait : limits::kLeaseWait, stop));
   return check_lease(token);
 }

@@ -95,9 +95,8 @@ class TargetStore {
   [[nodiscard]] Error of_another() const;
   // Takes the lease: no other engine can commit from then on. kFenced when a live one holds it.
   Result<LeaseToken> take_lease(const std::string& holder, StopSource& stop);
-  // After a reconnect: the lock anew, if the token is still ours; else kFenced. `before`: the
-  // session that had it, which the server may not know to be dead; it is ended.
-  Status resume_lease(LeaseToken token, const postgres::SessionId& before, StopSource& stop);
+  // After a reconnect: the lock anew, if the token is still ours; else kFenced.
+  Status resume_lease(LeaseToken token, StopSource& stop);
   // That the token is still ours; else kFenced.
   Status check_lease(LeaseToken token);
 

@@ -57,14 +57,17 @@ TEST_F(TargetLocksTest, AConstraintComesBackOnceALongReaderHasEnded) {
   EXPECT_THAT(engine_->err(), HasSubstr("public.book: pid"));
   expect_readable("book");
   EXPECT_THAT(crossfade({"status", db_, "--json"}).out, HasSubstr("long reader"));
+  // In many parts, between which the constraint is due again and again.
+  app("UPDATE book SET title='Again '||id WHERE id>=10000");
   app("UPDATE session SET data='while it waits' WHERE session_key='key3'");
   EXPECT_TRUE(wait_until(
       [&] {
         return target_value("SELECT data FROM session WHERE session_key='key3'") ==
                "while it waits";
       },
-      seconds(20)))
+      seconds(60)))
       << "following goes on";
+  EXPECT_EQ(target_value("SELECT count(*) FROM book WHERE title LIKE 'Again %'"), "200000");
   EXPECT_NE(schema(), but_references(schema_before_));
   ASSERT_TRUE(reader.exec("COMMIT"));
   EXPECT_TRUE(await_phase("following"));

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "tests/support/oracle_sides.h"
+#include "tests/support/wait.h"
 
 namespace crossfade::testing {
 namespace {
@@ -22,6 +23,8 @@ using Rows = std::vector<std::vector<std::string>>;
 
 constexpr int kAccounts = 8;
 constexpr milliseconds kBusy{2'000};
+// As much slower as what they test: clients that are faster than a sanitized engine end no life,
+// and read more and more rows.
 constexpr milliseconds kPace{12};
 constexpr milliseconds kObserverPace{60};
 
@@ -331,7 +334,7 @@ void BankClients::work(int client) {
   PostgresSide postgres(options_.url);
   int64_t n = 0;
   while (!stopping_) {
-    std::this_thread::sleep_for(kPace);
+    std::this_thread::sleep_for(kPace * patience());
     const int64_t invoked = now_us();
     const auto before = read_known_route(options_.route);
     if (!before) continue;
@@ -365,7 +368,7 @@ void BankClients::observe() {
   SqliteSide sqlite(options_.path);
   PostgresSide postgres(options_.url);
   while (!stopping_) {
-    std::this_thread::sleep_for(kObserverPace);
+    std::this_thread::sleep_for(kObserverPace * patience());
     const auto route = read_known_route(options_.route);
     if (!route) continue;
     const bool of_postgres = route->primary == Side::kSqlite;

@@ -147,8 +147,7 @@ void FaultLife::keep_engine() {
     return;
   }
   if (engine_) note_end("run", engine_->wait(seconds(1)).value_or(-1), engine_->err());
-  const std::string& engine_url = options_.engine_url.empty() ? url_ : options_.engine_url;
-  engine_ = std::make_unique<Process>(prepared({"run", db_, "--target", engine_url}));
+  engine_ = std::make_unique<Process>(prepared({"run", db_, "--target", url_}));
 }
 
 void FaultLife::stop_engine() {
