@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "capture/change_log.h"
+#include "capture/trigger_sql.h"
 #include "engine/core/assert.h"
 #include "engine/core/limits.h"
 #include "engine/sqlite/connection.h"
