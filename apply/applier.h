@@ -34,7 +34,7 @@ class Applier {
   // `applied`: where the target's progress stands.
   Applier(postgres::Connection& target, std::string target_schema, LeaseToken token, Lsn applied);
 
-  // At applied().
+  // Tables that are exact at applied() (net_changes.h).
   void set_exact(ExactTables exact) { exact_ = std::move(exact); }
   void set_quarantined_tables(std::unordered_set<std::string> tables) {
     quarantined_tables_ = std::move(tables);

@@ -1,5 +1,5 @@
-// Promise: size alone stops nothing, and keeps no application waiting: as many columns as
-// PostgreSQL has, and many tables (CROSSFADE_TABLES says how many).
+// Promise: as many columns as PostgreSQL has go there and back, and many tables (CROSSFADE_TABLES
+// says how many) are captured in portions between which the application writes.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
