@@ -28,7 +28,7 @@ PreparedTable prepare_table(NetTable net, int server_version) {
 
 size_t PreparedBatch::size_bytes() const {
   // Of each row: a key of one column, where it begins, and whose it is.
-  constexpr size_t kEach = sizeof(NetRow) + sizeof(Value) + sizeof(size_t) + sizeof(NetRow*);
+  constexpr size_t kEach = sizeof(NetRow) + sizeof(Value) + sizeof(size_t) + sizeof(void*);
   size_t total = 0;
   for (const PreparedTable& table : tables) {
     total += table.rows.bytes.capacity() + table.gone.size_bytes();

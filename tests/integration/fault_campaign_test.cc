@@ -101,6 +101,12 @@ class FaultCampaignTest : public ::testing::Test {
   void SetUp() override { CROSSFADE_NEEDS_POSTGRES(); }
 };
 
+// What slow clients of a sanitized engine left out, faster ones may bring about.
+std::chrono::milliseconds pace_of(int round) {
+  constexpr std::chrono::milliseconds kFastest{12};
+  return std::max(kFastest, kBankPace / (1 << round));
+}
+
 // Of all of these, in lives of one kind; four times what they did not come by.
 void die_at_all(const std::set<PointInPhase>& all, bool outbox, uint64_t seed) {
   for (int round = 0; round < 4 && !::testing::Test::HasFailure(); ++round) {
@@ -111,6 +117,7 @@ void die_at_all(const std::set<PointInPhase>& all, bool outbox, uint64_t seed) {
       life.faults = dying_at(some);
       life.engine_beside = seed % 2 == 0;
       life.outbox = outbox;
+      life.pace = pace_of(round);
       lives.push_back(std::move(life));
     }
     run_lives(lives);
@@ -141,6 +148,7 @@ TEST_F(FaultCampaignTest, FailsAtEveryPointThatCanFail) {
       life.seed = ++seed;
       life.faults = failing_at(some, rare);
       life.engine_beside = seed % 2 == 0;
+      life.pace = pace_of(round);
       lives.push_back(std::move(life));
     }
     run_lives(lives);

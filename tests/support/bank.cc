@@ -23,10 +23,7 @@ using Rows = std::vector<std::vector<std::string>>;
 
 constexpr int kAccounts = 8;
 constexpr milliseconds kBusy{2'000};
-// As much slower as what they test: clients that are faster than a sanitized engine end no life,
-// and read more and more rows.
-constexpr milliseconds kPace{12};
-constexpr milliseconds kObserverPace{60};
+constexpr int kPacesPerLook = 5;  // of the observer
 
 int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -334,7 +331,7 @@ void BankClients::work(int client) {
   PostgresSide postgres(options_.url);
   int64_t n = 0;
   while (!stopping_) {
-    std::this_thread::sleep_for(kPace * patience());
+    std::this_thread::sleep_for(options_.pace);
     const int64_t invoked = now_us();
     const auto before = read_known_route(options_.route);
     if (!before) continue;
@@ -368,7 +365,7 @@ void BankClients::observe() {
   SqliteSide sqlite(options_.path);
   PostgresSide postgres(options_.url);
   while (!stopping_) {
-    std::this_thread::sleep_for(kObserverPace * patience());
+    std::this_thread::sleep_for(kPacesPerLook * options_.pace);
     const auto route = read_known_route(options_.route);
     if (!route) continue;
     const bool of_postgres = route->primary == Side::kSqlite;

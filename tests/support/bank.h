@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,11 +16,15 @@
 #include <vector>
 
 #include "tests/support/history.h"
+#include "tests/support/wait.h"
 
 namespace crossfade::testing {
 
 inline constexpr int kBankClientsMax = 4;
 inline constexpr int64_t kBankBalance = 8'000;
+// As much slower as what they test: clients that are faster than a sanitized engine end no life,
+// and read more and more rows.
+inline const std::chrono::milliseconds kBankPace = std::chrono::milliseconds(12) * patience();
 
 // Makes the tables and accounts in a new SQLite file.
 void make_bank(const std::string& path);
@@ -43,6 +48,7 @@ struct BankClientsOptions {
   std::string route;  // the route file
   uint64_t seed = 1;
   int clients = 2;
+  std::chrono::milliseconds pace = kBankPace;  // of each client between two operations
 };
 
 // Clients that write to, and read, the side that the route names, and one that reads the other
