@@ -12,15 +12,13 @@
 namespace crossfade::postgres {
 namespace {
 
-constexpr std::chrono::seconds kCancelWait{1};
-
 struct FreeCancel {
   void operator()(PGcancel* request) const { PQfreeCancel(request); }
 };
 
 }  // namespace
 
-void request_cancel(pg_conn* connection) {
+void request_cancel(pg_conn* connection, std::chrono::milliseconds patience) {
   std::unique_ptr<PGcancel, FreeCancel> request(PQgetCancel(connection));
   if (!request) return;
   std::promise<void> sent;
@@ -31,7 +29,7 @@ void request_cancel(pg_conn* connection) {
     PQcancel(request.get(), message.data(), static_cast<int>(message.size()));
     sent.set_value();
   }).detach();
-  done.wait_for(kCancelWait);
+  done.wait_for(patience);
 }
 
 }  // namespace crossfade::postgres

@@ -79,6 +79,7 @@ Error make_connect_error(const pg_conn* connection, const std::string& safe, boo
     error.remedy = Remedy::kStop;
     error.hint = "check user, password (PGPASSWORD, ~/.pgpass or the URL) and database name";
   } else if (error.sqlstate.empty()) {
+    error.native = "the target is not reachable: " + error.native;
     error.hint =
         "check host and port, that the server runs, and that it accepts connections from here";
   } else {

@@ -20,6 +20,10 @@ namespace {
 
 // How late a stop request may be seen inside a wait.
 constexpr std::chrono::milliseconds kStopTick{50};
+constexpr std::chrono::seconds kCancelWait{1};
+
+// A call that begins at the end of all calls: a statement that times out costs the connection.
+constexpr std::chrono::milliseconds kShortAnswer{250};
 
 constexpr const char* kCopyOp = "target.copy";
 constexpr std::string_view kNotInPrerequisiteState = "55000";
@@ -91,6 +95,7 @@ struct Connection::Impl {
   std::unique_ptr<PGconn, FinishConn> conn;
   std::string safe;
   std::chrono::milliseconds statement_timeout{0};
+  std::optional<Deadline> end_of_calls;
   StopSource* stop = nullptr;
   bool stop_ignored = false;
   std::unique_ptr<char, FreeMem> copy_row;
@@ -231,7 +236,9 @@ struct Connection::Impl {
   }
 
   void cancel() const {
-    if (conn) request_cancel(conn.get());
+    // Whoever waits for the end of all calls does not wait for this.
+    const bool in_haste = end_of_calls && end_of_calls->expired();
+    if (conn) request_cancel(conn.get(), in_haste ? std::chrono::milliseconds(0) : kCancelWait);
   }
 
   // What a server or network that goes looks like from here.
@@ -239,7 +246,12 @@ struct Connection::Impl {
     if (fault_fails(point) && conn) ::shutdown(PQsocket(conn.get()), SHUT_RDWR);
   }
 
-  [[nodiscard]] Deadline deadline() const { return Deadline::after(statement_timeout); }
+  [[nodiscard]] Deadline deadline() const {
+    const auto by_timeout = Deadline::after(statement_timeout);
+    if (!end_of_calls) return by_timeout;
+    return by_timeout.sooner(
+        end_of_calls->remaining() > kShortAnswer ? *end_of_calls : Deadline::after(kShortAnswer));
+  }
 
   // From PostgreSQL 18 on a publication that is not there is no error of the decoder's: it warns
   // and sends nothing of what was published.
@@ -280,7 +292,9 @@ Result<Connection> Connection::open(ConnectOptions options) {
     const Wait w = impl->wait(state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline);
     if (w == Wait::kStopped) return fail(stopped_error("target.connect"));
     if (w == Wait::kTimeout) {
-      return fail(timeout_error("target.connect", impl->safe, options.connect_timeout));
+      Error error = timeout_error("target.connect", impl->safe, options.connect_timeout);
+      error.native = "the target is not reachable: " + error.native;
+      return fail(std::move(error));
     }
     const bool in_tls =
         PQstatus(impl->conn.get()) == CONNECTION_SSL_STARTUP && has_answered(impl->conn.get());
@@ -492,6 +506,10 @@ void Connection::set_statement_timeout(std::chrono::milliseconds timeout) {
 
 std::chrono::milliseconds Connection::statement_timeout() const {
   return impl_->statement_timeout;
+}
+
+void Connection::set_end_of_calls(std::optional<Deadline> end) {
+  impl_->end_of_calls = end;
 }
 
 void Connection::ignore_stop(bool ignore) {

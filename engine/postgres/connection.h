@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -100,6 +101,9 @@ class Connection {
   [[nodiscard]] const std::string& safe_name() const;
   void set_statement_timeout(std::chrono::milliseconds timeout);
   [[nodiscard]] std::chrono::milliseconds statement_timeout() const;
+  // Whatever the timeout is, no call goes on beyond this, or a short answer's time if it begins
+  // later: for as long as somebody else waits for this connection. Nothing: no such bound.
+  void set_end_of_calls(std::optional<Deadline> end);
   // A stop request no longer ends calls early: for the steps that must run to their end.
   void ignore_stop(bool ignore);
 

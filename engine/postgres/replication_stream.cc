@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -49,6 +50,30 @@ Error not_understood(const Connection& connection, std::string what) {
   return error;
 }
 
+// A server that skips over a long transaction may say nothing for as long as its administrator lets
+// it, who may have had reason to.
+Result<std::chrono::milliseconds> silence_max(Connection& connection) {
+  CROSSFADE_TRY(
+      const auto said,
+      connection.exec("SELECT setting::bigint FROM pg_settings WHERE name='wal_sender_timeout'"));
+  const std::chrono::milliseconds timeout(said.rows() == 1 ? said.integer(0, 0) : 0);
+  if (timeout.count() == 0) return limits::kStreamSilenceUnlimited;
+  return std::max(timeout, limits::kStreamSilenceMax);
+}
+
+Error silent(const Connection& connection, std::chrono::milliseconds silence) {
+  Error error;
+  error.code = ErrorCode::kTargetUnreachable;
+  error.remedy = Remedy::kReconnect;
+  error.op = "target.stream";
+  error.object = connection.safe_name();
+  error.native =
+      fmt::format("the stream of the server's log has been silent for {} s, also when asked",
+                  std::chrono::duration_cast<std::chrono::seconds>(silence).count());
+  error.hint = "check the network between; nothing is lost, the stream goes on where it was";
+  return error;
+}
+
 }  // namespace
 
 Result<ReplicationStream> ReplicationStream::open(const StreamOptions& options) {
@@ -58,15 +83,21 @@ Result<ReplicationStream> ReplicationStream::open(const StreamOptions& options) 
   connect.stop = options.stop;
   connect.replication = true;
   CROSSFADE_TRY(auto connection, Connection::open(std::move(connect)));
+  CROSSFADE_TRY(const auto silence, silence_max(connection));
   CROSSFADE_TRY(connection.copy_out_begin(start_sql(options, connection.server_version())));
-  return ReplicationStream(std::move(connection), options.applied);
+  return ReplicationStream(std::move(connection), options.applied, silence);
 }
 
 Result<std::optional<StreamMessage>> ReplicationStream::next(Deadline deadline) {
   while (true) {
     std::string_view message;
     CROSSFADE_TRY(const CopyNext next, connection_.copy_out_next(&message, deadline));
-    if (next == CopyNext::kNoneYet) return std::nullopt;
+    if (next == CopyNext::kNoneYet) {
+      CROSSFADE_TRY(bear_silence());
+      return std::nullopt;
+    }
+    patience_ = Deadline::after(silence_max_ / 2);
+    was_asked_ = false;
     if (next == CopyNext::kEnd) {
       Error error = not_understood(connection_, "the server ended the stream");
       error.remedy = Remedy::kReconnect;
@@ -111,12 +142,22 @@ Status ReplicationStream::confirm(PgLsn applied) {
   return report();
 }
 
-Status ReplicationStream::report() {
+// Whoever was not here to listen for long has not asked, and gives the answer its time.
+Status ReplicationStream::bear_silence() {
+  if (!patience_.expired()) return ok();
+  if (was_asked_) return fail(silent(connection_, silence_max_));
+  CROSSFADE_TRY(report(/*wants_answer=*/true));
+  patience_ = Deadline::after(silence_max_ / 2);
+  was_asked_ = true;
+  return ok();
+}
+
+Status ReplicationStream::report(bool wants_answer) {
   std::string status(1, kStatus);
   // Written, flushed, applied: there is one way of having it.
   for (int of = 0; of < 3; ++of) append_be<uint64_t>(applied_.value, &status);
   append_be<int64_t>(now_in_postgres_micros(), &status);
-  status.push_back(0);  // no answer is wanted
+  status.push_back(wants_answer ? 1 : 0);
   fault_point("target.stream.confirm");
   return connection_.copy_in_put(status);
 }

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "engine/core/deadline.h"
+#include "engine/core/limits.h"
 #include "engine/core/result.h"
 #include "engine/core/stop.h"
 #include "engine/postgres/connection.h"
@@ -45,7 +46,9 @@ class ReplicationStream {
   // The next message; nothing when none has come by the deadline. A publication that is gone is an
   // error, also where the server only warns and leaves its changes out (18). Answers the server's
   // questions whether somebody is here, which come in time only if this is called at least every
-  // few seconds.
+  // few seconds; and asks in turn, as a server that has nothing to send says nothing, and neither
+  // does one that the network lost: that is kTargetUnreachable after limits::kStreamSilenceMax, or
+  // the server's wal_sender_timeout where that is longer.
   Result<std::optional<StreamMessage>> next(Deadline deadline);
 
   // Everything up to `applied` is durable on the other side: the server may forget it. Sent at
@@ -59,15 +62,22 @@ class ReplicationStream {
   [[nodiscard]] PgLsn received() const { return received_; }
 
  private:
-  ReplicationStream(Connection connection, PgLsn applied)
-      : connection_(std::move(connection)), applied_(applied) {}
+  ReplicationStream(Connection connection, PgLsn applied, std::chrono::milliseconds silence_max)
+      : connection_(std::move(connection)),
+        applied_(applied),
+        silence_max_(silence_max),
+        patience_(Deadline::after(silence_max / 2)) {}
   Result<std::optional<StreamMessage>> take(std::string_view message);
-  Status report();
+  Status report(bool wants_answer = false);
+  Status bear_silence();
 
   Connection connection_;
   PgLsn applied_;
   PgLsn received_;
   PgLsn server_end_;
+  std::chrono::milliseconds silence_max_;
+  Deadline patience_;       // with a server that says nothing, before and after it is asked
+  bool was_asked_ = false;  // since it said something
 };
 
 }  // namespace crossfade::postgres

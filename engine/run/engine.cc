@@ -378,6 +378,8 @@ Status Engine::run(bool until_idle) {
     status = session(until_idle, &next);
     if (status) continue;
     if (stop_.requested() || !may_pass(status.error())) break;
+    // Of several connections one was lost: the others may be as dead, and not have noticed.
+    reconnect_ = status.error().code == ErrorCode::kTargetUnreachable;
     const StatusReport after = board_.get();
     if (after.applied_lsn > before.applied_lsn || after.reverse_applied != before.reverse_applied) {
       backoff.reset();
@@ -408,14 +410,16 @@ bool Engine::may_be_primary() const {
   return !noted || noted.value().primary == Primary::kPostgres;
 }
 
-// What the trail has is not worth more than the move.
-void Engine::keep_audit_head() {
-  const auto kept = audit_head_.keep_now_and_then(target_->connection(), *audit_);
+// What the trail has is not worth more than the move. A connection that is lost is the move's.
+Status Engine::keep_audit_head() {
+  auto kept = audit_head_.keep_now_and_then(target_->connection(), *audit_);
+  if (!kept && kept.error().code == ErrorCode::kTargetUnreachable) return kept;
   if (!kept && !audit_head_fails_) {
     log::warn("the audit trail's newest entry is not recorded on the target: " +
               describe(kept.error()));
   }
   audit_head_fails_ = !kept;
+  return ok();
 }
 
 // Also when it was told to stop; what does not answer is not waited for.
@@ -440,8 +444,9 @@ void Engine::close_cluster() {
 // One pass from connecting to the end or to the next reason to begin again.
 Status Engine::session(bool until_idle, Next* next) {
   *next = Next::kEnd;
-  if (!target_ || !target_->connection().alive()) {
+  if (reconnect_ || !target_ || !target_->connection().alive()) {
     CROSSFADE_TRY(connect());
+    reconnect_ = false;
   }
   target_->connection().rollback();  // what the last pass left open
   board_.update([](StatusReport& r) { r.trouble.clear(); });
@@ -547,7 +552,7 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
     }
     CROSSFADE_TRY(on_caught_up(move, follower));
     CROSSFADE_TRY(clear_rest(move));
-    keep_audit_head();
+    CROSSFADE_TRY(keep_audit_head());
     bool ended = false;
     CROSSFADE_TRY(serve(move, follower, &ended));
     CROSSFADE_TRY(const bool begins, ready_for_dual(move, follower));

@@ -135,7 +135,7 @@ class Engine {
   // Those that come first. Returns whether there was one.
   bool answer_rollbacks();
   std::optional<Task> current_task();
-  void keep_audit_head();
+  Status keep_audit_head();
   void end_audit();
   void close_cluster();
 
@@ -153,6 +153,7 @@ class Engine {
   std::optional<postgres::ConnectionParams> params_;
   std::optional<TargetStore> target_;
   std::optional<LeaseToken> token_;
+  bool reconnect_ = false;  // though the connection seems to live
   std::vector<schema::TablePlan> prepared_;
   std::vector<schema::Finding> findings_;
   std::set<std::string> to_rebuild_;

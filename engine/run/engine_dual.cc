@@ -169,7 +169,7 @@ Status Engine::dual(Move& move, bool until_idle, Next* next) {
     if (Deadline::Clock::now() >= next_check) {
       CROSSFADE_TRY(look_after_dual(move, *follower));
       next_check = Deadline::Clock::now() + limits::kDualCheckInterval;
-      keep_audit_head();
+      CROSSFADE_TRY(keep_audit_head());
     }
     bool ended = false;
     CROSSFADE_TRY(serve_dual(move, *follower, &round, &ended));

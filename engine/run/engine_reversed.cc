@@ -86,7 +86,7 @@ Status Engine::reverse(Move& move, bool until_idle, Next* next) {
     bool ended = false;
     CROSSFADE_TRY(serve_reversed(move, *follower, &ended));
     CROSSFADE_TRY(serve_watch(*follower));
-    keep_audit_head();
+    CROSSFADE_TRY(keep_audit_head());
     if (ended || (watch_ && watch_->wants_to_give_up())) {
       *next = Next::kAgain;
       return ok();

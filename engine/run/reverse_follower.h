@@ -85,6 +85,8 @@ class ReverseFollower {
   [[nodiscard]] WayBackKind kind() const { return writer_.state().kind; }
   // Tables whose writes do not come any more.
   Result<std::vector<capture::Unpublished>> find_unpublished();
+  // Of the connection that probes are sent by: Connection::set_end_of_calls().
+  void set_end_of_calls(std::optional<Deadline> end) { side_.set_end_of_calls(end); }
 
  private:
   ReverseFollower(Move& move, std::string source_id, std::unique_ptr<capture::TargetSource> stream,

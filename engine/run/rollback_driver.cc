@@ -221,6 +221,9 @@ class RollbackDriver {
       pause_began_ = began;
       pause_end_ = Deadline::after(options_.max_pause);
       target.set_statement_timeout(std::max(options_.max_pause, kStatementMin));
+      target.set_end_of_calls(pause_end_);
+      follower_.set_end_of_calls(pause_end_);
+      if (auto bounded = bound_on_server(target); !bounded) return event(std::move(bounded));
       fault_point("rollback.locked");
       return RollbackEvent::kOk;
     }
@@ -236,6 +239,15 @@ class RollbackDriver {
     (void)lock_pause_.next();
     move_.stop.wait_until(Deadline::after(lock_pause_.pause()));
     return RollbackEvent::kBusy;
+  }
+
+  // Writers wait for this transaction. Where the network lost this side of it, or this process is
+  // held up, nobody but the server can end it.
+  Status bound_on_server(postgres::Connection& target) const {
+    CROSSFADE_TRY(
+        target.exec(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
+                                (options_.max_pause + limits::kPauseLeftOpenMax).count())));
+    return ok();
   }
 
   Status drain() {
@@ -300,6 +312,7 @@ class RollbackDriver {
   RollbackEvent flip() {
     postgres::Connection& target = move_.target.connection();
     target.ignore_stop(true);
+    set_no_end_of_calls();
     fault_point("rollback.flip.before_commit");
     auto flipped = target.commit();
     target.ignore_stop(false);
@@ -338,6 +351,11 @@ class RollbackDriver {
     failure_->code = ErrorCode::kInterrupted;
     move_.stop.wait_until(Deadline::after(std::chrono::seconds(1)));
     return RollbackEvent::kFailed;
+  }
+
+  void set_no_end_of_calls() {
+    move_.target.connection().set_end_of_calls(std::nullopt);
+    follower_.set_end_of_calls(std::nullopt);
   }
 
   void note_flipped() {
@@ -415,6 +433,7 @@ class RollbackDriver {
     fault_point("rollback.step_back");
     postgres::Connection& target = move_.target.connection();
     target.rollback();
+    set_no_end_of_calls();
     target.set_statement_timeout(limits::kStatementTimeout);
     // Or writers would go on calling triggers that let them pass.
     CROSSFADE_TRY(retire_target_fence(target, limits::kTargetLockWait));

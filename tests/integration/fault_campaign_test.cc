@@ -3,9 +3,8 @@
 // the primary is stale, both sides never take writes at once, and every state of the copy is one
 // that the primary had.
 //
-// The quick selection, and one for an hour (docs/reliability.md):
-//   fault_tests
-//   CROSSFADE_FAULT_SEED=1000 CROSSFADE_FAULT_SEEDS=100000 CROSSFADE_FAULT_SECONDS=3600 fault_tests
+// The quick selection is fault_tests; tools/test --faults SECONDS draws others for as long as it is
+// told to.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

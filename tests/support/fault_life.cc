@@ -91,7 +91,8 @@ FaultLife::~FaultLife() = default;
 std::string FaultLife::run() {
   make_bank(db_);
   {
-    BankClients clients({db_, url_, db_ + ".crossfade/route", options_.seed, 2}, &recorder_);
+    BankClients clients({db_, url_, db_ + ".crossfade/route", options_.seed, 2, options_.pace},
+                        &recorder_);
     (void)live();
   }
   stop_engine();
@@ -147,7 +148,8 @@ void FaultLife::keep_engine() {
     return;
   }
   if (engine_) note_end("run", engine_->wait(seconds(1)).value_or(-1), engine_->err());
-  engine_ = std::make_unique<Process>(prepared({"run", db_, "--target", url_}));
+  const std::string& engine_url = options_.engine_url.empty() ? url_ : options_.engine_url;
+  engine_ = std::make_unique<Process>(prepared({"run", db_, "--target", engine_url}));
 }
 
 void FaultLife::stop_engine() {
