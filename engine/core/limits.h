@@ -128,8 +128,8 @@ inline constexpr std::chrono::milliseconds kLockPatience{20'000};
 // What the server gives a transaction that holds up its writers, beyond --max-pause, for this side
 // to say something.
 inline constexpr std::chrono::milliseconds kPauseLeftOpenMax{1'000};
-// A stream that says nothing so long is not there any more: as the server's own wal_receiver_timeout
-// has it, which also asks after half of it.
+// A stream that says nothing so long is not there any more: as the server's own
+// wal_receiver_timeout has it, which also asks after half of it.
 inline constexpr std::chrono::milliseconds kStreamSilenceMax{60'000};
 // Where the server's administrator has set wal_sender_timeout to none.
 inline constexpr std::chrono::milliseconds kStreamSilenceUnlimited{3'600'000};

@@ -45,10 +45,10 @@ struct FaultLifeOptions {
   FaultSource faults;  // none: nothing fails
   // Called every 30 ms or so, with an engine's or a command's process, the file and the target.
   std::function<void(pid_t, const std::string& path, const std::string& url)> torment;
-  std::string engine_url;       // of the same database, by another way; empty: the clients' own
-  bool engine_beside = true;    // `run` is at work while the other commands are given
-  bool outbox = false;          // the way back is by triggers, not by logical decoding
-  int turns = 1;                // cutover and rollback so often before the last cutover
+  std::string engine_url;     // of the same database, by another way; empty: the clients' own
+  bool engine_beside = true;  // `run` is at work while the other commands are given
+  bool outbox = false;        // the way back is by triggers, not by logical decoding
+  int turns = 1;              // cutover and rollback so often before the last cutover
   std::chrono::milliseconds pace = kBankPace;
   int64_t writes_per_turn = 6;  // acknowledged by the new primary before it goes on
 };
