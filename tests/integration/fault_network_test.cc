@@ -134,11 +134,15 @@ void lose_answer_while(const char* phase, const char* after) {
   expect_goes_on(move);
 }
 
+// Late in the pause: a call of which a timeout from its own beginning is no bound for the writers.
+constexpr const char* kLateInThePause = "cutover.locked:delay=1500";
+
 // Before the point of no return: SQLite takes writes again when the pause is over, though the line
 // is still dead.
 void lose_in_cutover(const char* at, Trap::What what) {
   NetMove move;
   move.use_outbox();
+  move.set_fault(kLateInThePause);
   move.run();
   EXPECT_TRUE(move.await_phase("following")) << move.engine().err();
   move.line().set_trap({what, "", at});

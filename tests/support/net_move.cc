@@ -79,7 +79,9 @@ void NetMove::drop_databases() {
 }
 
 void NetMove::run() {
-  engine_ = std::make_unique<Process>(command({"run", db_, "--target", line_->url()}));
+  Process::Options options = command({"run", db_, "--target", line_->url()});
+  if (!fault_.empty()) options.env["CROSSFADE_FAULT"] = fault_;
+  engine_ = std::make_unique<Process>(std::move(options));
 }
 
 void NetMove::keep_running() {

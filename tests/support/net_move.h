@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/app_db.h"
@@ -28,6 +29,8 @@ class NetMove {
   NetMove(const NetMove&) = delete;
   NetMove& operator=(const NetMove&) = delete;
 
+  // Of the engine (engine/observe/fault.h).
+  void set_fault(std::string fault) { fault_ = std::move(fault); }
   // A slot for the way back would wait for every transaction of the server that was there before,
   // also for those that others beside this one have lost.
   void use_outbox() { outbox_ = true; }
@@ -69,6 +72,7 @@ class NetMove {
   const std::string db_;
   std::string url_;
   bool outbox_ = false;
+  std::string fault_;
   std::unique_ptr<NetProxy> line_;
   std::unique_ptr<AppWriters> writers_;
   std::unique_ptr<Process> engine_;
