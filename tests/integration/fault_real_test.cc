@@ -9,6 +9,7 @@
 #include <random>
 
 #include "tests/integration/fault_campaign.h"
+#include "tests/support/clock.h"
 #include "tests/support/connect.h"
 #include "tests/support/move_test.h"
 #include "tests/support/oracle.h"
@@ -92,6 +93,61 @@ TEST_F(FaultRealTest, LivesThroughCrashesOfTheServer) {
     note_real_fault("server_crashed");
   };
   run_lives({life});
+}
+
+std::string utc_by(const SteppedClock& clock) {
+  return run_process({{"/bin/date", "-u", "+%Y"}, clock.env(), {}, ""}).out;
+}
+
+// Hours back, or years: as an administrator may set it, or the machine after its battery was empty.
+TEST_F(FaultRealTest, LivesThroughAClockThatStepsBackAndForward) {
+  constexpr seconds kSteps[] = {seconds(-1),           seconds(1),          seconds(-3'600),
+                                seconds(86'400),       seconds(-1'000'000), seconds(1'000'000'000),
+                                seconds(-900'000'000), seconds(0)};
+  std::vector<SteppedClock> clocks(campaign_setting("CROSSFADE_FAULT_CLOCK_LIVES", 3));
+  std::vector<FaultLifeOptions> lives;
+  for (size_t i = 0; i < clocks.size(); ++i) {
+    FaultLifeOptions life;
+    life.seed = 8'000 + campaign_setting("CROSSFADE_FAULT_SEED", 1) + i;
+    life.engine_beside = i % 2 == 0;
+    life.outbox = i % 3 == 2;
+    life.env = clocks[i].env();
+    life.torment = [&clock = clocks[i], &kSteps, draw = std::mt19937_64(life.seed)](
+                       pid_t, const std::string&, const std::string&) mutable {
+      if (draw() % 4 != 0) return;
+      clock.set(kSteps[draw() % std::size(kSteps)]);
+      note_real_fault("clock_stepped");
+    };
+    lives.push_back(std::move(life));
+  }
+  run_lives(lives);
+}
+
+// Also what is written down with the time of day is in the order in which it was done.
+TEST_F(FaultRealTest, TheTrailAndTheBackupsHoldWhenTheClockWentBack) {
+  SteppedClock clock;
+  const std::string now = utc_by(clock);
+  clock.set(seconds(1'000'000'000));
+  ASSERT_NE(utc_by(clock), now) << "the clock of what is tested does not step";
+  const auto command = [&](std::vector<std::string> arguments) {
+    auto options = crossfade_command(std::move(arguments));
+    options.env = clock.env();
+    return run_process(options);
+  };
+  app("CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES(1)");
+  const std::vector<std::string> run = {"run", db_, "--target", url_, "--until", "verified"};
+  ASSERT_EQ(command(run).code, 0);
+  clock.set(seconds(-1'000'000'000));
+  app("INSERT INTO t VALUES(2)");
+  const Finished again = command(run);
+  EXPECT_EQ(again.code, 0) << again.err;
+  const Finished backup = command({"backup", "create", db_});
+  EXPECT_EQ(backup.code, 0) << backup.err;
+  const Finished trail = command({"audit", "verify", db_});
+  EXPECT_EQ(trail.code, 0) << trail.out << trail.err;
+  const Finished status = command({"status", db_, "--json"});
+  EXPECT_GE(nlohmann::json::parse(status.out).value("lag_ms", -1), 0) << status.out;
+  expect_becomes_equal();
 }
 
 // Where the server's own setting is synchronous_commit = off, as it is in these tests. What was

@@ -117,6 +117,7 @@ Process::Options FaultLife::prepared(std::vector<std::string> arguments) {
   const std::string verb = arguments.front();
   Process::Options options = crossfade_command(std::move(arguments));
   options.env_removed = {"DATABASE_URL", "CROSSFADE_TARGET"};
+  options.env = options_.env;
   options.env["CROSSFADE_FAULT_TRACE"] = dir_.file("trace");
   ++processes_;
   if (options_.faults && faulted_ < kFaultedMax) {

@@ -45,6 +45,7 @@ struct FaultLifeOptions {
   FaultSource faults;  // none: nothing fails
   // Called every 30 ms or so, with an engine's or a command's process, the file and the target.
   std::function<void(pid_t, const std::string& path, const std::string& url)> torment;
+  std::map<std::string, std::string> env;  // of its processes
   std::string engine_url;     // of the same database, by another way; empty: the clients' own
   bool engine_beside = true;  // `run` is at work while the other commands are given
   bool outbox = false;        // the way back is by triggers, not by logical decoding
