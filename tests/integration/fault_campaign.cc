@@ -84,13 +84,16 @@ uint64_t campaign_setting(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-void run_lives(const std::vector<FaultLifeOptions>& lives, const std::function<bool()>& going_on,
-               FaultTrace* trace) {
+void run_lives(const std::vector<FaultLifeOptions>& lives, FaultTrace* trace) {
+  run_drawn_lives(
+      lives.size(), [&](size_t i) { return lives[i]; }, [] { return true; }, trace);
+}
+
+void run_drawn_lives(size_t count, const std::function<FaultLifeOptions(size_t)>& draw,
+                     const std::function<bool()>& going_on, FaultTrace* trace) {
   std::atomic<size_t> next{0};
   const auto work = [&] {
-    for (size_t i = next++; i < lives.size() && (!going_on || going_on()); i = next++) {
-      run_one(lives[i], trace);
-    }
+    for (size_t i = next++; i < count && going_on(); i = next++) run_one(draw(i), trace);
   };
   // More than there are cores: they wait for databases half of the time.
   std::vector<std::thread> threads;
@@ -108,7 +111,7 @@ const FaultTrace& undisturbed_trace(bool outbox) {
   beside.outbox = outbox;
   FaultLifeOptions alone = beside;
   alone.engine_beside = false;
-  run_lives({beside, alone}, {}, &trace->second);
+  run_lives({beside, alone}, &trace->second);
   return trace->second;
 }
 

@@ -31,9 +31,12 @@ void note_real_fault(const std::string& what);
 [[nodiscard]] uint64_t campaign_setting(const char* name, uint64_t otherwise);
 
 // Each on a database of its own, several at once. What was amiss is a failure of the test.
-// `going_on`: asked before each life; empty: all of them. `trace` gets what they passed.
-void run_lives(const std::vector<FaultLifeOptions>& lives,
-               const std::function<bool()>& going_on = {}, FaultTrace* trace = nullptr);
+// `trace` gets what they passed.
+void run_lives(const std::vector<FaultLifeOptions>& lives, FaultTrace* trace = nullptr);
+// The same of at most `count`, of which each is drawn when its turn has come, while `going_on`.
+// Threads: both functions are called from several.
+void run_drawn_lives(size_t count, const std::function<FaultLifeOptions(size_t)>& draw,
+                     const std::function<bool()>& going_on, FaultTrace* trace = nullptr);
 
 // Where undisturbed lives pass, with an engine beside the commands and without. `outbox`: those
 // whose way back is by triggers, else by logical decoding.

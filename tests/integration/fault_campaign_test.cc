@@ -272,16 +272,17 @@ TEST_F(FaultCampaignTest, LivesThroughWhatASeedDraws) {
   const uint64_t seeds = campaign_setting("CROSSFADE_FAULT_SEEDS", 16);
   const Deadline end =
       Deadline::after(std::chrono::seconds(campaign_setting("CROSSFADE_FAULT_SECONDS", 120)));
-  std::vector<FaultLifeOptions> lives;
-  for (uint64_t seed = first; seed < first + seeds; ++seed) {
+  const auto life_of = [first](size_t i) {
+    const uint64_t seed = first + i;
     FaultLifeOptions life;
     life.seed = 1'000 + seed;
     life.faults = drawn_by(seed);
     life.engine_beside = seed % 3 != 0;
     life.outbox = seed % 4 == 0;
-    lives.push_back(std::move(life));
-  }
-  run_lives(lives, [&] { return !end.expired(); });
+    return life;
+  };
+  (void)undisturbed_trace();
+  run_drawn_lives(seeds, life_of, [&] { return !end.expired(); });
 }
 
 // What the campaign passes is all there is, but for what has a test of its own
