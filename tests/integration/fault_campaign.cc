@@ -24,8 +24,10 @@ std::string new_database() {
   return TestCluster::create_database();
 }
 
-void run_one(const FaultLifeOptions& options, FaultTrace* trace) {
+void run_one(const FaultLifeOptions& drawn, FaultTrace* trace) {
   const std::string url = new_database();
+  FaultLifeOptions options = drawn;
+  const auto line = options.line ? options.line(url, &options) : nullptr;
   FaultLife life(url, options);
   const std::string wrong = life.run();
   const std::lock_guard lock(campaign_mutex());

@@ -46,6 +46,9 @@ struct FaultLifeOptions {
   // Called every 30 ms or so, with an engine's or a command's process, the file and the target.
   std::function<void(pid_t, const std::string& path, const std::string& url)> torment;
   std::map<std::string, std::string> env;  // of its processes
+  // Makes what lies between the engine and this database, for as long as the life lasts, and names
+  // it in `engine_url`; none: nothing does.
+  std::function<std::shared_ptr<void>(const std::string& url, FaultLifeOptions*)> line;
   std::string engine_url;     // of the same database, by another way; empty: the clients' own
   bool engine_beside = true;  // `run` is at work while the other commands are given
   bool outbox = false;        // the way back is by triggers, not by logical decoding
