@@ -8,6 +8,10 @@
 namespace crossfade::run {
 namespace {
 
+// Another attempt's wait for a lock, and to ask who is in the way.
+constexpr std::chrono::milliseconds kAttemptMax =
+    limits::kTargetLockWait + std::chrono::milliseconds(250);
+
 // Which lock it was is not known any more: all tables and sequences of the schema that are ours to
 // alter.
 Result<FencedTables> tables_of(postgres::Connection& target, const std::string& target_schema) {
@@ -69,7 +73,8 @@ Status until_unlocked(postgres::Connection& target, const std::string& target_sc
     if (done || !is_lock_timeout(done.error())) return done;
     target.rollback();
     CROSSFADE_TRY(wait.put_off(target, target_schema));
-    if (deadline.expired()) {
+    // Whoever waits for it as well may end this connection's calls then.
+    if (deadline.remaining() < wait.pause() + kAttemptMax) {
       Error error = std::move(done).error();
       if (!wait.in_the_way().empty()) error.native += "\n    " + wait.in_the_way();
       error.hint = "end that session or wait for its end, and run the command again";

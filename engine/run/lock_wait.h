@@ -46,7 +46,7 @@ class LockWait {
 };
 
 // Runs `attempt`, a whole transaction that begins with bound(), again while locks are in its way;
-// when it is used up, the error names who has them.
+// when `patience` leaves no time for another one, the error names who has them.
 Status until_unlocked(postgres::Connection& target, const std::string& target_schema,
                       std::chrono::milliseconds patience,
                       const std::function<Status(const LockWait&)>& attempt);
