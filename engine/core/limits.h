@@ -128,6 +128,8 @@ inline constexpr std::chrono::milliseconds kLockPatience{20'000};
 // What the server gives a transaction that holds up its writers, beyond --max-pause, for this side
 // to say something.
 inline constexpr std::chrono::milliseconds kPauseLeftOpenMax{1'000};
+// The same of locks that are held for one statement more.
+inline constexpr std::chrono::milliseconds kLockLeftOpenMax{5'000};
 // A stream that says nothing so long is not there any more: as the server's own
 // wal_receiver_timeout has it, which also asks after half of it.
 inline constexpr std::chrono::milliseconds kStreamSilenceMax{60'000};

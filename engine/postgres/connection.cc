@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <optional>
@@ -96,6 +97,7 @@ struct Connection::Impl {
   std::string safe;
   std::chrono::milliseconds statement_timeout{0};
   std::optional<Deadline> end_of_calls;
+  Deadline::Clock::time_point heard = Deadline::Clock::now();
   StopSource* stop = nullptr;
   bool stop_ignored = false;
   std::unique_ptr<char, FreeMem> copy_row;
@@ -216,6 +218,10 @@ struct Connection::Impl {
     char* raw = nullptr;
     int size = PQgetCopyData(conn.get(), &raw, /*async=*/1);
     if (size == 0) {
+      int waiting = 0;
+      if (::ioctl(PQsocket(conn.get()), FIONREAD, &waiting) == 0 && waiting > 0) {
+        heard = Deadline::Clock::now();
+      }
       if (PQconsumeInput(conn.get()) == 0) return fail(lost(kCopyOp));
       size = PQgetCopyData(conn.get(), &raw, /*async=*/1);
     }
@@ -510,6 +516,10 @@ std::chrono::milliseconds Connection::statement_timeout() const {
 
 void Connection::set_end_of_calls(std::optional<Deadline> end) {
   impl_->end_of_calls = end;
+}
+
+Deadline::Clock::time_point Connection::last_heard() const {
+  return impl_->heard;
 }
 
 void Connection::ignore_stop(bool ignore) {

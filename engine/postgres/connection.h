@@ -104,6 +104,8 @@ class Connection {
   // Whatever the timeout is, no call goes on beyond this, or a short answer's time if it begins
   // later: for as long as somebody else waits for this connection. Nothing: no such bound.
   void set_end_of_calls(std::optional<Deadline> end);
+  // When the last bytes of what is copied out came, of a message that is not whole yet, too.
+  [[nodiscard]] Deadline::Clock::time_point last_heard() const;
   // A stop request no longer ends calls early: for the steps that must run to their end.
   void ignore_stop(bool ignore);
 

@@ -96,8 +96,7 @@ Result<std::optional<StreamMessage>> ReplicationStream::next(Deadline deadline) 
       CROSSFADE_TRY(bear_silence());
       return std::nullopt;
     }
-    patience_ = Deadline::after(silence_max_ / 2);
-    was_asked_ = false;
+    answer_by_.reset();
     if (next == CopyNext::kEnd) {
       Error error = not_understood(connection_, "the server ended the stream");
       error.remedy = Remedy::kReconnect;
@@ -142,13 +141,18 @@ Status ReplicationStream::confirm(PgLsn applied) {
   return report();
 }
 
-// Whoever was not here to listen for long has not asked, and gives the answer its time.
+// A long message that comes slowly is no silence. Whoever was not here to listen for long has not
+// asked, and gives the answer its time.
 Status ReplicationStream::bear_silence() {
-  if (!patience_.expired()) return ok();
-  if (was_asked_) return fail(silent(connection_, silence_max_));
-  CROSSFADE_TRY(report(/*wants_answer=*/true));
-  patience_ = Deadline::after(silence_max_ / 2);
-  was_asked_ = true;
+  if (Deadline::Clock::now() - connection_.last_heard() < silence_max_ / 2) {
+    answer_by_.reset();
+    return ok();
+  }
+  if (!answer_by_) {
+    CROSSFADE_TRY(report(/*wants_answer=*/true));
+    answer_by_ = Deadline::after(silence_max_ / 2);
+  }
+  if (answer_by_->expired()) return fail(silent(connection_, silence_max_));
   return ok();
 }
 

@@ -63,10 +63,7 @@ class ReplicationStream {
 
  private:
   ReplicationStream(Connection connection, PgLsn applied, std::chrono::milliseconds silence_max)
-      : connection_(std::move(connection)),
-        applied_(applied),
-        silence_max_(silence_max),
-        patience_(Deadline::after(silence_max / 2)) {}
+      : connection_(std::move(connection)), applied_(applied), silence_max_(silence_max) {}
   Result<std::optional<StreamMessage>> take(std::string_view message);
   Status report(bool wants_answer = false);
   Status bear_silence();
@@ -76,8 +73,7 @@ class ReplicationStream {
   PgLsn received_;
   PgLsn server_end_;
   std::chrono::milliseconds silence_max_;
-  Deadline patience_;       // with a server that says nothing, before and after it is asked
-  bool was_asked_ = false;  // since it said something
+  std::optional<Deadline> answer_by_;  // asked, and not heard since
 };
 
 }  // namespace crossfade::postgres

@@ -271,7 +271,7 @@ class CutoverDriver {
     // A statement that waits for somebody's lock on the target would outlast the pause.
     move_.target.connection().set_statement_timeout(
         std::max(options_.max_pause, kStatementPauseMin));
-    move_.target.connection().set_end_of_calls(pause_end_);
+    set_end_of_calls(pause_end_);
     fault_point("cutover.locked");
     CROSSFADE_TRY(const int64_t version, source().query_int("PRAGMA schema_version"));
     if (version != move_.schema_version) {
@@ -279,6 +279,11 @@ class CutoverDriver {
     }
     CROSSFADE_TRY(report_.drained_lsn, capture::newest_lsn(source()));
     return ok();
+  }
+
+  void set_end_of_calls(std::optional<Deadline> end) {
+    move_.target.connection().set_end_of_calls(end);
+    if (dual_ != nullptr) dual_->set_end_of_calls(end);
   }
 
   Status take_lock(Deadline deadline) {
@@ -413,7 +418,7 @@ class CutoverDriver {
       connection.ignore_stop(false);
       return event(std::move(flipped));
     }
-    connection.set_end_of_calls(std::nullopt);
+    set_end_of_calls(std::nullopt);
     flipped = connection.commit();
     connection.ignore_stop(false);
     fault_point("cutover.flip.after_commit");
@@ -486,7 +491,7 @@ class CutoverDriver {
     lock_.reset();
     lock_connection_.reset();
     move_.target.connection().set_statement_timeout(limits::kStatementTimeout);
-    move_.target.connection().set_end_of_calls(std::nullopt);
+    set_end_of_calls(std::nullopt);
     if (dual_ != nullptr) dual_->unlock_source();
     if (machine_.fence_may_be_up()) {
       CROSSFADE_TRY(const int64_t dropped, lower_own_fence());

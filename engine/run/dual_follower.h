@@ -48,6 +48,8 @@ class DualFollower {
   // kSteppedBack when the deadline passes; kRetry: the schema changed.
   Status drain(Deadline deadline);
 
+  // Of the connection that probes are sent by: Connection::set_end_of_calls().
+  void set_end_of_calls(std::optional<Deadline> end) { side_.set_end_of_calls(end); }
   // A cutover's pause: SQLite's write lock is held until it is committed or let go, and what comes
   // to SQLite meanwhile is a part of that one transaction. After a failure, and after letting go,
   // this is to be opened anew.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -27,6 +28,7 @@ constexpr std::chrono::seconds kGateMax{60};
 // Each attempt may hold writers up for a moment, so there are not many.
 constexpr std::chrono::seconds kLockTriesMax{15};
 constexpr milliseconds kStatementMin{250};
+constexpr milliseconds kLockRoundMax{5'000};  // of one attempt at all locks
 constexpr int kPublishTriesMax = 5;
 
 Error not_rolled_back(std::string native, std::string hint) {
@@ -215,7 +217,9 @@ class RollbackDriver {
     if (auto still = wanted(); !still) return event(std::move(still));
     postgres::Connection& target = move_.target.connection();
     const auto began = Deadline::Clock::now();
+    target.set_end_of_calls(Deadline::after(std::max(options_.max_pause, kLockRoundMax)));
     auto locked = lock_tables(target, tables_, limits::kTargetLockWait);
+    target.set_end_of_calls(std::nullopt);
     if (!locked) return event(fail(std::move(locked).error()));
     if (locked.value()) {
       pause_began_ = began;
@@ -244,9 +248,9 @@ class RollbackDriver {
   // Writers wait for this transaction. Where the network lost this side of it, or this process is
   // held up, nobody but the server can end it.
   Status bound_on_server(postgres::Connection& target) const {
-    CROSSFADE_TRY(
-        target.exec(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
-                                (options_.max_pause + limits::kPauseLeftOpenMax).count())));
+    const int64_t most = (options_.max_pause + limits::kPauseLeftOpenMax).count();
+    CROSSFADE_TRY(target.exec(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
+                                          std::min<int64_t>(most, INT32_MAX))));
     return ok();
   }
 
@@ -315,6 +319,7 @@ class RollbackDriver {
     set_no_end_of_calls();
     fault_point("rollback.flip.before_commit");
     auto flipped = target.commit();
+    target.set_statement_timeout(limits::kStatementTimeout);
     target.ignore_stop(false);
     fault_point("rollback.flip.after_commit");
     if (flipped) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/core/limits.h"
 #include "engine/postgres/quote.h"
 
 namespace crossfade::run {
@@ -163,8 +164,10 @@ Result<bool> exec_unless_busy(postgres::Connection& target, const std::string& s
   CROSSFADE_TRY(const milliseconds ours, deadlock_timeout(target));
   const int64_t bound = std::max<int64_t>(1, std::min(patience, ours / 2).count());
   // lock_timeout is of each lock; all of them together are not to take any longer.
-  CROSSFADE_TRY(target.exec(fmt::format(
-      "BEGIN; SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {0}", bound)));
+  CROSSFADE_TRY(target.exec(
+      fmt::format("BEGIN; SET LOCAL lock_timeout = {0}; SET LOCAL statement_timeout = {0}; "
+                  "SET LOCAL idle_in_transaction_session_timeout = {1}",
+                  bound, limits::kLockLeftOpenMax.count())));
   auto done = target.exec(sql);
   if (done) done = target.exec("SET LOCAL statement_timeout = 0");
   if (done) return true;

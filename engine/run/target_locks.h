@@ -62,6 +62,8 @@ Result<bool> lock_tables(postgres::Connection& target, const FencedTables& table
                          std::chrono::milliseconds patience);
 
 // Runs `sql` in a transaction that it begins and leaves open, with the same bound. False: as above.
+// The server ends the session when nothing is said in that transaction for
+// limits::kLockLeftOpenMax, for which whoever holds it longer has a SET LOCAL of its own.
 Result<bool> exec_unless_busy(postgres::Connection& target, const std::string& sql,
                               std::chrono::milliseconds patience);
 

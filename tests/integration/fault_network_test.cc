@@ -34,7 +34,7 @@ using ::testing::HasSubstr;
 const milliseconds kNoticed =
     limits::kStatementTimeout + seconds(1) + 2 * limits::kConnectTimeout + seconds(10);
 constexpr milliseconds kCutNoticed{5'000};
-constexpr milliseconds kPause{2'000};  // NetMove's --max-pause
+constexpr milliseconds kPause{2'000};  // NetMove::max_pause(), times patience() where it is used
 constexpr milliseconds kSlack{1'500};
 constexpr const char* kFlipThere = "SET \"primary\"='postgres'";
 constexpr const char* kFlipBack = "SET \"primary\"='sqlite'";
@@ -135,21 +135,23 @@ void lose_answer_while(const char* phase, const char* after) {
 }
 
 // Late in the pause: a call of which a timeout from its own beginning is no bound for the writers.
-constexpr const char* kLateInThePause = "cutover.locked:delay=1500";
+std::string late_in_the_pause() {
+  return fmt::format("cutover.locked:delay={}", NetMove::max_pause().count() * 3 / 4);
+}
 
 // Before the point of no return: SQLite takes writes again when the pause is over, though the line
 // is still dead.
 void lose_in_cutover(const char* at, Trap::What what) {
   NetMove move;
   move.use_outbox();
-  move.set_fault(kLateInThePause);
+  move.set_fault(late_in_the_pause());
   move.run();
   EXPECT_TRUE(move.await_phase("following")) << move.engine().err();
   move.line().set_trap({what, "", at});
   const auto cutover = move.begin("cutover");
   expect_sprung(move);
   EXPECT_TRUE(wait_until([&] { return move.sqlite_takes_writes(); }, kPause + kSlack));
-  EXPECT_EQ(cutover->wait(seconds(30)), 8) << cutover->err() << move.engine().err();
+  EXPECT_EQ(cutover->wait(seconds(30) * patience()), 8) << cutover->err() << move.engine().err();
   EXPECT_EQ(move.ask("SELECT \"primary\" FROM crossfade.route"), "sqlite");
   EXPECT_LE(move.await_trouble(), kNoticed * patience());
   move.line().heal();
@@ -186,7 +188,7 @@ void lose_the_flip(const char* flip, Trap::What what, Flipped flipped, bool heal
     }
     move.line().heal();
   }
-  EXPECT_EQ(verb->wait(kNoticed + seconds(30)), flipped == Flipped::kYes ? 0 : 8)
+  EXPECT_EQ(verb->wait((kNoticed + seconds(30)) * patience()), flipped == Flipped::kYes ? 0 : 8)
       << verb->err() << move.engine().err();
   expect_primary(move, (flipped == Flipped::kYes) != back);
   if ((flipped == Flipped::kYes) != back) {
@@ -210,7 +212,7 @@ void lose_in_rollback() {
   expect_sprung(move);
   EXPECT_TRUE(wait_until([&] { return move.postgres_takes_writes(); },
                          2 * kPause + limits::kPauseLeftOpenMax + kSlack));
-  EXPECT_EQ(rollback->wait(seconds(30)), 8) << rollback->err() << move.engine().err();
+  EXPECT_EQ(rollback->wait(seconds(30) * patience()), 8) << rollback->err() << move.engine().err();
   expect_primary(move, true);
   EXPECT_LE(move.await_trouble(), kNoticed * patience());
   move.line().heal();

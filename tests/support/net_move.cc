@@ -21,7 +21,6 @@ using std::chrono::seconds;
 using ::testing::HasSubstr;
 
 constexpr int kWriters = 2;
-constexpr int kMaxPauseMs = 2'000;
 // Longer than a statement may take, whose answer does not come; and for a cutover, whose slot waits
 // for every transaction of the server, than what the others beside this one have lost.
 constexpr seconds kPatience{150};
@@ -124,7 +123,8 @@ std::unique_ptr<Process> NetMove::begin(const std::string& verb) const {
     arguments.insert(arguments.end(), {"--way-back", "outbox"});
   }
   if (verb != "verify") {
-    arguments.insert(arguments.end(), {"--max-pause", std::to_string(kMaxPauseMs)});
+    arguments.insert(arguments.end(),
+                     {"--max-pause", std::to_string(NetMove::max_pause().count())});
   }
   return std::make_unique<Process>(command(std::move(arguments)));
 }

@@ -15,6 +15,7 @@
 #include "tests/support/net_proxy.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/wait.h"
 
 namespace crossfade::testing {
 
@@ -29,6 +30,10 @@ class NetMove {
   NetMove(const NetMove&) = delete;
   NetMove& operator=(const NetMove&) = delete;
 
+  // Of its cutovers and rollbacks.
+  [[nodiscard]] static std::chrono::milliseconds max_pause() {
+    return std::chrono::milliseconds(2'000) * patience();
+  }
   // Of the engine (engine/observe/fault.h).
   void set_fault(std::string fault) { fault_ = std::move(fault); }
   // A slot for the way back would wait for every transaction of the server that was there before,
