@@ -336,7 +336,12 @@ void corrupt_a_value(bool while_copying, size_t offset) {
 
 // A whole first move, with one byte of what is said flipped wherever the seed has it. Where the
 // program says that both sides are equal, they are.
-void corrupt_whatever(Way way, uint64_t seed) {
+struct Corrupted {
+  std::atomic<int> bytes = 0;  // that came by where the seed has it
+  std::atomic<int> hung = 0;   // runs that were ended
+};
+
+void corrupt_whatever(Way way, uint64_t seed, Corrupted* corrupted) {
   std::mt19937_64 draw(seed);
   NetMove move(100);
   move.line().corrupt_at(way, draw() % (way == Way::kToServer ? 60'000 : 20'000));
@@ -346,13 +351,17 @@ void corrupt_whatever(Way way, uint64_t seed) {
         crossfade_command({"run", move.db(), "--target", move.line().url(), "--until", "verified"}),
         seconds(90));
     // The rest of a statement whose length was flipped is waited for: a day, if it makes an index.
-    if (done.code == -1) continue;
+    if (done.code == -1) {
+      ++corrupted->hung;
+      continue;
+    }
     // What is wrong on the target since, and was said, stays so; all else passes.
     EXPECT_THAT(done.code, AnyOf(0, 3, 4, 5, 6, 7)) << "seed " << seed << ": " << done.err;
     const bool said = done.err.find("cause: ") != std::string::npos || done.code == 4;
     EXPECT_TRUE(done.code == 0 || said) << "seed " << seed << ": " << done.err;
     if (done.code == 0) break;
   }
+  corrupted->bytes += static_cast<int>(move.line().counts().corrupted);
   if (done.code != 0) return;
   move.keep_running();
   move.expect_whole();
@@ -371,17 +380,20 @@ TEST_F(FaultNetworkTest, AByteThatWasFlippedAnywhereIsNoCrashAndNoWrongSuccess) 
   const Deadline end =
       Deadline::after(seconds(campaign_setting("CROSSFADE_FAULT_SECONDS", 240)) / 4);
   std::atomic<uint64_t> next{0};
+  Corrupted corrupted;
   std::vector<std::thread> threads;
   for (int i = 0; i < 6; ++i) {
     threads.emplace_back([&] {
       for (uint64_t at = next++; at < seeds && !end.expired(); at = next++) {
-        corrupt_whatever(at % 2 == 0 ? Way::kToClient : Way::kToServer, first + at);
+        corrupt_whatever(at % 2 == 0 ? Way::kToClient : Way::kToServer, first + at, &corrupted);
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   NetMove::drop_databases();
-  fmt::print("network: {} moves with a flipped byte\n", std::min<uint64_t>(next, seeds));
+  fmt::print("network: {} flipped bytes in {} moves, {} runs ended because they waited\n",
+             corrupted.bytes.load(), std::min<uint64_t>(next, seeds), corrupted.hung.load());
+  EXPECT_GT(corrupted.bytes, 0);
 }
 
 // About one thing in a dozen calls.
