@@ -192,8 +192,9 @@ Status Engine::open_target() {
   return take_lease_and_recover();
 }
 
+// A connection that seems to live is kept until there is a new one: where nobody is let in any more
+// it is what can tell a server that works from one that is lost.
 Status Engine::connect() {
-  target_.reset();
   if (cluster_) {  // it may have died
     CROSSFADE_TRY(auto params, resolve_target());
     params_.emplace(std::move(params));
@@ -204,11 +205,16 @@ Status Engine::connect() {
   options.connect_timeout = limits::kConnectTimeout;
   options.statement_timeout = limits::kStatementTimeout;
   options.stop = &stop_;
-  CROSSFADE_TRY(auto target, TargetStore::open(std::move(options)));
-  target_.emplace(std::move(target));
-  if (token_) {
-    CROSSFADE_TRY(target_->resume_lease(*token_, stop_));
+  auto target = TargetStore::open(std::move(options));
+  if (!target) {
+    if (!target.error().sqlstate.empty()) target_.reset();  // a server that answers may be full
+    return fail(std::move(target).error());
   }
+  target_.reset();  // which has the lease
+  if (token_) {
+    CROSSFADE_TRY(target.value().resume_lease(*token_, stop_));
+  }
+  target_.emplace(std::move(target).value());
   return ok();
 }
 
@@ -379,7 +385,7 @@ Status Engine::run(bool until_idle) {
     if (status) continue;
     if (stop_.requested() || !may_pass(status.error())) break;
     // Of several connections one was lost: the others may be as dead, and not have noticed.
-    reconnect_ = status.error().code == ErrorCode::kTargetUnreachable;
+    if (status.error().code == ErrorCode::kTargetUnreachable) reconnect_ = true;
     const StatusReport after = board_.get();
     if (after.applied_lsn > before.applied_lsn || after.reverse_applied != before.reverse_applied) {
       backoff.reset();

@@ -395,12 +395,19 @@ TEST_F(WatchedServerTest, AServerThatWorksForThoseWhoAreInIsNotGivenUp) {
   ASSERT_TRUE(file) << describe(file.error());
   const pid_t postmaster = std::stoi(file.value().text(0, 0));
   ASSERT_EQ(::kill(postmaster, SIGSTOP), 0);
+  // One that the engine loses, so that it asks for new ones, is no word on the others.
+  const auto ended = inside.exec(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type='walsender'");
+  const bool lost = wait_until(
+      [&] { return engine_->err().find("trying again") != std::string::npos; }, seconds(20));
   const bool refused = wait_until(
       [&] { return engine_->err().find("answers by one that is open") != std::string::npos; },
       seconds(60));
   const auto written = inside.exec("INSERT INTO public.setting VALUES('from inside','1')");
   EXPECT_EQ(refusal_by_sqlite(), kMoved);
   ASSERT_EQ(::kill(postmaster, SIGCONT), 0);
+  EXPECT_TRUE(ended.has_value() && ended.value().rows() == 1);
+  EXPECT_TRUE(lost) << engine_->err();
   EXPECT_TRUE(refused) << engine_->err();
   ASSERT_TRUE(written) << describe(written.error());
   (void)expect_ends(8, "rolled_back");
