@@ -33,7 +33,9 @@ struct PreparedBatch {
   [[nodiscard]] size_t size_bytes() const;
 };
 
-// `server_version`: what it cannot hold does not fit (encoder.h).
+// Rows are in the order of their keys, so that neighbours in the key's index are written one after
+// another: 6% of the time of a backlog with 40% updates (docs/performance.md). `server_version`:
+// what it cannot hold does not fit (encoder.h).
 [[nodiscard]] PreparedBatch prepare(std::vector<NetTable> net, int server_version);
 
 }  // namespace crossfade::apply

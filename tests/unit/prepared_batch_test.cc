@@ -51,6 +51,23 @@ class PreparedBatchTest : public ::testing::Test {
   ChangeBatch batch_;
 };
 
+TEST_F(PreparedBatchTest, RowsComeInTheOrderOfTheirKeys) {
+  for (const int64_t key : {30, -5, 200, 7}) insert(key, Value(key));
+  remove(9);
+  remove(8);
+  const PreparedTable by_key = prepared();
+  std::vector<int64_t> keys;
+  for (const NetRow* row : by_key.origin) keys.push_back(row->key.at(0).integer());
+  EXPECT_EQ(keys, (std::vector<int64_t>{-5, 7, 30, 200}));
+  EncodedRows expected;
+  const RowEncoder encoder(*table_, kServer);
+  for (const size_t at : {1U, 3U, 0U, 2U}) {
+    ASSERT_FALSE(encoder.append(batch_.changes[at].after, &expected));
+  }
+  EXPECT_EQ(by_key.rows.bytes, expected.bytes);
+  EXPECT_EQ(keys_in(by_key), 2U);
+}
+
 TEST_F(PreparedBatchTest, RowsThatFitAreEncodedAndTheOthersAreNamed) {
   insert(1, Value(int64_t{10}));
   insert(2, Value(Text{"ten"}));
