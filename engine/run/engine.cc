@@ -430,7 +430,7 @@ Status Engine::keep_audit_head() {
 
 // Also when it was told to stop; what does not answer is not waited for.
 void Engine::end_audit() {
-  if (!target_ || !target_->connection().alive()) return;
+  if (reconnect_ || !target_ || !target_->connection().alive()) return;
   target_->connection().rollback();
   target_->connection().ignore_stop(true);
   target_->connection().set_statement_timeout(limits::kConnectTimeout);
