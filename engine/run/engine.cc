@@ -208,6 +208,11 @@ Status Engine::connect() {
   auto target = TargetStore::open(std::move(options));
   if (!target) {
     if (!target.error().sqlstate.empty()) target_.reset();  // a server that answers may be full
+    if (target_) {  // nor does it keep locks meanwhile, which applications may wait for
+      target_->connection().set_statement_timeout(limits::kConnectTimeout);
+      target_->connection().rollback();
+      target_->connection().set_statement_timeout(limits::kStatementTimeout);
+    }
     return fail(std::move(target).error());
   }
   target_.reset();  // which has the lease

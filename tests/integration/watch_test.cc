@@ -394,6 +394,9 @@ TEST_F(WatchedServerTest, AServerThatWorksForThoseWhoAreInIsNotGivenUp) {
   const auto file = inside.exec("SELECT pg_read_file('postmaster.pid')");
   ASSERT_TRUE(file) << describe(file.error());
   const pid_t postmaster = std::stoi(file.value().text(0, 0));
+  ASSERT_TRUE(wait_until(
+      [&] { return target_value("SELECT count(*) FROM pg_stat_replication") == "1"; }, seconds(20)))
+      << engine_->err();
   ASSERT_EQ(::kill(postmaster, SIGSTOP), 0);
   // One that the engine loses, so that it asks for new ones, is no word on the others.
   const auto ended = inside.exec(
