@@ -3,15 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <charconv>
 #include <iterator>
+#include <optional>
 #include <random>
-#include <thread>
+#include <set>
+#include <string_view>
+#include <unordered_set>
 
+#include "capture/trigger_rows.h"
 #include "capture/trigger_sql.h"
-#include "engine/core/deadline.h"
 #include "engine/core/digest.h"
-#include "engine/core/limits.h"
 #include "engine/observe/fault.h"
 #include "engine/schema/utf8.h"
 #include "engine/sqlite/connection.h"
@@ -53,16 +55,6 @@ Result<std::vector<std::string>> names_like(sqlite::Connection& source, const ch
   }
 }
 
-Status drop_triggers(sqlite::Connection& source, const std::string& glob,
-                     std::vector<std::string>* dropped) {
-  CROSSFADE_TRY(auto names, names_like(source, "trigger", glob));
-  for (std::string& name : names) {
-    CROSSFADE_TRY(source.exec("DROP TRIGGER " + sqlite::quote(name)));
-    if (dropped != nullptr) dropped->push_back("trigger " + name);
-  }
-  return ok();
-}
-
 Status create_log(sqlite::Connection& source, const std::string& mode) {
   for (const std::string& sql : capture_tables_sql()) {
     CROSSFADE_TRY(source.exec(sql));
@@ -72,27 +64,19 @@ Status create_log(sqlite::Connection& source, const std::string& mode) {
                   kControlTable, kFormat, random_id(), sqlite::quote_literal(mode)));
 }
 
-Result<Captured> install_one(sqlite::Connection& source, const Table& table) {
-  Captured captured;
-  CROSSFADE_TRY(const int64_t last,
-                source.query_int(fmt::format("SELECT max(id) FROM {}", kShapesTable)));
-  captured.id = CaptureId{last + 1};
-  captured.table = table.name;
-  captured.shape = table.shape;
-  CROSSFADE_TRY(captured.base_lsn, newest_lsn(source));
+Status add_shapes(sqlite::Connection& source, const std::vector<Captured>& captured) {
   CROSSFADE_TRY(auto insert,
                 sqlite::Statement::prepare(
                     source, fmt::format("INSERT INTO {}(id,tbl,shape,base_lsn) VALUES(?,?,?,?)",
                                         kShapesTable)));
-  insert.bind(1, captured.id.value);
-  insert.bind_text(2, captured.table);
-  insert.bind_text(3, captured.shape);
-  insert.bind(4, captured.base_lsn.value);
-  CROSSFADE_TRY(insert.run());
-  for (const TriggerSql& trigger : capture_triggers(table, captured.id)) {
-    CROSSFADE_TRY(source.exec(trigger.sql));
+  for (const Captured& each : captured) {
+    insert.bind(1, each.id.value);
+    insert.bind_text(2, each.table);
+    insert.bind_text(3, each.shape);
+    insert.bind(4, each.base_lsn.value);
+    CROSSFADE_TRY(insert.run());
   }
-  return captured;
+  return ok();
 }
 
 Error schema_moved(const std::string& path) {
@@ -106,51 +90,36 @@ Error schema_moved(const std::string& path) {
   return error;
 }
 
-Error stopped(const std::string& path) {
-  Error error;
-  error.code = ErrorCode::kInterrupted;
-  error.op = "capture.install";
-  error.object = path;
-  error.native = "stopped on request";
-  return error;
+// The id in a trigger's name, if it is one of ours.
+std::optional<CaptureId> id_in(std::string_view name) {
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  name.remove_prefix(std::string_view(kPrefix).size());
+  uint64_t id = 0;  // no sign
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
+  if (error != std::errc() || end == name.data() + name.size() || *end != '_') return std::nullopt;
+  return CaptureId{static_cast<int64_t>(id)};
 }
 
-Status retire_shape(sqlite::Connection& source, CaptureId id) {
-  CROSSFADE_TRY(drop_triggers(source, fmt::format("{}{}_*", kPrefix, id.value), nullptr));
-  return source.exec(fmt::format(
-      "UPDATE {} SET retired=max(1,(SELECT ifnull(max(lsn),0) FROM {})) WHERE id={} AND retired=0",
-      kShapesTable, kLogTable, id.value));
+bool is_fence(std::string_view name) {
+  return id_in(name) && name.find("_fence_") != std::string_view::npos;
 }
 
-// One transaction: `retire`, and what follows out->captured of `tables`, as many as can be had in
-// the time that writers may wait. On an error `out` is as it was.
-Status install_portion(sqlite::Connection& source, const std::vector<Table>& tables,
-                       const std::vector<CaptureId>& retire, Installed* out) {
-  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
-  const Deadline deadline = Deadline::after(limits::kInstallHoldMax);
-  CROSSFADE_TRY(const int64_t now, source.query_int("PRAGMA schema_version"));
-  if (now != out->schema_version) return fail(schema_moved(source.path()));
-  for (const CaptureId id : retire) {
-    CROSSFADE_TRY(retire_shape(source, id));
+Status retire_shapes(sqlite::Connection& source, const std::vector<CaptureId>& ids) {
+  std::set<CaptureId> gone(ids.begin(), ids.end());
+  CROSSFADE_TRY(remove_triggers(source, [&](std::string_view name) {
+    const auto id = id_in(name);
+    return id && gone.contains(*id);
+  }));
+  CROSSFADE_TRY(
+      auto retire,
+      sqlite::Statement::prepare(
+          source, fmt::format("UPDATE {} SET retired=max(1,(SELECT ifnull(max(lsn),0) FROM {})) "
+                              "WHERE id=? AND retired=0",
+                              kShapesTable, kLogTable)));
+  for (const CaptureId id : ids) {
+    retire.bind(1, id.value);
+    CROSSFADE_TRY(retire.run());
   }
-  CROSSFADE_TRY(const auto present, read_captured(source));
-  std::vector<Captured> captured;
-  for (size_t i = out->captured.size(); i < tables.size(); ++i) {
-    if (!captured.empty() && deadline.expired()) break;
-    for (const Captured& old : present) {
-      if (old.table == tables[i].name) {
-        CROSSFADE_TRY(retire_shape(source, old.id));
-      }
-    }
-    CROSSFADE_TRY(auto one, install_one(source, tables[i]));
-    captured.push_back(std::move(one));
-  }
-  CROSSFADE_TRY(const int64_t after, source.query_int("PRAGMA schema_version"));
-  fault_point("capture.install.before_commit");
-  CROSSFADE_TRY(transaction.commit());
-  fault_point("capture.install.after_commit");
-  out->schema_version = after;
-  std::move(captured.begin(), captured.end(), std::back_inserter(out->captured));
   return ok();
 }
 
@@ -246,27 +215,34 @@ Result<std::optional<std::string>> log_row_digest(sqlite::Connection& source, Ls
 }
 
 Result<Installed> install(sqlite::Connection& source, const std::vector<Table>& tables,
-                          const std::vector<CaptureId>& retire, int64_t schema_version,
-                          StopSource* stop) {
-  Installed out;
-  out.schema_version = schema_version;
-  int busy = 0;
-  while (true) {
-    const auto began = Deadline::Clock::now();
-    const bool first = out.captured.empty();
-    auto done = install_portion(source, tables, first ? retire : std::vector<CaptureId>(), &out);
-    // Beginning anew for it would take what is done already once more.
-    const bool again = !done && !first && sqlite::is_busy(done.error());
-    if (!done && (!again || ++busy > limits::kInstallBusyMax)) return fail(std::move(done).error());
-    if (out.captured.size() == tables.size()) return out;
-    // As long as the application was kept waiting. It reads the schema anew before it writes.
-    const auto rest = Deadline::after(Deadline::Clock::now() - began);
-    if (stop == nullptr) {
-      std::this_thread::sleep_until(rest.time());
-    } else if (stop->wait_until(rest)) {
-      return fail(stopped(source.path()));
-    }
+                          const std::vector<CaptureId>& retire, int64_t schema_version) {
+  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+  CROSSFADE_TRY(const int64_t now, source.query_int("PRAGMA schema_version"));
+  if (now != schema_version) return fail(schema_moved(source.path()));
+  std::unordered_set<std::string_view> names;
+  for (const Table& table : tables) names.insert(table.name);
+  std::vector<CaptureId> gone = retire;
+  CROSSFADE_TRY(const auto present, read_captured(source));
+  for (const Captured& old : present) {
+    if (names.contains(old.table)) gone.push_back(old.id);
   }
+  CROSSFADE_TRY(retire_shapes(source, gone));
+  CROSSFADE_TRY(const Lsn base, newest_lsn(source));
+  CROSSFADE_TRY(int64_t id, source.query_int(fmt::format("SELECT max(id) FROM {}", kShapesTable)));
+  Installed out;
+  std::vector<TriggerSql> triggers;
+  for (const Table& table : tables) {
+    out.captured.push_back({CaptureId{++id}, table.name, table.shape, base});
+    std::vector<TriggerSql> own = capture_triggers(table, out.captured.back().id);
+    std::move(own.begin(), own.end(), std::back_inserter(triggers));
+  }
+  CROSSFADE_TRY(add_shapes(source, out.captured));
+  CROSSFADE_TRY(create_triggers(source, triggers));
+  CROSSFADE_TRY(out.schema_version, source.query_int("PRAGMA schema_version"));
+  fault_point("capture.install.before_commit");
+  CROSSFADE_TRY(transaction.commit());
+  fault_point("capture.install.after_commit");
+  return out;
 }
 
 bool triggers_intact(const Table& table, const Captured& captured,
@@ -347,37 +323,26 @@ Result<bool> give_up(sqlite::Connection& source, const std::function<Result<bool
   CROSSFADE_TRY(const bool allowed, may());
   if (!allowed) return false;
   CROSSFADE_TRY(const auto captured, read_captured(source));
-  for (const Captured& each : captured) {
-    CROSSFADE_TRY(retire_shape(source, each.id));
-  }
+  std::vector<CaptureId> all;
+  all.reserve(captured.size());
+  for (const Captured& each : captured) all.push_back(each.id);
+  CROSSFADE_TRY(retire_shapes(source, all));
   CROSSFADE_TRY(transaction.commit());
   return true;
 }
 
-Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,
-                   const std::vector<Captured>& captured) {
-  for (const Table& table : tables) {
-    const auto found = std::find_if(captured.begin(), captured.end(),
-                                    [&](const Captured& c) { return c.table == table.name; });
-    if (found == captured.end()) {
-      Error error;
-      error.code = ErrorCode::kSource;
-      error.op = "capture.fence";
-      error.object = table.name;
-      error.native = "the table is not under capture, so it cannot be fenced";
-      return fail(std::move(error));
-    }
-    for (const TriggerSql& trigger : fence_triggers(table, found->id)) {
-      CROSSFADE_TRY(source.exec(trigger.sql));
-    }
+Status raise_fence(sqlite::Connection& source, const std::vector<Captured>& captured) {
+  std::vector<TriggerSql> triggers;
+  for (const Captured& each : captured) {
+    std::vector<TriggerSql> own = fence_triggers(each.table, each.id);
+    std::move(own.begin(), own.end(), std::back_inserter(triggers));
   }
-  return ok();
+  return create_triggers(source, triggers);
 }
 
 Result<int64_t> lower_fence(sqlite::Connection& source) {
   CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
-  std::vector<std::string> dropped;
-  CROSSFADE_TRY(drop_triggers(source, fmt::format("{}*_fence_*", kPrefix), &dropped));
+  CROSSFADE_TRY(const auto dropped, remove_triggers(source, is_fence));
   CROSSFADE_TRY(transaction.commit());
   return static_cast<int64_t>(dropped.size());
 }
@@ -388,8 +353,7 @@ Result<std::optional<int64_t>> lower_fence_of(sqlite::Connection& source, int64_
   CROSSFADE_TRY(const int64_t now, source.query_int("PRAGMA schema_version"));
   if (now != schema_version) return std::nullopt;
   CROSSFADE_TRY(before());
-  std::vector<std::string> dropped;
-  CROSSFADE_TRY(drop_triggers(source, fmt::format("{}*_fence_*", kPrefix), &dropped));
+  CROSSFADE_TRY(const auto dropped, remove_triggers(source, is_fence));
   CROSSFADE_TRY(transaction.commit());
   return std::optional<int64_t>(static_cast<int64_t>(dropped.size()));
 }
@@ -400,33 +364,13 @@ Result<bool> fence_is_up(sqlite::Connection& source) {
   return !names.empty();
 }
 
-Result<std::vector<std::string>> drop_capture(sqlite::Connection& source) {
-  std::vector<std::string> removed;
-  int busy = 0;
-  while (true) {
-    const auto began = Deadline::Clock::now();
-    auto begun = sqlite::Transaction::begin(source, sqlite::Begin::kImmediate);
-    if (!begun && sqlite::is_busy(begun.error()) && ++busy <= limits::kInstallBusyMax) continue;
-    CROSSFADE_TRY(auto transaction, std::move(begun));
-    const Deadline deadline = Deadline::after(limits::kInstallHoldMax);
-    CROSSFADE_TRY(const auto names,
-                  names_like(source, "trigger", fmt::format("{}[0-9]*_*", kPrefix)));
-    size_t dropped = 0;
-    while (dropped < names.size() && (dropped == 0 || !deadline.expired())) {
-      CROSSFADE_TRY(source.exec("DROP TRIGGER " + sqlite::quote(names[dropped])));
-      removed.push_back("trigger " + names[dropped]);
-      ++dropped;
-    }
-    CROSSFADE_TRY(transaction.commit());
-    if (dropped == names.size()) return removed;
-    std::this_thread::sleep_until(Deadline::after(Deadline::Clock::now() - began).time());
-  }
-}
-
 Result<std::vector<std::string>> uninstall(sqlite::Connection& source) {
   std::vector<std::string> removed;
   // Ours are numbered. A fence may have been kept when the rest was removed.
-  CROSSFADE_TRY(drop_triggers(source, fmt::format("{}[0-9]*_*", kPrefix), &removed));
+  CROSSFADE_TRY(const auto names, remove_triggers(source, [](std::string_view name) {
+                  return id_in(name).has_value();
+                }));
+  for (const std::string& name : names) removed.push_back("trigger " + name);
   CROSSFADE_TRY(const auto identity, read_identity(source));
   if (!identity) return removed;
   for (const char* table : {kLogTable, kShapesTable, kControlTable}) {

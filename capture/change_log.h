@@ -1,7 +1,7 @@
 // The change log inside the source database: installing capture, pruning it, fencing, removing it.
 //
-// Every function is one short write transaction on the given connection, or nothing; install() and
-// drop_capture() are several. The connection must not be inside a transaction unless said so.
+// Every function is one short write transaction on the given connection, or nothing. The connection
+// must not be inside a transaction unless said so.
 // Threads: the connection's.
 #pragma once
 
@@ -15,7 +15,6 @@
 #include "capture/names.h"
 #include "engine/core/result.h"
 #include "engine/core/schema.h"
-#include "engine/core/stop.h"
 #include "engine/core/strong.h"
 
 namespace crossfade::sqlite {
@@ -59,18 +58,15 @@ Result<std::optional<std::string>> log_row_digest(sqlite::Connection& source, Ls
 // Installs capture for `tables`, replacing what was installed for a table of the same name, and
 // retiring the ids in `retire`. The identity must exist. Our triggers end up newest, so they fire
 // before the application's and the log's order is the true one.
-// SQLite searches its whole schema for each trigger, so thousands of tables take minutes. Writers
-// wait for limits::kInstallHoldMax at a stretch, and have as long in between: each table's changes
-// lie above a position of its own. On an error some tables may be captured: install them again.
-// The tables were read from the catalog at `schema_version`: when the source has moved on, the
-// error's remedy is kRetry. `stop`, which may be null, ends it between two transactions.
+// With 25,000 triggers writers wait for half a second, most of which SQLite takes to read its
+// schema. The tables were read from the catalog at `schema_version`: when the source has moved on,
+// the error's remedy is kRetry.
 struct Installed {
   std::vector<Captured> captured;  // one per table, in order
   int64_t schema_version = 0;      // as it is after the installation
 };
 Result<Installed> install(sqlite::Connection& source, const std::vector<Table>& tables,
-                          const std::vector<CaptureId>& retire, int64_t schema_version,
-                          StopSource* stop = nullptr);
+                          const std::vector<CaptureId>& retire, int64_t schema_version);
 
 // True when the catalog's triggers named for `captured` are exactly those that install() makes, and
 // no trigger of the application on that table is newer than them.
@@ -96,9 +92,9 @@ Result<int64_t> log_bytes(sqlite::Connection& source, Lsn above, int64_t kept);
 // for prune(). False: it may not.
 Result<bool> give_up(sqlite::Connection& source, const std::function<Result<bool>()>& may);
 
-// Inside the caller's write transaction: makes every table refuse writes by strangers.
-Status raise_fence(sqlite::Connection& source, const std::vector<Table>& tables,
-                   const std::vector<Captured>& captured);
+// Inside the caller's write transaction: makes every one of these tables refuse writes by
+// strangers.
+Status raise_fence(sqlite::Connection& source, const std::vector<Captured>& captured);
 // In a transaction of its own: takes the fence away. Returns the number of triggers dropped.
 Result<int64_t> lower_fence(sqlite::Connection& source);
 // The same, unless the schema is another one than when it was known that the fence may go: then
@@ -107,10 +103,6 @@ Result<int64_t> lower_fence(sqlite::Connection& source);
 Result<std::optional<int64_t>> lower_fence_of(sqlite::Connection& source, int64_t schema_version,
                                               const std::function<Status()>& before);
 Result<bool> fence_is_up(sqlite::Connection& source);
-
-// Takes capture's triggers away, with a rest for writers as install() has them. A fence must not be
-// up: writes would come through before the rest is removed. Returns their names.
-Result<std::vector<std::string>> drop_capture(sqlite::Connection& source);
 
 // Inside the caller's write transaction: removes every trace: triggers, tables. Returns the names
 // of what was removed.

@@ -166,12 +166,13 @@ std::string recheck(const Table& table, CaptureId id, const std::string& conditi
                     fmt::format(" FROM {} AS t WHERE {}", quote(table.name), condition));
 }
 
-TriggerSql trigger(const Table& table, CaptureId id, std::string_view suffix,
+TriggerSql trigger(const std::string& table, CaptureId id, std::string_view suffix,
                    std::string_view event, const std::string& when, const std::string& body) {
   TriggerSql out;
   out.name = fmt::format("{}{}_{}", kPrefix, id.value, suffix);
-  out.sql = fmt::format("CREATE TRIGGER {} {} ON {}{} BEGIN {} END", out.name, event,
-                        quote(table.name), when.empty() ? "" : " WHEN " + when, body);
+  out.table = table;
+  out.sql = fmt::format("CREATE TRIGGER {} {} ON {}{} BEGIN {} END", out.name, event, quote(table),
+                        when.empty() ? "" : " WHEN " + when, body);
   return out;
 }
 
@@ -204,7 +205,7 @@ void append_recheck_triggers(const Table& table, CaptureId id, std::vector<Trigg
   std::string on_insert;
   if (has_rowid) {
     on_insert += recheck(table, id, fmt::format("t.{0}=NEW.{0}", table.rowid_name));
-    out->push_back(trigger(table, id, "moved", "BEFORE UPDATE",
+    out->push_back(trigger(table.name, id, "moved", "BEFORE UPDATE",
                            fmt::format("NEW.{0}<>OLD.{0}", table.rowid_name),
                            recheck(table, id, fmt::format("t.{0}=NEW.{0}", table.rowid_name))));
   }
@@ -229,13 +230,13 @@ void append_recheck_triggers(const Table& table, CaptureId id, std::vector<Trigg
     any_column = true;
   }
   if (!on_insert.empty()) {
-    out->push_back(trigger(table, id, "replace", "BEFORE INSERT", "", on_insert));
+    out->push_back(trigger(table.name, id, "replace", "BEFORE INSERT", "", on_insert));
   }
   if (!on_update.empty()) {
     std::sort(columns.begin(), columns.end());
     columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
     const std::string of = any_column ? "" : fmt::format(" OF {}", fmt::join(columns, ","));
-    out->push_back(trigger(table, id, "rekey", "BEFORE UPDATE" + of, "", on_update));
+    out->push_back(trigger(table.name, id, "rekey", "BEFORE UPDATE" + of, "", on_update));
   }
 }
 
@@ -269,16 +270,16 @@ std::vector<TriggerSql> capture_triggers(const Table& table, CaptureId id) {
   const std::vector<std::string> after = image(table, "NEW");
   std::vector<std::string> both = before;
   both.insert(both.end(), after.begin(), after.end());
-  out.push_back(
-      trigger(table, id, "insert", "AFTER INSERT", "", log_insert(id, LogOp::kInsert, after, "")));
-  out.push_back(
-      trigger(table, id, "update", "AFTER UPDATE", "", log_insert(id, LogOp::kUpdate, both, "")));
-  out.push_back(
-      trigger(table, id, "delete", "AFTER DELETE", "", log_insert(id, LogOp::kDelete, before, "")));
+  out.push_back(trigger(table.name, id, "insert", "AFTER INSERT", "",
+                        log_insert(id, LogOp::kInsert, after, "")));
+  out.push_back(trigger(table.name, id, "update", "AFTER UPDATE", "",
+                        log_insert(id, LogOp::kUpdate, both, "")));
+  out.push_back(trigger(table.name, id, "delete", "AFTER DELETE", "",
+                        log_insert(id, LogOp::kDelete, before, "")));
   return out;
 }
 
-std::vector<TriggerSql> fence_triggers(const Table& table, CaptureId id) {
+std::vector<TriggerSql> fence_triggers(const std::string& table, CaptureId id) {
   std::vector<TriggerSql> out;
   const std::string body = fmt::format("SELECT {}();", kMovedFunction);
   out.push_back(trigger(table, id, "fence_insert", "BEFORE INSERT", "", body));

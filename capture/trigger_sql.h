@@ -15,6 +15,7 @@ namespace crossfade::capture {
 
 struct TriggerSql {
   std::string name;
+  std::string table;
   std::string sql;  // exactly as sqlite_schema will hold it
 };
 
@@ -29,7 +30,7 @@ struct TriggerSql {
 // must find one row only; in such a table a condition may find many.
 [[nodiscard]] bool recheck_has_row(const Table& table);
 
-// The triggers that refuse every write to `table` by a connection without kMovedFunction.
-[[nodiscard]] std::vector<TriggerSql> fence_triggers(const Table& table, CaptureId id);
+// The triggers that refuse every write to the table by a connection without kMovedFunction.
+[[nodiscard]] std::vector<TriggerSql> fence_triggers(const std::string& table, CaptureId id);
 
 }  // namespace crossfade::capture

@@ -46,10 +46,6 @@ inline constexpr std::chrono::milliseconds kClusterStopPatience{300};
 // Between two looks at an embedded server that starts, stops, or is held by another process.
 inline constexpr std::chrono::milliseconds kClusterPollInterval{20};
 
-// The source's write lock at a stretch, while capture is installed.
-inline constexpr std::chrono::milliseconds kInstallHoldMax{250};
-inline constexpr int kInstallBusyMax = 60;  // times that it is not had within kSourceBusyTimeout
-
 // Following.
 inline constexpr std::chrono::milliseconds kPollInterval{
     100};                                        // fallback when inotify says nothing

@@ -381,16 +381,12 @@ class CutoverDriver {
   }
 
   Status raise_fence() {
+    std::vector<capture::Captured> captured;
+    captured.reserve(move_.tables.size());
     for (const TargetTable& t : move_.tables) {
-      // Of thousands of tables each takes longer than the one before (capture/change_log.h).
-      if (pause_end_.expired()) {
-        return fail(stepped_back(
-            fmt::format("closing {} tables took longer than allowed", move_.tables.size()),
-            "raise --max-pause: the time grows with the square of the number of tables"));
-      }
-      CROSSFADE_TRY(capture::raise_fence(
-          source(), {*t.table}, {{t.capture_id, t.table->name, t.table->shape, t.base_lsn}}));
+      captured.push_back({t.capture_id, t.table->name, t.table->shape, t.base_lsn});
     }
+    CROSSFADE_TRY(capture::raise_fence(source(), captured));
     CROSSFADE_TRY(fenced_version_, source().query_int("PRAGMA schema_version"));
     fault_point("cutover.fence.before_commit");
     CROSSFADE_TRY(dual_ == nullptr ? lock_->commit() : dual_->commit_locked());

@@ -159,18 +159,13 @@ class Finisher {
   Status clean_source(SourceFile& source, bool cut_over) {
     sqlite::Connection& connection = source.connection();
     CROSSFADE_TRY(const auto identity, capture::read_identity(connection));
-    std::vector<Table> tables;
-    std::vector<capture::Captured> captured;
+    std::vector<capture::Captured> to_fence;
     if (cut_over && finish_.keep_fence) {
       CROSSFADE_TRY(auto catalog, schema::read_catalog(connection));
-      tables = std::move(catalog.tables);
-      for (size_t i = 0; i < tables.size(); ++i) {
-        captured.push_back({CaptureId{static_cast<int64_t>(i) + 1}, tables[i].name, "", {}});
+      for (Table& table : catalog.tables) {
+        const CaptureId id{static_cast<int64_t>(to_fence.size()) + 1};
+        to_fence.push_back({id, std::move(table.name), "", {}});
       }
-    }
-    CROSSFADE_TRY(const bool fenced, capture::fence_is_up(connection));
-    if (!fenced) {
-      CROSSFADE_TRY(report_.source, capture::drop_capture(connection));
     }
     // In one transaction: between the old fence and the new one a write would be lost.
     CROSSFADE_TRY(auto transaction,
@@ -179,12 +174,10 @@ class Finisher {
     report_.source.insert(report_.source.end(), rest.begin(), rest.end());
     CROSSFADE_TRY(const auto kept, apply::remove_reverse_state(connection));
     report_.source.insert(report_.source.end(), kept.begin(), kept.end());
-    if (!tables.empty()) {
-      CROSSFADE_TRY(capture::raise_fence(connection, tables, captured));
-    }
+    CROSSFADE_TRY(capture::raise_fence(connection, to_fence));
     CROSSFADE_TRY(transaction.commit());
     fault_point("finish.source.committed");
-    if (!tables.empty()) {
+    if (!to_fence.empty()) {
       report_.fence_kept = Primary::kSqlite;
       report_.state.emplace_back("the fence was kept: SQLite goes on refusing writes");
     }

@@ -167,7 +167,7 @@ Status install_and_create(Move& move, const Seen& seen, std::vector<schema::Tabl
   std::vector<CaptureId> retire;
   for (const TargetTable& gone : dropped) retire.push_back(gone.capture_id);
   CROSSFADE_TRY(auto installed, capture::install(move.source.connection(), tables, retire,
-                                                 seen.catalog.schema_version, &move.stop));
+                                                 seen.catalog.schema_version));
   std::vector<TargetTable> created;
   for (size_t i = 0; i < tables.size(); ++i) {
     const capture::Captured& captured = installed.captured[i];

@@ -71,7 +71,7 @@ TEST_F(SourceWriterTest, TriggersAndForeignKeysAreOff) {
     CREATE TRIGGER mine AFTER INSERT ON t BEGIN INSERT INTO seen VALUES(NEW.id); END;
     INSERT INTO parent VALUES(1);
   )");
-  for (const auto& trigger : capture::fence_triggers(*table(), CaptureId{1})) {
+  for (const auto& trigger : capture::fence_triggers(table()->name, CaptureId{1})) {
     file_->exec(trigger.sql);
   }
   EXPECT_FALSE(file_->connection().exec("INSERT INTO t VALUES(5,1)"));

@@ -200,7 +200,7 @@ TEST(ChangeLogTest, PruneStaysOutOfAWritersWay) {
 void fence(CapturedDatabase& db) {
   auto transaction = sqlite::Transaction::begin(db.source(), sqlite::Begin::kImmediate);
   ASSERT_TRUE(transaction);
-  ASSERT_TRUE(raise_fence(db.source(), db.tables(), db.captured()));
+  ASSERT_TRUE(raise_fence(db.source(), db.captured()));
   ASSERT_TRUE(transaction.value().commit());
 }
 

@@ -182,7 +182,7 @@ TEST(SessionSchemaChange, SilenceThatWasDroppedWithTempIsMadeAgain) {
 TEST(SessionSchemaChange, TheFenceHoldsInARecordedTransaction) {
   Recorded db(kTwoTables);
   db.log().must("BEGIN IMMEDIATE");
-  ASSERT_TRUE(raise_fence(db.log().source(), db.log().tables(), db.log().captured()));
+  ASSERT_TRUE(raise_fence(db.log().source(), db.log().captured()));
   db.log().must("COMMIT");
   ASSERT_TRUE(db.recorder().begin().ok());
   EXPECT_EQ(db.app().run("INSERT INTO a VALUES(1,'x')"), SQLITE_ERROR);
