@@ -5,7 +5,7 @@ import statistics
 from harness import measured
 from harness.report import Measurement
 
-MODES = ("none", "triggers", "json triggers", "session")
+MODES = ("none", "triggers", "least triggers", "json triggers", "session")
 
 
 def measure(context):
@@ -34,7 +34,7 @@ def add_ratios(out):
         if not name.startswith("mixed, "):
             continue
         single = name.endswith("1 row a transaction")
-        for mode in ("triggers", "json_triggers", "session"):
+        for mode in ("triggers", "least_triggers", "json_triggers", "session"):
             goal = 0.8 if mode == "triggers" and single and ", narrow," in name else None
             out.ratio("%s: %s" % (mode, name), "write rate with %s to none: %s" % (
                 mode.replace("_", " "), name), (name, mode + "_rows_per_s"),

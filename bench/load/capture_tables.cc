@@ -61,6 +61,15 @@ std::string json_image(CaptureShape shape, const std::string& row) {
   return sql + ")";
 }
 
+std::string least_triggers() {
+  std::string sql = "CREATE TABLE least(id INTEGER PRIMARY KEY, n);";
+  for (const char* event : {"INSERT", "UPDATE", "DELETE"}) {
+    sql += std::string("CREATE TRIGGER t_") + event + " AFTER " + event +
+           " ON t BEGIN INSERT INTO least(n) VALUES(1); END;";
+  }
+  return sql;
+}
+
 // As tools write them that keep an audit table of row images.
 std::string json_triggers(CaptureShape shape) {
   const std::string after = json_image(shape, "NEW");
@@ -103,7 +112,8 @@ const std::string& blob_bytes() {
 }  // namespace
 
 const char* to_string(CaptureMode mode) {
-  constexpr const char* kNames[] = {"none", "triggers", "json triggers", "session"};
+  constexpr const char* kNames[] = {"none", "triggers", "least triggers", "json triggers",
+                                    "session"};
   return kNames[static_cast<size_t>(mode)];
 }
 
@@ -134,6 +144,7 @@ void make_capture_database(const std::string& path, CaptureShape shape, CaptureM
     execute(db.get(), "BEGIN");
     for (int64_t i = 0; i < rows; ++i) writes.next(CaptureOp::kInsert);
     execute(db.get(), "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
+    if (mode == CaptureMode::kLeast) execute(db.get(), least_triggers());
     if (mode == CaptureMode::kJson) execute(db.get(), json_triggers(shape));
   }
   if (mode == CaptureMode::kTriggers || mode == CaptureMode::kSession) install_capture(path);

@@ -12,13 +12,15 @@
 
 namespace crossfade::bench {
 
-enum class CaptureMode : uint8_t { kNone, kTriggers, kJson, kSession };
+// kLeast: triggers that write one number each, the least that a trigger can be for.
+enum class CaptureMode : uint8_t { kNone, kTriggers, kLeast, kJson, kSession };
 enum class CaptureShape : uint8_t { kNarrow, kWide, kBlobs };
 // kMixed: of ten writes five are INSERTs, four UPDATEs, one a DELETE.
 enum class CaptureOp : uint8_t { kInsert, kUpdate, kDelete, kMixed };
 
 inline constexpr CaptureMode kCaptureModes[] = {CaptureMode::kNone, CaptureMode::kTriggers,
-                                                CaptureMode::kJson, CaptureMode::kSession};
+                                                CaptureMode::kLeast, CaptureMode::kJson,
+                                                CaptureMode::kSession};
 inline constexpr CaptureShape kCaptureShapes[] = {CaptureShape::kNarrow, CaptureShape::kWide,
                                                   CaptureShape::kBlobs};
 inline constexpr CaptureOp kCaptureOps[] = {CaptureOp::kInsert, CaptureOp::kUpdate,
