@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLD = {
@@ -77,6 +78,43 @@ class ReportTest(unittest.TestCase):
         done = subprocess.run([os.path.join(ROOT, "bench", "report"), "--check"], capture_output=True,
                               text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+class FlameTest(unittest.TestCase):
+    SCRIPT = """crossfade
+\t    55d0 crossfade::apply::(anonymous namespace)::encode[abi:cxx11](int) (/b/crossfade)
+\t    55d1 main (/b/crossfade)
+
+crossfade
+\t    7f00 [unknown] (/usr/lib/libsqlite3.so.0.8.6)
+\t    7f01 [unknown] (/usr/lib/libsqlite3.so.0.8.6)
+\t    55d1 main (/b/crossfade)
+
+postgres
+\t    5500 a <b> (/usr/lib/postgresql/15/bin/postgres)
+
+bash
+\t    1 x (/bin/bash)
+"""
+
+    def setUp(self):
+        sys.path.insert(0, os.path.join(ROOT, "bench"))
+        from harness import flame
+        self.flame = flame
+
+    def test_stacks_begin_with_the_process_and_others_are_left_out(self):
+        stacks = self.flame.fold(self.SCRIPT, ("crossfade", "postgres"))
+        self.assertEqual(sum(stacks.values()), 3)
+        self.assertIn((("crossfade", "crossfade"), ("main", "crossfade"),
+                       ("crossfade::apply::encode", "crossfade")), stacks)
+        self.assertIn((("crossfade", "crossfade"), ("main", "crossfade"),
+                       ("libsqlite3.so.0.8.6", "libsqlite3.so.0.8.6")), stacks)
+
+    def test_the_picture_says_shares_and_is_well_formed(self):
+        svg = self.flame.draw("t", self.flame.fold(self.SCRIPT, ("crossfade", "postgres")))
+        xml.etree.ElementTree.fromstring(svg)
+        self.assertIn("<title>main, crossfade: 66.7 %</title>", svg)
+        self.assertIn("a &lt;b&gt;, postgres: 33.3 %", svg)
 
 
 if __name__ == "__main__":

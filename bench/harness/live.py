@@ -122,11 +122,13 @@ class Live:
     def timed(self, changes, seconds):
         return {"seconds": round(seconds, 4), "changes_per_s": round(len(changes.changes) / seconds)}
 
-    def forward(self, path, changes, per_transaction):
-        """Seconds from the start of the engine until the last change is visible."""
+    def begin_backlog(self, path, changes, per_transaction):
         self.context.run("run", path, "--target", self.cluster.fresh(DATABASE), "--until", "verified")
         changes.write_sqlite(path, per_transaction)
         self.cluster.ask("postgres", "CHECKPOINT")
+
+    def catch_up(self, path, changes):
+        """Seconds from the start of the engine until the last change is visible."""
         with self.cluster.session(DATABASE) as session:
             began = time.monotonic()
             engine = self.context.start(path)
@@ -275,7 +277,8 @@ def measure(context):
                 path = context.source(shape, rows, "live")
                 seed = context.seed + run
                 changes = Changes(shape, rows, count, seed)
-                out.add("crossfade, " + unit, **live.forward(path, changes, per))
+                live.begin_backlog(path, changes, per)
+                out.add("crossfade, " + unit, **live.catch_up(path, changes))
                 there = Changes(shape, rows, count, seed)
                 again = Changes(shape, there.newest, count, seed + 1000)
                 again.alive = there.alive

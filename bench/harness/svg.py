@@ -10,7 +10,7 @@ COLORS = {"ours": "#2b6cb0", "other": "#a0aec0"}
 
 
 def number(value):
-    if value >= 10_000:
+    if value >= 1_000:
         return "{:,.0f}".format(value)
     return "%.3g" % value
 
