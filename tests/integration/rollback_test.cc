@@ -331,7 +331,7 @@ TEST_P(RollbackTest, ALargeTransactionDoesNotOutlastThePause) {
   reversed();
   auto large = connect_or_die(url_);
   ASSERT_TRUE(large.exec(
-      "BEGIN; INSERT INTO public.journal SELECT n,'large' FROM generate_series(1,30000) n"));
+      "BEGIN; INSERT INTO public.journal SELECT n,'large' FROM generate_series(1,300000) n"));
   Finished done;
   std::thread operating([&] { done = roll_back({"--max-pause", "200"}); });
   const bool asks = wait_until(
