@@ -93,6 +93,7 @@ class Engine {
   Status make_way_back_for(Move& move, const CutoverOptions& options);
   // While PostgreSQL is the primary and SQLite is kept in step.
   Status reverse(Move& move, bool until_idle, Next* next);
+  Status keep_in_step(Move& move, bool until_idle, Next* next);
   Status watch_slot(Move& move, ReverseFollower& follower);
   Status note_slot(Move& move, const capture::SlotHealth& health, apply::SourceWriter& writer);
   // While both sides are written to.

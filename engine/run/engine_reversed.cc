@@ -54,6 +54,16 @@ Status check_source_schema(Move& move) {
   return ok();
 }
 
+Status check_original_file(const SourceFile& source) {
+  auto same = source.check_same_file();
+  if (same) return ok();
+  Error error = std::move(same).error();
+  error.hint =
+      "PostgreSQL stays the primary, with everything. Put the original file back with its -wal, "
+      "and run again; without it there is no way back, and `crossfade finish` ends the move";
+  return fail(std::move(error));
+}
+
 }  // namespace
 
 Result<std::string> Engine::source_id() {
@@ -69,6 +79,15 @@ Result<std::string> Engine::source_id() {
 }
 
 Status Engine::reverse(Move& move, bool until_idle, Next* next) {
+  auto ended = keep_in_step(move, until_idle, next);
+  // Whatever failed first: that the file is gone is what an operator has to know.
+  if (!ended) {
+    CROSSFADE_TRY(check_original_file(move.source));
+  }
+  return ended;
+}
+
+Status Engine::keep_in_step(Move& move, bool until_idle, Next* next) {
   CROSSFADE_TRY(check_source_schema(move));
   move.set_phase("reversed");
   CROSSFADE_TRY(move.target.set_phase("reversed"));
@@ -97,13 +116,7 @@ Status Engine::reverse(Move& move, bool until_idle, Next* next) {
 }
 
 Status Engine::watch_slot(Move& move, ReverseFollower& follower) {
-  if (auto same = move.source.check_same_file(); !same) {
-    Error error = std::move(same).error();
-    error.hint =
-        "PostgreSQL stays the primary, with everything. Put the original file back with its -wal, "
-        "and run again; without it there is no way back, and `crossfade finish` ends the move";
-    return fail(std::move(error));
-  }
+  CROSSFADE_TRY(check_original_file(move.source));
   CROSSFADE_TRY(const auto health, follower.slot_health());
   return note_slot(move, health, follower.writer());
 }
