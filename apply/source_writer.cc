@@ -373,8 +373,7 @@ Status SourceWriter::commit(const ReverseState& state) {
 void SourceWriter::rollback() {
   impl_->put_off.clear();
   impl_->counts_are_stale = true;
-  if (!in_transaction()) return;
-  sqlite3_exec(impl_->source.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+  impl_->source.rollback();
 }
 
 Result<bool> SourceWriter::settle(const Table& table, const Row& key,

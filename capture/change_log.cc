@@ -40,21 +40,6 @@ std::string random_id() {
   return out;
 }
 
-Result<std::vector<std::string>> names_like(sqlite::Connection& source, const char* type,
-                                            const std::string& glob) {
-  CROSSFADE_TRY(auto statement,
-                sqlite::Statement::prepare(
-                    source, "SELECT name FROM sqlite_master WHERE type=? AND name GLOB ?"));
-  statement.bind_text(1, type);
-  statement.bind_text(2, glob);
-  std::vector<std::string> out;
-  while (true) {
-    CROSSFADE_TRY(const bool row, statement.step());
-    if (!row) return out;
-    out.emplace_back(statement.bytes(0));
-  }
-}
-
 Status create_log(sqlite::Connection& source, const std::string& mode) {
   for (const std::string& sql : capture_tables_sql()) {
     CROSSFADE_TRY(source.exec(sql));
@@ -359,9 +344,13 @@ Result<std::optional<int64_t>> lower_fence_of(sqlite::Connection& source, int64_
 }
 
 Result<bool> fence_is_up(sqlite::Connection& source) {
-  CROSSFADE_TRY(const auto names,
-                names_like(source, "trigger", fmt::format("{}*_fence_*", kPrefix)));
-  return !names.empty();
+  CROSSFADE_TRY(auto triggers, sqlite::Statement::prepare(
+                                   source, "SELECT name FROM sqlite_master WHERE type='trigger'"));
+  while (true) {
+    CROSSFADE_TRY(const bool row, triggers.step());
+    if (!row) return false;
+    if (is_fence(triggers.bytes(0))) return true;
+  }
 }
 
 Result<std::vector<std::string>> uninstall(sqlite::Connection& source) {

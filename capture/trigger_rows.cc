@@ -15,6 +15,7 @@ namespace {
 class OpenSchema {
  public:
   static Result<OpenSchema> open(sqlite::Connection& source) {
+    source.forget_schema_on_rollback();
     CROSSFADE_TRY(source.exec("PRAGMA writable_schema=ON"));
     return OpenSchema(source);
   }
@@ -28,9 +29,8 @@ class OpenSchema {
   Status close() {
     CROSSFADE_TRY(const int64_t version, source_->query_int("PRAGMA schema_version"));
     CROSSFADE_TRY(source_->exec(fmt::format("PRAGMA schema_version={}", next(version))));
-    sqlite::Connection& source = *std::exchange(source_, nullptr);
-    CROSSFADE_TRY(source.exec("PRAGMA writable_schema=RESET"));
-    return source.exec("SELECT 1 FROM sqlite_master LIMIT 1");
+    CROSSFADE_TRY(source_->exec("PRAGMA writable_schema=RESET"));
+    return std::exchange(source_, nullptr)->exec("SELECT 1 FROM sqlite_master LIMIT 1");
   }
 
  private:

@@ -4,7 +4,9 @@
 // tables took it minutes in which nobody could write.
 //
 // Both are called inside a write transaction, and have SQLite compile the schema that comes of it.
-// After an error it must be rolled back; the file is as it was then.
+// After an error it must be rolled back; the file is as it was then, and so is what this connection
+// knows of it. A virtual table that was written to before must not be again in that transaction: it
+// is connected to anew.
 #pragma once
 
 #include <functional>

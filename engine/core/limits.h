@@ -103,6 +103,8 @@ inline constexpr int64_t kDualNumbersBlock = 1'000'000;  // keys set apart for t
 // Waiting.
 inline constexpr std::chrono::milliseconds kConnectTimeout{5'000};
 inline constexpr std::chrono::milliseconds kStatementTimeout{60'000};
+// A statement that may take hours is asked about over another connection this often.
+inline constexpr std::chrono::milliseconds kLongStatementLook{60'000};
 inline constexpr std::chrono::milliseconds kSourceBusyTimeout{5'000};  // installing, fencing
 inline constexpr std::chrono::milliseconds kPruneBusyTimeout{5};       // never in the writers' way
 inline constexpr std::chrono::milliseconds kLeaseWait{5'000};

@@ -15,6 +15,7 @@
 #include "engine/postgres/cancel_request.h"
 #include "engine/postgres/connect_error.h"
 #include "engine/postgres/postgres_error_map.h"
+#include "engine/postgres/session_look.h"
 
 namespace crossfade::postgres {
 namespace {
@@ -69,6 +70,20 @@ Error timeout_error(std::string op, std::string object, std::chrono::millisecond
   return error;
 }
 
+Error other_half_error(std::string op, std::string object) {
+  Error error;
+  error.code = ErrorCode::kTargetUnreachable;
+  error.remedy = Remedy::kReconnect;
+  error.op = std::move(op);
+  error.object = std::move(object);
+  error.native =
+      "the server does not work on the statement any more, and its answer did not come: the "
+      "connection was lost between here and there";
+  error.hint =
+      "check what is between crossfade and the server: a proxy, a load balancer, a firewall";
+  return error;
+}
+
 Error stopped_error(std::string op) {
   Error error;
   error.code = ErrorCode::kInterrupted;
@@ -101,6 +116,8 @@ struct Connection::Impl {
   StopSource* stop = nullptr;
   bool stop_ignored = false;
   std::unique_ptr<char, FreeMem> copy_row;
+  std::optional<ConnectOptions> another;  // to ask about a call that takes long
+  std::optional<SessionId> id;
   std::optional<Error> left_out;  // of a replication connection: what the server goes on without
 
   [[nodiscard]] bool must_stop() const {
@@ -151,12 +168,18 @@ struct Connection::Impl {
 
   // Null at the end of a command's results.
   Result<ResultPtr> next_result(const std::string& op, Deadline deadline, bool in_commit = false) {
+    LongWait waiting = begin_long_wait();
     while (PQisBusy(conn.get()) != 0) {
-      const Wait w = wait(POLLIN, deadline);
+      const Wait w = wait(POLLIN, id ? deadline.sooner(waiting.next_look) : deadline);
+      if (w == Wait::kTimeout && !deadline.expired()) {
+        CROSSFADE_TRY(look(waiting, op, in_commit));
+        continue;
+      }
       if (w != Wait::kReady) {
         CROSSFADE_TRY(not_ready(w, op, in_commit));
       }
       if (PQconsumeInput(conn.get()) == 0) return fail(lost(op, in_commit));
+      waiting = begin_long_wait();
     }
     return ResultPtr(PQgetResult(conn.get()));
   }
@@ -241,6 +264,42 @@ struct Connection::Impl {
     return CopyNext::kMessage;
   }
 
+  struct LongWait {
+    Deadline next_look;
+    bool owes_nothing = false;  // so it seemed at the last look
+  };
+
+  [[nodiscard]] LongWait begin_long_wait() const {
+    return {Deadline::after(another ? another->look_after : statement_timeout)};
+  }
+
+  // Twice, as an answer may be on its way.
+  Status look(LongWait& waiting, const std::string& op, bool in_commit) {
+    ConnectOptions options = *another;
+    options.look_after = std::chrono::milliseconds(0);
+    options.statement_timeout = options.connect_timeout;
+    if (stop_ignored) options.stop = nullptr;
+    auto other = Connection::open(std::move(options));
+    const bool owes_nothing = [&] {
+      if (!other) return false;
+      const auto seen = look_at_session(other.value(), *id);
+      return seen && seen.value() == SessionSeen::kOwesNothing;
+    }();
+    if (!owes_nothing || !waiting.owes_nothing) {
+      waiting = begin_long_wait();
+      waiting.owes_nothing = owes_nothing;
+      if (owes_nothing) {
+        waiting.next_look = waiting.next_look.sooner(Deadline::after(limits::kAnswerPatience));
+      }
+      return ok();
+    }
+    (void)end_idle_session(other.value(), *id);
+    conn.reset();
+    Error error = other_half_error(op, safe);
+    if (in_commit) error.remedy = Remedy::kResolveInDoubt;
+    return fail(std::move(error));
+  }
+
   void cancel() const {
     // Whoever waits for the end of all calls does not wait for this.
     const bool in_haste = end_of_calls && end_of_calls->expired();
@@ -276,6 +335,7 @@ Connection::~Connection() = default;
 
 Result<Connection> Connection::open(ConnectOptions options) {
   auto impl = std::make_unique<Impl>();
+  if (options.look_after.count() > 0) impl->another = options;
   const ConnectionParams params = std::move(options.params);
   impl->safe = params.safe();
   if (fault_fails("target.connect")) {
@@ -283,10 +343,22 @@ Result<Connection> Connection::open(ConnectOptions options) {
   }
   impl->statement_timeout = options.statement_timeout;
   impl->stop = options.stop;
-  // Without a value it is as if it were not there.
-  const char* const keywords[] = {"dbname", "fallback_application_name", "replication", nullptr};
-  const char* const values[] = {params.secret().c_str(), options.application_name.c_str(),
-                                options.replication ? "database" : nullptr, nullptr};
+  // Without a value it is as if it were not there; what stands before dbname gives way to what the
+  // URL says. Linux would ask after two hours whether a server is still there.
+  const char* const keywords[] = {"keepalives_idle",
+                                  "keepalives_interval",
+                                  "keepalives_count",
+                                  "dbname",
+                                  "fallback_application_name",
+                                  "replication",
+                                  nullptr};
+  const char* const values[] = {"30",
+                                "10",
+                                "3",
+                                params.secret().c_str(),
+                                options.application_name.c_str(),
+                                options.replication ? "database" : nullptr,
+                                nullptr};
   impl->conn.reset(PQconnectStartParams(keywords, values, /*expand_dbname=*/1));
   const Deadline deadline = Deadline::after(options.connect_timeout);
   if (!impl->conn || PQstatus(impl->conn.get()) == CONNECTION_BAD) {
@@ -322,6 +394,11 @@ Result<Connection> Connection::open(ConnectOptions options) {
   impl->statement_timeout = deadline.remaining();
   Connection connection(std::move(impl));
   CROSSFADE_TRY(connection.exec(kSessionSettings));
+  if (connection.impl_->another) {
+    auto id = session_id(connection);
+    if (!id && !connection.alive()) return fail(std::move(id).error());
+    if (id) connection.impl_->id = std::move(id).value();
+  }
   connection.set_statement_timeout(options.statement_timeout);
   return connection;
 }

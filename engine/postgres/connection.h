@@ -27,6 +27,9 @@ struct ConnectOptions {
   ConnectionParams params;
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds statement_timeout{60'000};  // for each call below, on this side
+  // A call that waits longer asks over another connection whether its statement is still at work,
+  // again and again; 0: never. Where nobody can be asked it goes on waiting.
+  std::chrono::milliseconds look_after{0};
   std::string application_name = "crossfade";
   StopSource* stop = nullptr;  // may be null
   bool replication = false;    // a session that may stream a slot: SQL without parameters only

@@ -389,6 +389,9 @@ class CutoverDriver {
     CROSSFADE_TRY(capture::raise_fence(source(), captured));
     CROSSFADE_TRY(fenced_version_, source().query_int("PRAGMA schema_version"));
     fault_point("cutover.fence.before_commit");
+    if (pause_end_.expired()) {
+      return fail(stepped_back("raising the fence took longer than allowed", "raise --max-pause"));
+    }
     CROSSFADE_TRY(dual_ == nullptr ? lock_->commit() : dual_->commit_locked());
     lock_.reset();
     fault_point("cutover.fence.after_commit");

@@ -204,6 +204,7 @@ Status Engine::connect() {
   options.params = *params_;
   options.connect_timeout = limits::kConnectTimeout;
   options.statement_timeout = limits::kStatementTimeout;
+  options.look_after = limits::kLongStatementLook;
   options.stop = &stop_;
   auto target = TargetStore::open(std::move(options));
   if (!target) {

@@ -165,6 +165,13 @@ bool Connection::in_transaction() const {
   return sqlite3_get_autocommit(db_.get()) == 0;
 }
 
+void Connection::rollback() {
+  // An error may have ended the transaction already; then there is nothing to roll back.
+  if (in_transaction()) sqlite3_exec(handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+  if (!std::exchange(schema_may_be_unwritten_, false)) return;
+  sqlite3_exec(handle(), "PRAGMA writable_schema=RESET", nullptr, nullptr, nullptr);
+}
+
 namespace {
 std::string quoted(std::string_view text, char mark) {
   std::string out(1, mark);

@@ -44,6 +44,13 @@ class Connection {
   Result<int64_t> query_int(const std::string& sql, int64_t fallback = 0);
   Result<std::string> query_text(const std::string& sql);
 
+  // Of the transaction that it is in, if it is in one. Never throws.
+  void rollback();
+  // Whoever writes the schema by its rows and reads it within the same transaction says so before:
+  // SQLite would go on with what it read when that is rolled back, and take it for the file's own
+  // once somebody else's change has given the file the same schema version (measured, 3.40.1).
+  void forget_schema_on_rollback() { schema_may_be_unwritten_ = true; }
+
   void set_busy_timeout(std::chrono::milliseconds timeout);
 
   // As it was opened.
@@ -63,6 +70,7 @@ class Connection {
 
   std::unique_ptr<sqlite3, Close> db_;
   OpenOptions options_;
+  bool schema_may_be_unwritten_ = false;
   bool tidy_;  // reads only, and may write so that SQLite takes its own files away at the end
 };
 

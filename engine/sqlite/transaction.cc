@@ -37,11 +37,7 @@ Status Transaction::commit() {
 
 void Transaction::rollback() {
   if (connection_ == nullptr) return;
-  // An error may have ended the transaction already; then there is nothing to roll back.
-  if (connection_->in_transaction()) {
-    sqlite3_exec(connection_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
-  }
-  connection_ = nullptr;
+  std::exchange(connection_, nullptr)->rollback();
 }
 
 }  // namespace crossfade::sqlite

@@ -134,6 +134,20 @@ void lose_answer_while(const char* phase, const char* after) {
   expect_goes_on(move);
 }
 
+// Of a statement that may take hours: nothing but a look over another connection tells.
+void lose_answer_of_a_long_statement(Trap::What what) {
+  NetMove move(2'000);
+  move.line().set_trap({what, "", "ANALYZE "});
+  move.run();
+  expect_sprung(move);
+  EXPECT_TRUE(wait_until([&] { return move.status()["phase"] == "following"; },
+                         limits::kLongStatementLook + limits::kAnswerPatience + seconds(30)))
+      << move.engine().err();
+  EXPECT_NE(move.engine().err().find("its answer did not come"), std::string::npos)
+      << move.engine().err();
+  expect_goes_on(move);
+}
+
 // Late in the pause: a call of which a timeout from its own beginning is no bound for the writers.
 std::string late_in_the_pause() {
   return fmt::format("cutover.locked:delay={}", NetMove::max_pause().count() * 3 / 4);
@@ -271,6 +285,9 @@ TEST_F(FaultNetworkTest, OnTheWayThereNothingIsLostAndNobodyWaits) {
       {"slow", [] { move_over_a_slow_line(); }},
       {"COMMIT's answer while copying", [] { lose_answer_while("copying", "COPY "); }},
       {"COMMIT's answer while following", [] { lose_answer_while("following", ""); }},
+      {"a long statement's answer",
+       [] { lose_answer_of_a_long_statement(Trap::What::kSwallowAnswer); }},
+      {"a long statement", [] { lose_answer_of_a_long_statement(Trap::What::kSilenceOne); }},
   });
 }
 

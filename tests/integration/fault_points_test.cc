@@ -169,23 +169,25 @@ std::string name_of(const ::testing::TestParamInfo<std::string>& param_info) {
 
 INSTANTIATE_TEST_SUITE_P(EveryPoint, FaultPointTest, ::testing::ValuesIn(points()), name_of);
 
-// SQLite that refuses the fence's COMMIT is not waited for: the engine steps back, follows on, and
-// the next cutover is an ordinary one.
-TEST(FaultPointsTest, ACutoverWhoseFenceFailsStepsBackAtOnce) {
-  CROSSFADE_NEEDS_POSTGRES();
+// The engine steps back, follows on, and the next cutover is an ordinary one.
+void expect_steps_back_at_the_fence(const char* fault, const char* reason) {
   const TempDir dir;
   const std::string db = dir.file("app.db");
   const std::string url = TestCluster::create_database();
   ASSERT_EQ(AppDb(db).run("CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES(1)"), "");
   Process::Options options = crossfade_command({"run", db, "--target", url});
-  options.env["CROSSFADE_FAULT"] = "source.commit.before@cutting_over:error";
+  options.env["CROSSFADE_FAULT"] = fault;
   Process engine(options);
-  const auto told = [&](const char* verb) { return run_process(crossfade_command({verb, db})); };
+  const auto told = [&](const char* verb, std::vector<std::string> flags = {}) {
+    flags.insert(flags.begin(), {verb, db});
+    return run_process(crossfade_command(std::move(flags)));
+  };
   ASSERT_TRUE(wait_until([&] { return told("verify").code == 0 && engine.running(); }, seconds(30)))
       << engine.err();
   // The engine's own lease would be waited for for longer than the command may take here.
-  const Finished first = told("cutover");
+  const Finished first = told("cutover", {"--max-pause", "1000"});
   EXPECT_EQ(first.code, 8) << first.out << first.err;
+  EXPECT_NE((first.out + first.err).find(reason), std::string::npos) << first.out << first.err;
   EXPECT_EQ(AppDb(db).run("INSERT INTO t VALUES(2)"), "");
   const Finished second = told("cutover");
   EXPECT_EQ(second.code, 0) << second.out << second.err << engine.err();
@@ -193,6 +195,19 @@ TEST(FaultPointsTest, ACutoverWhoseFenceFailsStepsBackAtOnce) {
   EXPECT_EQ(engine.wait(seconds(20)), 0) << engine.err();
   EXPECT_EQ(told("finish").code, 0);
   TestCluster::drop_database(url);
+}
+
+// SQLite that refuses the fence's COMMIT is not waited for.
+TEST(FaultPointsTest, ACutoverWhoseFenceFailsStepsBackAtOnce) {
+  CROSSFADE_NEEDS_POSTGRES();
+  expect_steps_back_at_the_fence("source.commit.before@cutting_over:error", "");
+}
+
+// A fence that is late is never seen by the application.
+TEST(FaultPointsTest, AFenceThatIsLateIsNotRaised) {
+  CROSSFADE_NEEDS_POSTGRES();
+  expect_steps_back_at_the_fence("cutover.fence.before_commit:delay=1500",
+                                 "raising the fence took longer than allowed");
 }
 
 class UndoFaultTest : public FaultPointTest {};

@@ -113,6 +113,48 @@ TEST(TriggerRowsTest, WhatCannotBeCompiledIsRefusedAndUndone) {
   }
 }
 
+// Which would pass for what another connection's next change gives the same version to.
+TEST(TriggerRowsTest, WhatWasRolledBackIsForgotten) {
+  const std::vector<TriggerSql> fence = {
+      {"f", "t", "CREATE TRIGGER f BEFORE INSERT ON t BEGIN SELECT RAISE(ABORT, 'fenced'); END"}};
+  for (const bool removing : {false, true}) {
+    for (const char* journal : {"wal", "delete"}) {
+      const crossfade::testing::TempDir dir;
+      const std::string path = dir.file("app.db");
+      CapturedDatabase db("PRAGMA journal_mode=" + std::string(journal) +
+                              "; CREATE TABLE t(id INTEGER PRIMARY KEY, v);"
+                              "INSERT INTO t VALUES(1, 'a')",
+                          path);
+      if (removing) db.must(fence.front().sql);
+      {
+        auto writing = sqlite::Transaction::begin(db.source(), sqlite::Begin::kImmediate);
+        ASSERT_TRUE(writing);
+        if (removing) {
+          ASSERT_TRUE(remove_triggers(db.source(), [](std::string_view) { return true; }));
+        } else {
+          ASSERT_TRUE(create_triggers(db.source(), fence));
+        }
+        db.must("UPDATE t SET v='b'");
+      }
+      sqlite::Connection other = CapturedDatabase::open(path);
+      ASSERT_TRUE(other.exec("CREATE INDEX i ON t(v)"));
+      EXPECT_EQ(db.source().exec("INSERT INTO t VALUES(2, 'b')").has_value(), !removing);
+      db.must("UPDATE t SET v='c' WHERE id=1");
+      EXPECT_EQ(other.query_text("PRAGMA integrity_check").value(), "ok")
+          << removing << " " << journal;
+    }
+  }
+}
+
+TEST(TriggerRowsTest, TheSchemaIsClosedAlsoWhereNothingWasWritten) {
+  CapturedDatabase db("CREATE TABLE t(id INTEGER PRIMARY KEY)");
+  db.must("PRAGMA query_only=ON");
+  EXPECT_FALSE(create_triggers(
+      db.source(), {{"a", "t", "CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 1; END"}}));
+  db.must("PRAGMA query_only=OFF");
+  EXPECT_FALSE(db.source().exec("DELETE FROM sqlite_master"));
+}
+
 TEST(TriggerRowsTest, AreRemovedAndNoOthers) {
   CapturedDatabase db("CREATE TABLE t(id INTEGER PRIMARY KEY); CREATE TABLE u(id)");
   db.must("CREATE TRIGGER kept AFTER INSERT ON t BEGIN SELECT 1; END");
