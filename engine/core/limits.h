@@ -91,6 +91,8 @@ inline constexpr std::chrono::milliseconds kOutboxPruneMax{50};  // at a stretch
 // Both sides written to. A lock is waited for on one side while the other may be held: so shortly.
 inline constexpr std::chrono::milliseconds kDualLockWait{200};        // for rows on the target
 inline constexpr std::chrono::milliseconds kDualSourceLockWait{250};  // for SQLite's write lock
+// For an answer while SQLite's writers wait for it: less than the 5 s that most of them wait.
+inline constexpr std::chrono::milliseconds kDualAnswerMax{2'000};
 inline constexpr std::chrono::milliseconds kDualTurn{10};  // between looks at either side
 inline constexpr std::chrono::milliseconds kDualCheckInterval{1'000};  // decisions, numbers, slot
 inline constexpr size_t kDualNetBytesMax = 32 * kMiB;     // of the target's changes, then applied

@@ -255,12 +255,14 @@ void DualFollower::show_lag(bool idle) {
 }
 
 Result<bool> DualFollower::put_off(const Error& error) {
+  // Writers wait until SQLite is let go; what a dead connection has open the server undoes.
+  if (!locked_) writer_.rollback();
   target_.connection().rollback();
   if (std::exchange(step_open_, false)) {
     CROSSFADE_TRY(writer_.connection().exec("ROLLBACK TO step; RELEASE step"));
     CROSSFADE_TRY(writer_.recount());
   }
-  if (!locked_) writer_.rollback();
+  if (!locked_) target_.connection().set_statement_timeout(limits::kStatementTimeout);
   if (target_has_it_) {
     // The next session learns from the target what SQLite is to have.
     Error again = error;

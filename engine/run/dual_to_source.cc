@@ -233,7 +233,11 @@ Status DualFollower::write_truncated(const SourceChanges& pending,
 }
 
 Status DualFollower::begin_source() {
-  if (!locked_) return writer_.begin(Deadline::after(limits::kDualSourceLockWait));
+  if (!locked_) {
+    CROSSFADE_TRY(writer_.begin(Deadline::after(limits::kDualSourceLockWait)));
+    target_.connection().set_statement_timeout(limits::kDualAnswerMax);
+    return ok();
+  }
   CROSSFADE_TRY(writer_.connection().exec("SAVEPOINT step"));
   step_open_ = true;
   return ok();
@@ -244,7 +248,11 @@ const apply::ReverseState& DualFollower::source_state() const {
 }
 
 Status DualFollower::commit_source(const apply::ReverseState& state) {
-  if (!locked_) return writer_.commit(state);
+  if (!locked_) {
+    CROSSFADE_TRY(writer_.commit(state));
+    target_.connection().set_statement_timeout(limits::kStatementTimeout);
+    return ok();
+  }
   locked_ = state;
   return std::exchange(step_open_, false) ? writer_.connection().exec("RELEASE step") : ok();
 }

@@ -7,8 +7,11 @@
 
 #include <map>
 
+#include "engine/core/limits.h"
+#include "tests/support/app_db.h"
 #include "tests/support/connect.h"
 #include "tests/support/dual_test.h"
+#include "tests/support/net_proxy.h"
 #include "tests/support/oracle.h"
 #include "tests/support/slow_standby.h"
 #include "tests/support/wait.h"
@@ -36,6 +39,35 @@ TEST_F(DualTest, EachSideHasTheOthersChanges) {
   EXPECT_EQ(target_value("SELECT name FROM public.item WHERE id=10"), "from sqlite");
   EXPECT_EQ(target_value("SELECT balance FROM public.account WHERE id=1"), "101");
   EXPECT_EQ(conflicts(), "");
+}
+
+// Rows that both changed are decided with both held still.
+TEST_F(DualTest, ALostLineKeepsNoWriterWaiting) {
+  make_accounts();
+  write_rules("[defaults]\nconflict = \"source_wins\"\n");
+  AppWriters writers(db_, 2, milliseconds(20));
+  NetProxy line(url_);
+  const auto run_through = [&] {
+    engine_ = std::make_unique<Process>(crossfade_command(
+        {"run", db_, "--target", line.url(), "--mode", "dual", "--rules", rules_}));
+    ASSERT_TRUE(await_phase("dual")) << engine_->err();
+  };
+  run_through();
+  stop();
+  app("UPDATE account SET note='s' WHERE id=1");
+  target_exec("UPDATE public.account SET note='t' WHERE id=1");
+  line.set_trap({Trap::What::kSilenceOne, "", "INSERT INTO crossfade.conflicts"});
+  run_through();
+  ASSERT_TRUE(wait_until([&] { return line.counts().sprung == 1; }, seconds(20)));
+  const int64_t before = writers.acknowledged();
+  EXPECT_TRUE(wait_until([&] { return writers.acknowledged() > before + 10; }, seconds(20)));
+  line.end_dead_sessions();
+  EXPECT_TRUE(wait_until([&] { return !conflicts().empty(); }, seconds(30))) << engine_->err();
+  writers.stop();
+  EXPECT_LE(writers.longest_wait().count(),
+            ((limits::kDualAnswerMax + milliseconds(1'500)) * patience()).count());
+  expect_becomes_equal();
+  EXPECT_EQ(conflicts(), "account update_origin_differs resolved source");
 }
 
 struct PolicyCase {
