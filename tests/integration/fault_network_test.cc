@@ -214,21 +214,49 @@ void lose_the_flip(const char* flip, Trap::What what, Flipped flipped, bool heal
   }
 }
 
+// The same while both sides are written to: nothing but the probe is said until the pause is over.
+void lose_in_cutover_of_dual_writes() {
+  NetMove move;
+  move.use_dual_writes();
+  move.set_fault(late_in_the_pause());
+  move.run();
+  EXPECT_TRUE(move.await_phase("dual")) << move.engine().err();
+  const auto cutover = move.begin("cutover");
+  // Longer than a writer has it.
+  const milliseconds patient(300);
+  EXPECT_TRUE(wait_until(
+      [&] { return !AppDb(move.db(), patient).run("BEGIN IMMEDIATE; ROLLBACK").empty(); },
+      seconds(40)));
+  move.line().set_trap({Trap::What::kSilence, "", "UPDATE crossfade.probe"});
+  expect_sprung(move);
+  EXPECT_TRUE(wait_until([&] { return move.sqlite_takes_writes(); }, kPause + kSlack));
+  EXPECT_EQ(cutover->wait(seconds(30) * patience()), 8) << cutover->err() << move.engine().err();
+  EXPECT_EQ(move.ask("SELECT \"primary\" FROM crossfade.route"), "sqlite");
+  move.line().heal();
+  EXPECT_TRUE(move.await_phase("dual")) << move.engine().err();
+  expect_writers_never_waited(move, kPause + kSlack);
+  move.expect_whole();
+  move.give_until_done("cutover");
+  expect_primary(move, true);
+}
+
 // PostgreSQL's writers wait for the transaction of a rollback; the server ends it.
-void lose_in_rollback() {
+void lose_in_rollback(const Trap& trap) {
   NetMove move;
   move.run();
   EXPECT_TRUE(move.await_phase("following")) << move.engine().err();
   move.give_until_done("cutover");
   EXPECT_TRUE(move.await_phase("reversed")) << move.engine().err();
-  move.line().set_trap({Trap::What::kSilence, "LOCK TABLE", "refuse_write()"});
+  move.line().set_trap(trap);
   const auto rollback = move.begin("rollback");
   expect_sprung(move);
   EXPECT_TRUE(wait_until([&] { return move.postgres_takes_writes(); },
                          2 * kPause + limits::kPauseLeftOpenMax + kSlack));
   EXPECT_EQ(rollback->wait(seconds(30) * patience()), 8) << rollback->err() << move.engine().err();
   expect_primary(move, true);
-  EXPECT_LE(move.await_trouble(), kNoticed * patience());
+  if (trap.what == Trap::What::kSilence) {
+    EXPECT_LE(move.await_trouble(), kNoticed * patience());
+  }
   move.line().heal();
   move.give_until_done("rollback");
   expect_primary(move, false);
@@ -296,6 +324,7 @@ TEST_F(FaultNetworkTest, ACutoverStepsBackInTimeOrIsFoundToBeDone) {
       {"half-open behind the lock", [] { lose_in_cutover("setval(", Trap::What::kSilence); }},
       {"cut behind the lock", [] { lose_in_cutover("setval(", Trap::What::kCut); }},
       {"half-open behind the fence", [] { lose_in_cutover(kFlipThere, Trap::What::kSilence); }},
+      {"half-open behind the lock, of dual writes", lose_in_cutover_of_dual_writes},
       {"cut behind the fence", [] { lose_in_cutover(kFlipThere, Trap::What::kCut); }},
       {"COMMIT's answer",
        [] { lose_the_flip(kFlipThere, Trap::What::kSwallowAnswer, Flipped::kYes, false); }},
@@ -312,7 +341,18 @@ TEST_F(FaultNetworkTest, OnTheWayBackItIsNoOther) {
        [] { lose_while_reversed([](NetProxy& l) { l.silence_streams(); }, false); }},
       {"half-open", [] { lose_while_reversed([](NetProxy& l) { l.silence(); }, true); }},
       {"cut", [] { lose_while_reversed([](NetProxy& l) { l.cut(); }, true); }},
-      {"half-open behind the locks", [] { lose_in_rollback(); }},
+      {"half-open just behind the locks",
+       [] {
+         lose_in_rollback({Trap::What::kSilence, "LOCK TABLE", "statement_timeout = 0"});
+       }},
+      {"the locks' answer",
+       [] {
+         lose_in_rollback({Trap::What::kSwallowAnswer, "", "LOCK TABLE"});
+       }},
+      {"half-open behind the locks",
+       [] {
+         lose_in_rollback({Trap::What::kSilence, "LOCK TABLE", "refuse_write()"});
+       }},
       {"COMMIT's answer",
        [] { lose_the_flip(kFlipBack, Trap::What::kSwallowAnswer, Flipped::kYes, false); }},
       {"COMMIT itself, half-open",

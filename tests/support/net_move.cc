@@ -78,7 +78,9 @@ void NetMove::drop_databases() {
 }
 
 void NetMove::run() {
-  Process::Options options = command({"run", db_, "--target", line_->url()});
+  std::vector<std::string> arguments = {"run", db_, "--target", line_->url()};
+  if (dual_) arguments.insert(arguments.end(), {"--mode", "dual"});
+  Process::Options options = command(std::move(arguments));
   if (!fault_.empty()) options.env["CROSSFADE_FAULT"] = fault_;
   engine_ = std::make_unique<Process>(std::move(options));
 }

@@ -39,6 +39,7 @@ class NetMove {
   // A slot for the way back would wait for every transaction of the server that was there before,
   // also for those that others beside this one have lost.
   void use_outbox() { outbox_ = true; }
+  void use_dual_writes() { dual_ = true; }
 
   // Of those that are gone, once none is left: a DROP DATABASE waits for every session of the
   // server, also for one that waits for the rest of a COPY on a dead line.
@@ -77,6 +78,7 @@ class NetMove {
   const std::string db_;
   std::string url_;
   bool outbox_ = false;
+  bool dual_ = false;
   std::string fault_;
   std::unique_ptr<NetProxy> line_;
   std::unique_ptr<AppWriters> writers_;
