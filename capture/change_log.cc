@@ -10,9 +10,11 @@
 #include <set>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 
 #include "capture/trigger_rows.h"
 #include "capture/trigger_sql.h"
+#include "engine/core/deadline.h"
 #include "engine/core/digest.h"
 #include "engine/observe/fault.h"
 #include "engine/schema/utf8.h"
@@ -254,27 +256,71 @@ bool triggers_intact(const Table& table, const Captured& captured,
   return named == ours;
 }
 
-Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max) {
-  // Looking first: a DELETE takes the write lock even when it finds nothing.
+namespace {
+
+// For as long as it lives, pages of this connection's that become free keep what was in them.
+class LeaveFreedPages {
+ public:
+  static Result<LeaveFreedPages> begin(sqlite::Connection& source) {
+    constexpr int64_t kOverwritten = 1;
+    CROSSFADE_TRY(const int64_t before, source.query_int("PRAGMA secure_delete"));
+    if (before != kOverwritten) return LeaveFreedPages(nullptr);
+    CROSSFADE_TRY(source.exec("PRAGMA secure_delete=FAST"));
+    return LeaveFreedPages(&source);
+  }
+  LeaveFreedPages(LeaveFreedPages&& other) noexcept
+      : source_(std::exchange(other.source_, nullptr)) {}
+  LeaveFreedPages& operator=(LeaveFreedPages&&) = delete;
+  ~LeaveFreedPages() {
+    if (source_ != nullptr) (void)source_->exec("PRAGMA secure_delete=ON");
+  }
+
+ private:
+  explicit LeaveFreedPages(sqlite::Connection* source) : source_(source) {}
+  sqlite::Connection* source_;
+};
+
+Status prune_oldest(sqlite::Connection& source, Lsn applied, const PruneBounds& bounds,
+                    Pruned* pruned) {
+  // Below applied and below the newest: an emptied INTEGER PRIMARY KEY table starts at 1 again.
+  CROSSFADE_TRY(auto oldest, sqlite::Statement::prepare(
+                                 source, fmt::format("DELETE FROM {0} WHERE lsn=(SELECT min(lsn) "
+                                                     "FROM {0}) AND lsn<? AND lsn<(SELECT max(lsn) "
+                                                     "FROM {0})",
+                                                     kLogTable)));
+  oldest.bind(1, applied.value);
+  CROSSFADE_TRY(auto transaction, sqlite::Transaction::begin(source, sqlite::Begin::kImmediate));
+  const Deadline hold = Deadline::after(bounds.hold_max);
+  do {
+    CROSSFADE_TRY(oldest.run());
+    if (source.changes() == 0) return transaction.commit();
+    ++pruned->rows;
+  } while (pruned->rows < bounds.rows_max && !hold.expired());
+  pruned->more = true;
+  return transaction.commit();
+}
+
+}  // namespace
+
+Result<Pruned> prune(sqlite::Connection& source, Lsn applied, PruneBounds bounds) {
+  // Looking first: what finds nothing would take the write lock all the same.
   const auto any =
       source.query_int(fmt::format("SELECT count(*) FROM (SELECT 1 FROM {} WHERE lsn<{} "
                                    "LIMIT 1)",
                                    kLogTable, applied.value));
-  if (!any && sqlite::is_busy(any.error())) return 0;
-  CROSSFADE_TRY(const int64_t rows, any);
-  if (rows == 0) return 0;
+  if (!any && sqlite::is_busy(any.error())) return Pruned{};
+  CROSSFADE_TRY(const int64_t there, any);
+  if (there == 0) return Pruned{};
   fault_point("log.prune.before");
-  // Below applied and below the newest: an emptied INTEGER PRIMARY KEY table starts at 1 again.
-  auto done = source.exec(fmt::format(
-      "DELETE FROM {0} WHERE lsn IN (SELECT lsn FROM {0} WHERE lsn<{1} AND lsn<(SELECT max(lsn) "
-      "FROM {0}) ORDER BY lsn LIMIT {2})",
-      kLogTable, applied.value, rows_max));
+  CROSSFADE_TRY(const auto leave, LeaveFreedPages::begin(source));
+  Pruned pruned;
+  auto done = prune_oldest(source, applied, bounds, &pruned);
   if (!done) {
-    if (sqlite::is_busy(done.error())) return 0;
+    if (sqlite::is_busy(done.error())) return Pruned{};
     return fail(std::move(done).error());
   }
   fault_point("log.prune.after");
-  return source.changes();
+  return pruned;
 }
 
 Result<int64_t> log_bytes(sqlite::Connection& source, Lsn above, int64_t kept) {
@@ -362,6 +408,7 @@ Result<std::vector<std::string>> uninstall(sqlite::Connection& source) {
   for (const std::string& name : names) removed.push_back("trigger " + name);
   CROSSFADE_TRY(const auto identity, read_identity(source));
   if (!identity) return removed;
+  CROSSFADE_TRY(const auto leave, LeaveFreedPages::begin(source));
   for (const char* table : {kLogTable, kShapesTable, kControlTable}) {
     CROSSFADE_TRY(const bool present, has_table(source, table));
     if (!present) continue;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "capture/names.h"
+#include "engine/core/limits.h"
 #include "engine/core/result.h"
 #include "engine/core/schema.h"
 #include "engine/core/strong.h"
@@ -79,9 +80,20 @@ struct TriggerRow {
 bool triggers_intact(const Table& table, const Captured& captured,
                      const std::vector<TriggerRow>& triggers);
 
-// Deletes at most `rows_max` log rows below `applied`, never the newest row of all nor the one at
-// `applied`. Returns how many. BUSY is not an error: 0.
-Result<int64_t> prune(sqlite::Connection& source, Lsn applied, int64_t rows_max);
+// Of one transaction, in which nobody else can write.
+struct PruneBounds {
+  int64_t rows_max = limits::kPruneRowsMax;
+  std::chrono::milliseconds hold_max = limits::kPruneHoldMax;  // then the row at hand is the last
+};
+struct Pruned {
+  int64_t rows = 0;
+  bool more = false;  // a bound was met
+};
+// Deletes log rows below `applied`, the oldest first, never the newest row of all nor the one at
+// `applied`. BUSY is not an error: nothing was pruned. What is freed is not written over, so that a
+// row of half a gigabyte takes a moment: PRAGMA secure_delete, which Debian's SQLite has on, would
+// write as much again.
+Result<Pruned> prune(sqlite::Connection& source, Lsn applied, PruneBounds bounds = {});
 
 // About how much the log takes of the file above a position, in bytes, but for `kept` rows: by what
 // the newest few have. Takes no longer than reading these.

@@ -50,6 +50,7 @@ inline constexpr std::chrono::milliseconds kClusterPollInterval{20};
 inline constexpr std::chrono::milliseconds kPollInterval{
     100};                                        // fallback when inotify says nothing
 inline constexpr int64_t kPruneRowsMax = 2'000;  // log rows deleted per write transaction
+inline constexpr std::chrono::milliseconds kPruneHoldMax{20};  // of the write lock, for these
 inline constexpr std::chrono::milliseconds kPruneInterval{500};
 inline constexpr int64_t kApplyTransactionChangesMax =
     2'000'000;  // then commit, though not at a watermark

@@ -140,8 +140,8 @@ Status LogBound::give_up(LogVerdict why, int64_t log_bytes, int64_t free_bytes) 
 Status LogBound::take_out(Lsn below) {
   const Deadline deadline = Deadline::after(limits::kLogTakeOutMax);
   while (!deadline.expired()) {
-    CROSSFADE_TRY(const int64_t rows, capture::prune(*source_, below, limits::kPruneRowsMax));
-    if (rows < limits::kPruneRowsMax) break;
+    CROSSFADE_TRY(const auto pruned, capture::prune(*source_, below));
+    if (!pruned.more) break;
   }
   return ok();
 }

@@ -235,17 +235,16 @@ Status SourceThread::housekeeping() {
   }
   if (now >= next_prune_) {
     const int64_t prune_below = std::max<int64_t>(0, applied_.load() - options_.keep_log);
-    const auto done = capture::prune(connection_, Lsn{prune_below}, limits::kPruneRowsMax);
+    const auto done = capture::prune(connection_, Lsn{prune_below});
     if (!done && sqlite::is_full(done.error())) {
       // Following needs no room on the source's disk: what has been written is still moved.
       log::warn("the change log cannot be pruned: " + describe(done.error()));
       next_prune_ = now + kFullDiskInterval;
       return ok();
     }
-    CROSSFADE_TRY(const int64_t pruned, done);
-    // A full share means there is more: go on soon, but let the application in between.
-    next_prune_ = now + (pruned >= limits::kPruneRowsMax ? limits::kPruneInterval / 10
-                                                         : limits::kPruneInterval);
+    CROSSFADE_TRY(const auto pruned, done);
+    // On soon, but let the application in between.
+    next_prune_ = now + (pruned.more ? limits::kPruneInterval / 10 : limits::kPruneInterval);
   }
   return ok();
 }

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <functional>
+
 #include "capture/trigger_sql.h"
 #include "engine/sqlite/transaction.h"
 #include "tests/support/temp_dir.h"
@@ -164,6 +167,10 @@ TEST(ChangeLogTest, DigestTellsLogRowsApart) {
   EXPECT_NE(log_row_digest(db.source(), Lsn{2}).value(), two);
 }
 
+int64_t pruned(CapturedDatabase& db, int64_t applied, int64_t rows_max) {
+  return prune(db.source(), Lsn{applied}, {.rows_max = rows_max}).value().rows;
+}
+
 TEST(ChangeLogTest, PruneKeepsTheAppliedAndTheNewestRow) {
   CapturedDatabase db(kSchema);
   db.capture();
@@ -171,17 +178,58 @@ TEST(ChangeLogTest, PruneKeepsTheAppliedAndTheNewestRow) {
   const auto lsns = [&] {
     return db.source().query_text("SELECT group_concat(lsn) FROM _crossfade_log").value();
   };
-  EXPECT_EQ(prune(db.source(), Lsn{0}, 100).value(), 0);
-  EXPECT_EQ(prune(db.source(), Lsn{1}, 100).value(), 0);
-  EXPECT_EQ(prune(db.source(), Lsn{9}, 3).value(), 3);
+  EXPECT_EQ(pruned(db, 0, 100), 0);
+  EXPECT_EQ(pruned(db, 1, 100), 0);
+  EXPECT_EQ(pruned(db, 9, 3), 3);
   EXPECT_EQ(lsns(), "4,5,6,7,8,9,10");
-  EXPECT_EQ(prune(db.source(), Lsn{8}, 100).value(), 4);
+  EXPECT_EQ(pruned(db, 8, 100), 4);
   EXPECT_EQ(lsns(), "8,9,10");
   // Even told of a position that was never reached: an emptied log would count from 1 again.
-  EXPECT_EQ(prune(db.source(), Lsn{99}, 100).value(), 2);
+  EXPECT_EQ(pruned(db, 99, 100), 2);
   EXPECT_EQ(lsns(), "10");
   db.must("INSERT INTO w VALUES (12,1)");
   EXPECT_EQ(newest_lsn(db.source()).value(), Lsn{11});
+}
+
+TEST(ChangeLogTest, PruneHoldsTheLockForABoundedTime) {
+  CapturedDatabase db(kSchema);
+  db.capture();
+  for (int i = 2; i <= 11; ++i) db.must(fmt::format("INSERT INTO w VALUES ({},1)", i));
+  for (int64_t left = 9; left > 0; --left) {
+    const auto done = prune(db.source(), Lsn{99}, {.hold_max = std::chrono::milliseconds(0)});
+    ASSERT_TRUE(done);
+    EXPECT_EQ(done.value().rows, 1);
+    EXPECT_TRUE(done.value().more);
+  }
+  EXPECT_FALSE(prune(db.source(), Lsn{99}).value().more);
+  EXPECT_EQ(newest_lsn(db.source()).value(), Lsn{10});
+}
+
+// As much would be written as is freed, with writers waiting.
+TEST(ChangeLogTest, ALargeRowIsPrunedWithoutWritingOverIt) {
+  const crossfade::testing::TempDir folder;
+  const std::string path = folder.file("a.db");
+  CapturedDatabase db(
+      "PRAGMA journal_mode=WAL; PRAGMA secure_delete=ON;"
+      "CREATE TABLE b(id INTEGER PRIMARY KEY, v)",
+      path);
+  db.capture();
+  db.must("INSERT INTO b VALUES(1, zeroblob(20000000)); INSERT INTO b VALUES(2, 1)");
+  const auto written = [&](const std::function<void()>& what) {
+    db.must("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA wal_autocheckpoint=0");
+    what();
+    return std::filesystem::file_size(path + "-wal");
+  };
+  EXPECT_LT(written([&] { EXPECT_EQ(pruned(db, 2, 100), 1); }), 1'000'000U);
+  EXPECT_EQ(db.source().query_int("PRAGMA secure_delete").value(), 1);
+  db.must("DELETE FROM b");
+  EXPECT_LT(written([&] {
+              db.must("BEGIN IMMEDIATE");
+              ASSERT_TRUE(uninstall(db.source()));
+              db.must("COMMIT");
+            }),
+            1'000'000U);
+  EXPECT_EQ(db.source().query_text("PRAGMA integrity_check").value(), "ok");
 }
 
 TEST(ChangeLogTest, PruneStaysOutOfAWritersWay) {
@@ -192,9 +240,9 @@ TEST(ChangeLogTest, PruneStaysOutOfAWritersWay) {
   auto writer = CapturedDatabase::open(folder.file("a.db"));
   ASSERT_TRUE(writer.exec("BEGIN IMMEDIATE"));
   db.source().set_busy_timeout(std::chrono::milliseconds(1));
-  EXPECT_EQ(prune(db.source(), Lsn{2}, 100).value(), 0);
+  EXPECT_EQ(pruned(db, 2, 100), 0);
   ASSERT_TRUE(writer.exec("COMMIT"));
-  EXPECT_EQ(prune(db.source(), Lsn{2}, 100).value(), 1);
+  EXPECT_EQ(pruned(db, 2, 100), 1);
 }
 
 void fence(CapturedDatabase& db) {

@@ -276,7 +276,7 @@ TEST(UndoTest, TriggersOfTheApplicationDoNotRun) {
 TEST(UndoTest, WhatThePrunedLogHadCannotBeReached) {
   Undoable db("CREATE TABLE t(id INTEGER PRIMARY KEY)");
   db.app().must("INSERT INTO t VALUES (1),(2),(3),(4)");
-  ASSERT_EQ(prune(db.log().source(), Lsn{3}, 100).value(), 2);
+  ASSERT_EQ(prune(db.log().source(), Lsn{3}).value().rows, 2);
   EXPECT_THAT(db.refusal(Lsn{2}), ::testing::HasSubstr("the oldest that can is 3"));
   EXPECT_THAT(db.refusal(Lsn{5}), ::testing::HasSubstr("ends at position 4"));
   ASSERT_EQ(db.refusal(Lsn{3}), "");
