@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <utility>
 
 namespace crossfade::sqlite {
@@ -53,10 +54,18 @@ bool concerns_file(int primary) {
   }
 }
 
+// A disk without room for the file's shared memory is "disk I/O error" to SQLite.
+int what_failed(int rc, sqlite3* db) {
+  if (db == nullptr || (rc & 0xff) != SQLITE_IOERR) return rc;
+  const int said = sqlite3_system_errno(db);
+  return said == ENOSPC || said == EDQUOT ? SQLITE_FULL : rc;
+}
+
 }  // namespace
 
-Error make_error(int rc, sqlite3* db, std::string op, std::string object) {
+Error make_error(int reported, sqlite3* db, std::string op, std::string object) {
   Error error;
+  const int rc = what_failed(reported, db);
   const int primary = rc & 0xff;
   error.code = ErrorCode::kSource;
   error.remedy =

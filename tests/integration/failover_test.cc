@@ -19,6 +19,7 @@
 namespace crossfade::testing {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // Two servers, of which one follows the other, behind one URL that names both.
@@ -98,6 +99,26 @@ TEST_F(FailoverTest, AReplicaThatHasEverythingIsFollowedOn) {
   app("DELETE FROM purchase WHERE id%5=0; UPDATE purchase SET cents=cents+1");
   expect_becomes_equal(seconds(60));
   EXPECT_EQ(of_second("SELECT count(*) FROM public.purchase"), "160");
+}
+
+// Of what was copied, what the replica has is not copied again, and what it lacks is.
+TEST_F(FailoverTest, AReplicaThatTakesOverInTheMiddleOfACopyIsCopiedTo) {
+  make_shop(400'000);
+  engine_ = std::make_unique<Process>(crossfade_command({"run", db_, "--target", url_}));
+  ASSERT_TRUE(wait_until(
+      [&] {
+        return of_second("SELECT phase FROM crossfade.progress") == "copying" &&
+               of_second("SELECT EXISTS(SELECT FROM public.purchase)") == "t";
+      },
+      seconds(30), milliseconds(5)))
+      << engine_->err();
+  crash_first();
+  EXPECT_NE(of_second("SELECT phase FROM crossfade.progress"), "following") << "it came too late";
+  promote_second();
+  app("UPDATE purchase SET cents=cents+1 WHERE id%100=0; DELETE FROM purchase WHERE id%100=1");
+  ASSERT_TRUE(await_phase("following", seconds(60))) << engine_->err();
+  expect_becomes_equal(seconds(60));
+  EXPECT_EQ(crossfade({"verify", db_}).code, 0);
 }
 
 TEST_F(FailoverTest, WhatAReplicaLacksIsCopiedAnew) {

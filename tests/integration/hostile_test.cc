@@ -275,5 +275,52 @@ TEST_F(FullDiskTest, OfTheSourceIsSatOut) {
   EXPECT_EQ(stop_engine(), 0) << engine_->err();
 }
 
+TEST_F(FullDiskTest, BeforeTheMoveItIsSaid) {
+  make_shop(2000);
+  fill();
+  const Finished full =
+      crossfade({"run", db_, "--target", url_, "--until", "verified", "--no-backup"});
+  EXPECT_NE(full.code, 0) << full.out;
+  EXPECT_THAT(full.err, HasSubstr("full"));
+  EXPECT_THAT(full.err, HasSubstr("what to do:"));
+  make_room();
+  EXPECT_EQ(AppDb(db_).value("PRAGMA integrity_check"), "ok");
+  const Finished done =
+      crossfade({"run", db_, "--target", url_, "--until", "verified", "--no-backup"});
+  EXPECT_EQ(done.code, 0) << done.err;
+  EXPECT_EQ(compare_databases(db_, url_), "");
+}
+
+// Neither fence nor route file can be written.
+TEST_F(FullDiskTest, ACutoverStepsBack) {
+  make_shop(2000);
+  follow();
+  AppDb application(db_);
+  fill();
+  // What room there is in the log.
+  EXPECT_TRUE(wait_until(
+      [&] {
+        return application.run("UPDATE purchase SET cents=cents+1").find("full") !=
+               std::string::npos;
+      },
+      seconds(20), milliseconds(0)));
+  // What the way back needs cannot be written, and nothing has begun.
+  const Finished prepared = crossfade({"cutover", db_});
+  EXPECT_EQ(prepared.code, 5) << prepared.out << prepared.err;
+  EXPECT_THAT(prepared.err, HasSubstr("full"));
+  const Finished cutover = crossfade({"cutover", db_, "--no-rollback"});
+  EXPECT_EQ(cutover.code, 8) << cutover.out << cutover.err;
+  EXPECT_THAT(cutover.err, HasSubstr("full"));
+  EXPECT_EQ(target_value("SELECT \"primary\" FROM crossfade.route"), "sqlite");
+  make_room();
+  app("UPDATE purchase SET cents=cents+1");
+  ASSERT_TRUE(await_phase("following")) << engine_->err();
+  expect_becomes_equal();
+  const Finished again = crossfade({"cutover", db_});
+  EXPECT_EQ(again.code, 0) << again.out << again.err;
+  EXPECT_EQ(compare_databases(db_, url_), "");
+  EXPECT_EQ(stop_engine(), 0) << engine_->err();
+}
+
 }  // namespace
 }  // namespace crossfade::testing
