@@ -94,6 +94,7 @@ inline constexpr std::chrono::milliseconds kDualLockWait{200};        // for row
 inline constexpr std::chrono::milliseconds kDualSourceLockWait{250};  // for SQLite's write lock
 // For an answer while SQLite's writers wait for it: less than the 5 s that most of them wait.
 inline constexpr std::chrono::milliseconds kDualAnswerMax{2'000};
+inline constexpr size_t kDualBytesPerMs = 10'000;  // and this much longer for what is on the way
 inline constexpr std::chrono::milliseconds kDualTurn{10};  // between looks at either side
 inline constexpr std::chrono::milliseconds kDualCheckInterval{1'000};  // decisions, numbers, slot
 inline constexpr size_t kDualNetBytesMax = 32 * kMiB;     // of the target's changes, then applied

@@ -389,6 +389,7 @@ class CutoverDriver {
     CROSSFADE_TRY(capture::raise_fence(source(), captured));
     CROSSFADE_TRY(fenced_version_, source().query_int("PRAGMA schema_version"));
     fault_point("cutover.fence.before_commit");
+    // The writers would wait for the fence to be lowered, too.
     if (pause_end_.expired()) {
       return fail(stepped_back("raising the fence took longer than allowed", "raise --max-pause"));
     }

@@ -1,6 +1,8 @@
 // DualFollower's way from PostgreSQL to SQLite.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 #include <variant>
 
@@ -235,7 +237,11 @@ Status DualFollower::write_truncated(const SourceChanges& pending,
 Status DualFollower::begin_source() {
   if (!locked_) {
     CROSSFADE_TRY(writer_.begin(Deadline::after(limits::kDualSourceLockWait)));
-    target_.connection().set_statement_timeout(limits::kDualAnswerMax);
+    // A large row takes its time on the way.
+    const auto on_the_way =
+        std::chrono::milliseconds((net_.bytes() + parts_bytes_) / limits::kDualBytesPerMs);
+    target_.connection().set_statement_timeout(
+        std::min(limits::kDualAnswerMax + on_the_way, limits::kStatementTimeout));
     return ok();
   }
   CROSSFADE_TRY(writer_.connection().exec("SAVEPOINT step"));

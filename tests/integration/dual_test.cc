@@ -65,7 +65,7 @@ TEST_F(DualTest, ALostLineKeepsNoWriterWaiting) {
   EXPECT_TRUE(wait_until([&] { return !conflicts().empty(); }, seconds(30))) << engine_->err();
   writers.stop();
   EXPECT_LE(writers.longest_wait().count(),
-            ((limits::kDualAnswerMax + milliseconds(1'500)) * patience()).count());
+            ((limits::kDualAnswerMax + milliseconds(2'500)) * patience()).count());
   expect_becomes_equal();
   EXPECT_EQ(conflicts(), "account update_origin_differs resolved source");
 }
