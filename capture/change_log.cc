@@ -16,6 +16,7 @@
 #include "capture/trigger_sql.h"
 #include "engine/core/deadline.h"
 #include "engine/core/digest.h"
+#include "engine/core/limits.h"
 #include "engine/observe/fault.h"
 #include "engine/schema/utf8.h"
 #include "engine/sqlite/connection.h"
@@ -196,9 +197,16 @@ Result<std::optional<std::string>> log_row_digest(sqlite::Connection& source, Ls
   statement.bind(1, lsn.value);
   CROSSFADE_TRY(const bool row, statement.step());
   if (!row) return std::optional<std::string>();
-  std::string identity;
-  for (const Value& value : statement.row()) append_identity(value, &identity);
-  return std::optional<std::string>(to_hex(digest_bytes(identity)));
+  DigestStream identity;
+  std::string head;
+  for (int column = 0; column < statement.column_count(); ++column) {
+    const ValueView value = statement.view(column);
+    head.clear();
+    append_identity_head(value, &head);
+    identity.add(head);
+    identity.add(value.bytes);
+  }
+  return std::optional<std::string>(to_hex(identity.digest()));
 }
 
 Result<Installed> install(sqlite::Connection& source, const std::vector<Table>& tables,
@@ -323,30 +331,59 @@ Result<Pruned> prune(sqlite::Connection& source, Lsn applied, PruneBounds bounds
   return pruned;
 }
 
-Result<int64_t> log_bytes(sqlite::Connection& source, Lsn above, int64_t kept) {
+namespace {
+
+// Of each of the newest rows, so that a blob's length is told without reading it.
+std::string row_sizes_sql() {
   constexpr int kSample = 64;
-  constexpr int64_t kSmallValueBytes = 3;  // of a number or a NULL, with its header, as most are
-  CROSSFADE_TRY(const int64_t oldest,
-                source.query_int(fmt::format("SELECT min(lsn) FROM {}", kLogTable)));
-  CROSSFADE_TRY(const Lsn last, newest_lsn(source));
-  const int64_t rows = last.value - std::max(oldest - 1, above.value) - kept;
-  if (rows <= 1) return 0;  // the newest row always stays
-  CROSSFADE_TRY(auto newest, sqlite::Statement::prepare(
-                                 source, fmt::format("SELECT * FROM {} ORDER BY lsn DESC LIMIT {}",
-                                                     kLogTable, kSample)));
+  // Of a number or a NULL, with its header, as most are.
+  constexpr const char* kSized =
+      "+CASE typeof(c{0}) WHEN 'blob' THEN length(c{0}) WHEN 'text' THEN "
+      "length(CAST(c{0} AS BLOB)) ELSE 3 END";
+  std::string size = "9";
+  for (size_t i = 0; i < limits::kLogValuesPerRow; ++i) {
+    size += fmt::format(fmt::runtime(kSized), i);
+  }
+  return fmt::format("SELECT {} FROM {} ORDER BY lsn DESC LIMIT {}", size, kLogTable, kSample);
+}
+
+Result<int64_t> mean_row_bytes(sqlite::Connection& source) {
+  constexpr int64_t kEnough = 64 * static_cast<int64_t>(limits::kMiB);  // texts have to be read
+  CROSSFADE_TRY(auto sizes, sqlite::Statement::prepare(source, row_sizes_sql()));
   int64_t bytes = 0;
   int64_t sampled = 0;
-  while (true) {
-    CROSSFADE_TRY(const bool row, newest.step());
+  while (bytes < kEnough) {
+    CROSSFADE_TRY(const bool row, sizes.step());
     if (!row) break;
     ++sampled;
-    for (int column = 0; column < newest.column_count(); ++column) {
-      const StorageClass storage = newest.storage(column);
-      const bool sized = storage == StorageClass::kText || storage == StorageClass::kBlob;
-      bytes += sized ? static_cast<int64_t>(newest.bytes(column).size()) : kSmallValueBytes;
-    }
+    bytes += sizes.integer(0);
   }
-  return bytes / sampled * rows;
+  return bytes / std::max<int64_t>(sampled, 1);
+}
+
+// What the file's pages hold, the log's and others.
+Result<int64_t> used_bytes(sqlite::Connection& source) {
+  CROSSFADE_TRY(const int64_t pages, source.query_int("PRAGMA page_count"));
+  CROSSFADE_TRY(const int64_t unused, source.query_int("PRAGMA freelist_count"));
+  CROSSFADE_TRY(const int64_t page_bytes, source.query_int("PRAGMA page_size"));
+  return (pages - unused) * page_bytes;
+}
+
+}  // namespace
+
+Result<int64_t> LogSize::bytes(sqlite::Connection& source, Lsn above, int64_t kept) {
+  CROSSFADE_TRY(const int64_t oldest,
+                source.query_int(fmt::format("SELECT min(lsn) FROM {}", kLogTable)));
+  CROSSFADE_TRY(const Lsn newest, newest_lsn(source));
+  const int64_t rows = newest.value - std::max(oldest - 1, above.value) - kept;
+  if (rows <= 1) return 0;  // the newest row always stays
+  if (newest != sampled_) {
+    CROSSFADE_TRY(row_bytes_, mean_row_bytes(source));
+    sampled_ = newest;
+  }
+  // One long row among many short ones makes the mean what no row has.
+  CROSSFADE_TRY(const int64_t used, used_bytes(source));
+  return std::min(row_bytes_ * rows, used);
 }
 
 Result<bool> give_up(sqlite::Connection& source, const std::function<Result<bool>()>& may) {

@@ -95,9 +95,17 @@ struct Pruned {
 // write as much again.
 Result<Pruned> prune(sqlite::Connection& source, Lsn applied, PruneBounds bounds = {});
 
-// About how much the log takes of the file above a position, in bytes, but for `kept` rows: by what
-// the newest few have. Takes no longer than reading these.
-Result<int64_t> log_bytes(sqlite::Connection& source, Lsn above, int64_t kept);
+// About how much the log takes of the file, by what the newest few of its rows have.
+class LogSize {
+ public:
+  // Above a position, in bytes, but for `kept` rows; never more than the file has in all. Takes no
+  // longer than reading the newest rows, and nothing while these are the same.
+  Result<int64_t> bytes(sqlite::Connection& source, Lsn above, int64_t kept);
+
+ private:
+  Lsn sampled_;  // the newest position, when the rows' size was looked at
+  int64_t row_bytes_ = 0;
+};
 
 // In a transaction of its own, in which `may` is asked first: nothing is captured any more, as if
 // somebody had dropped the triggers, so that the tables must be copied anew. The log's rows stay

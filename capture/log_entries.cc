@@ -7,12 +7,16 @@
 
 #include "capture/trigger_sql.h"
 #include "engine/core/limits.h"
+#include "engine/core/value_view.h"
 #include "engine/sqlite/connection.h"
 
 namespace crossfade::capture {
 namespace {
 
 constexpr int kFirstValueColumn = 3;  // after lsn, tbl, op
+// SQLite keeps the memory that a row took until the statement is reset: of more than this it is
+// given back before the next row.
+constexpr size_t kReleasedBytes = 16 * limits::kMiB;
 
 size_t value_count(const Table& table, LogOp op) {
   switch (op) {
@@ -90,8 +94,22 @@ Error log_tampered(const sqlite::Connection& source, Lsn lsn, std::string what) 
   return error;
 }
 
-LogEntries::LogEntries(sqlite::Connection& source, const Shapes& shapes)
-    : source_(source), shapes_(shapes) {}
+LogEntries::LogEntries(sqlite::Connection& source, const Shapes& shapes, OldRows old_rows)
+    : source_(source), shapes_(shapes) {
+  if (old_rows == OldRows::kWhole) return;
+  for (const auto& [id, shape] : shapes_) {
+    std::vector<bool>& keys = keys_[id];
+    keys.resize(shape.table->columns.size());
+    for (const size_t k : shape.table->key) keys[k] = true;
+  }
+}
+
+// Which of an entry's first values are wanted; nullptr: all of them, as of all that follow.
+const std::vector<bool>* LogEntries::keys_alone(CaptureId id, LogOp op) const {
+  if (op == LogOp::kInsert || keys_.empty()) return nullptr;
+  const auto found = keys_.find(id);
+  return found == keys_.end() ? nullptr : &found->second;
+}
 
 Status LogEntries::walk(Lsn first, Lsn last) {
   if (!select_) {
@@ -102,6 +120,7 @@ Status LogEntries::walk(Lsn first, Lsn last) {
   select_->bind(1, first.value);
   select_->bind(2, last.value);
   expected_ = first;
+  last_ = last;
   CROSSFADE_TRY(have_row_, select_->step());
   return ok();
 }
@@ -115,6 +134,7 @@ Result<LogEntry> LogEntries::next() {
   const auto shape = shapes_.find(entry.id);
   const size_t wanted = shape == shapes_.end() ? 0 : value_count(*shape->second.table, entry.op);
   const size_t rows_wanted = shape == shapes_.end() ? 0 : log_rows(*shape->second.table, entry.op);
+  const std::vector<bool>* const keys = keys_alone(entry.id, entry.op);
   size_t rows_read = 0;
   entry.values.reserve(wanted);
   do {
@@ -125,10 +145,19 @@ Result<LogEntry> LogEntries::next() {
     }
     expected_ = entry.last.next();
     ++rows_read;
+    size_t row_bytes = 0;
     for (size_t i = 0; i < limits::kLogValuesPerRow && entry.values.size() < wanted; ++i) {
-      entry.values.push_back(rows.value(kFirstValueColumn + static_cast<int>(i)));
+      const ValueView value = rows.view(kFirstValueColumn + static_cast<int>(i));
+      const size_t at = entry.values.size();
+      const bool kept = keys == nullptr || at >= keys->size() || (*keys)[at];
+      row_bytes += value.bytes.size();
+      entry.values.push_back(kept ? value_of(value) : Value());
     }
-    CROSSFADE_TRY(have_row_, rows.step());
+    if (row_bytes > kReleasedBytes) {
+      CROSSFADE_TRY(walk(expected_, last_));
+    } else {
+      CROSSFADE_TRY(have_row_, rows.step());
+    }
   } while (have_row_ && static_cast<LogOp>(rows.integer(2)) == LogOp::kContinuation);
   if (shape != shapes_.end() && (wanted == 0 || rows_read != rows_wanted)) {
     return fail(log_tampered(source_, entry.first,

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "capture/names.h"
 #include "engine/core/error.h"
@@ -29,6 +30,12 @@ struct Shape {
   Lsn base_lsn;  // changes at or below it are in the copy already
 };
 using Shapes = std::map<CaptureId, Shape>;
+
+// What is read of a row as it was before a change.
+enum class OldRows : uint8_t {
+  kWhole,
+  kKeys,  // its key; the other values are NULL. A row may have half a gigabyte
+};
 
 struct LogEntry {
   Lsn first;
@@ -52,7 +59,7 @@ struct LogEntry {
 
 class LogEntries {
  public:
-  LogEntries(sqlite::Connection& source, const Shapes& shapes);
+  LogEntries(sqlite::Connection& source, const Shapes& shapes, OldRows old_rows);
 
   // Stands before the entry that begins at `first`; next() goes as far as `last`.
   Status walk(Lsn first, Lsn last);
@@ -65,10 +72,14 @@ class LogEntries {
   void end();
 
  private:
+  [[nodiscard]] const std::vector<bool>* keys_alone(CaptureId id, LogOp op) const;
+
   sqlite::Connection& source_;
   const Shapes& shapes_;
   std::optional<sqlite::Statement> select_;
+  std::map<CaptureId, std::vector<bool>> keys_;  // of OldRows::kKeys: which columns they are
   Lsn expected_;
+  Lsn last_;
   bool have_row_ = false;  // select_ stands on a row that begins the next entry
 };
 

@@ -23,8 +23,8 @@ std::string key_identity(const Table& table, const Row& key) {
 
 }  // namespace
 
-LogReader::LogReader(sqlite::Connection& source, Shapes shapes)
-    : source_(source), shapes_(std::move(shapes)), entries_(source, shapes_) {}
+LogReader::LogReader(sqlite::Connection& source, Shapes shapes, OldRows old_rows)
+    : source_(source), shapes_(std::move(shapes)), entries_(source, shapes_, old_rows) {}
 
 Result<Watermark> LogReader::begin_snapshot() {
   end_snapshot();

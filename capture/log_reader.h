@@ -32,7 +32,8 @@ struct Watermark {
 
 class LogReader {
  public:
-  LogReader(sqlite::Connection& source, Shapes shapes);
+  // With OldRows::kKeys, Change::before has values in its key's columns alone.
+  LogReader(sqlite::Connection& source, Shapes shapes, OldRows old_rows = OldRows::kWhole);
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
 

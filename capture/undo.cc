@@ -45,7 +45,7 @@ class Undoing {
   Undoing(sqlite::Connection& source, const Shapes& shapes, UndoRows rows, LogWriter log)
       : source_(source),
         shapes_(shapes),
-        entries_(source, shapes),
+        entries_(source, shapes, OldRows::kWhole),
         rows_(std::move(rows)),
         log_(std::move(log)) {}
 

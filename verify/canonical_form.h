@@ -38,6 +38,9 @@ inline void append_real(double value, std::string* out) {
 
 inline void append_sized(char tag, std::string_view bytes, std::string* out) {
   append_tagged(tag, static_cast<uint32_t>(bytes.size()), out);
+  // A string doubles when it grows: behind half a gigabyte the next column finds room.
+  constexpr size_t kLong = size_t{1} << 20;
+  if (bytes.size() > kLong) out->reserve(out->size() + bytes.size() + kLong);
   out->append(bytes);
 }
 

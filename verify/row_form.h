@@ -18,6 +18,8 @@ class RowForm {
   explicit RowForm(const Table& table) : table_(table) { ends_.reserve(table.columns.size()); }
 
   void begin() {
+    constexpr size_t kKept = size_t{16} << 20;
+    if (bytes_.capacity() > kKept) std::string().swap(bytes_);
     bytes_.clear();
     ends_.clear();
   }

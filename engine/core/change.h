@@ -25,7 +25,7 @@ struct Change {
   Lsn lsn;
   std::shared_ptr<const Table> table;
   ChangeOp op = ChangeOp::kInsert;
-  Row before;  // empty for kInsert
+  Row before;  // empty for kInsert; of some readers the key alone (capture/log_entries.h)
   Row after;   // empty for kDelete and kVanish
 };
 

@@ -7,8 +7,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+
+struct XXH3_state_s;
 
 namespace crossfade {
 
@@ -22,6 +25,22 @@ struct Digest128 {
 };
 
 [[nodiscard]] Digest128 digest_bytes(std::string_view bytes);
+
+// digest_bytes() of what comes in pieces and is not held at once.
+class DigestStream {
+ public:
+  DigestStream();
+  void add(std::string_view bytes);
+  // Of all that was added so far.
+  [[nodiscard]] Digest128 digest() const;
+
+ private:
+  struct Free {
+    void operator()(XXH3_state_s* state) const;
+  };
+  std::unique_ptr<XXH3_state_s, Free> state_;
+};
+
 [[nodiscard]] std::string to_hex(const Digest128& digest);
 
 }  // namespace crossfade

@@ -38,18 +38,23 @@ size_t size_bytes(const Row& row) {
 }
 
 std::string to_literal(const Value& value, size_t bytes_max) {
-  switch (value.storage()) {
+  return to_literal(view_of(value), bytes_max);
+}
+
+std::string to_literal(const ValueView& value, size_t bytes_max) {
+  const std::string_view shown = value.bytes.substr(0, bytes_max);
+  const char* const end = value.bytes.size() > bytes_max ? "...'" : "'";
+  switch (value.storage) {
     case StorageClass::kNull:
       return "NULL";
     case StorageClass::kInteger:
-      return fmt::format("{}", value.integer());
+      return fmt::format("{}", value.integer);
     case StorageClass::kReal: {
-      if (std::isinf(value.real())) return value.real() > 0 ? "9e999" : "-9e999";
-      return fmt::format("{:.17g}", value.real());
+      if (std::isinf(value.real)) return value.real > 0 ? "9e999" : "-9e999";
+      return fmt::format("{:.17g}", value.real);
     }
     case StorageClass::kText: {
       std::string out = "'";
-      const std::string_view shown = std::string_view(value.text()).substr(0, bytes_max);
       for (const char c : shown) {
         if (c == '\'') out += '\'';
         if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f) {
@@ -58,14 +63,12 @@ std::string to_literal(const Value& value, size_t bytes_max) {
           out += c;
         }
       }
-      return out + (value.text().size() > bytes_max ? "...'" : "'");
+      return out + end;
     }
     case StorageClass::kBlob: {
       std::string out = "x'";
-      for (const char c : std::string_view(value.blob()).substr(0, bytes_max)) {
-        out += fmt::format("{:02x}", static_cast<unsigned char>(c));
-      }
-      return out + (value.blob().size() > bytes_max ? "...'" : "'");
+      for (const char c : shown) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
+      return out + end;
     }
   }
   return "NULL";
@@ -87,29 +90,31 @@ const char* to_string(StorageClass storage) {
   return "null";
 }
 
-void append_identity(const Value& value, std::string* out) {
+void append_identity_head(const ValueView& value, std::string* out) {
+  out->push_back(static_cast<char>('0' + static_cast<int>(value.storage)));
   const auto append_u64 = [out](uint64_t v) {
     for (int shift = 56; shift >= 0; shift -= 8) out->push_back(static_cast<char>(v >> shift));
   };
-  out->push_back(static_cast<char>('0' + static_cast<int>(value.storage())));
-  switch (value.storage()) {
+  switch (value.storage) {
     case StorageClass::kNull:
       break;
     case StorageClass::kInteger:
-      append_u64(static_cast<uint64_t>(value.integer()));
+      append_u64(static_cast<uint64_t>(value.integer));
       break;
     case StorageClass::kReal:
-      append_u64(std::bit_cast<uint64_t>(value.real()));
+      append_u64(std::bit_cast<uint64_t>(value.real));
       break;
     case StorageClass::kText:
-      append_u64(value.text().size());
-      *out += value.text();
-      break;
     case StorageClass::kBlob:
-      append_u64(value.blob().size());
-      *out += value.blob();
+      append_u64(value.bytes.size());
       break;
   }
+}
+
+void append_identity(const Value& value, std::string* out) {
+  const ValueView view = view_of(value);
+  append_identity_head(view, out);
+  *out += view.bytes;
 }
 
 std::optional<Row> parse_identity(std::string_view bytes) {
@@ -146,6 +151,22 @@ std::optional<Row> parse_identity(std::string_view bytes) {
     }
   }
   return row;
+}
+
+Value value_of(const ValueView& view) {
+  switch (view.storage) {
+    case StorageClass::kNull:
+      break;
+    case StorageClass::kInteger:
+      return Value(view.integer);
+    case StorageClass::kReal:
+      return Value(view.real);
+    case StorageClass::kText:
+      return Value(Text{std::string(view.bytes)});
+    case StorageClass::kBlob:
+      return Value(Blob{std::string(view.bytes)});
+  }
+  return Value();
 }
 
 ValueView view_of(const Value& value) {

@@ -2,7 +2,8 @@
 //
 // moodycamel bounds blocks, not bytes, and keeps order per producer only; so: one producer, one
 // consumer, one producer token, and our own count of bytes. An item larger than the whole budget is
-// taken when the queue is empty, so nothing wedges.
+// taken when the queue is empty, so nothing wedges, and counts until the next one is asked for: its
+// taker has it as long, and it may be half a gigabyte.
 // Threads: push() from one thread, pop() from another, close() from any. The mutex is for sleeping
 // only; a hand-off between two busy threads takes no lock.
 #pragma once
@@ -38,16 +39,27 @@ class ByteQueue {
     return true;
   }
 
+  // Waits while a single item takes more than the whole budget: what is made meanwhile would come
+  // on top of it.
+  void wait_for_room() {
+    const auto room = [&] { return bytes_.load() <= bytes_max_ || closed_.load(); };
+    if (!room()) sleep(room, std::nullopt);
+  }
+
   // Waits for an item until the deadline. Nothing: the deadline passed, or closed and drained.
   std::optional<T> pop(Deadline deadline) {
+    release(std::exchange(held_, 0));
     if (items_.load() == 0 && !closed_.load()) {
       sleep([&] { return items_.load() != 0 || closed_.load(); }, deadline);
     }
     Entry entry;
     if (items_.load() == 0 || !queue_.try_dequeue_from_producer(token_, entry)) return std::nullopt;
     items_.fetch_sub(1);
-    bytes_.fetch_sub(entry.bytes);
-    wake();
+    if (entry.bytes > bytes_max_) {
+      held_ = entry.bytes;
+    } else {
+      release(entry.bytes);
+    }
     return std::move(entry.item);
   }
 
@@ -71,6 +83,12 @@ class ByteQueue {
     return used == 0 || used + bytes <= bytes_max_;
   }
 
+  void release(size_t bytes) {
+    if (bytes == 0) return;
+    bytes_.fetch_sub(bytes);
+    wake();
+  }
+
   template <typename Condition>
   void sleep(Condition condition, std::optional<Deadline> deadline) {
     std::unique_lock lock(mutex_);
@@ -92,6 +110,8 @@ class ByteQueue {
 
   // Constant after construction.
   const size_t bytes_max_;
+  // The consumer's.
+  size_t held_ = 0;  // of the item that was popped last, if it is larger than the budget
   // Lock-free.
   moodycamel::ConcurrentQueue<Entry> queue_;
   moodycamel::ProducerToken token_;

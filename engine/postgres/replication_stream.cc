@@ -52,13 +52,17 @@ Error not_understood(const Connection& connection, std::string what) {
 
 // A server that skips over a long transaction may say nothing for as long as its administrator lets
 // it, who may have had reason to.
-Result<std::chrono::milliseconds> silence_max(Connection& connection) {
+Result<StreamPatience> patience(Connection& connection) {
   CROSSFADE_TRY(
       const auto said,
       connection.exec("SELECT setting::bigint FROM pg_settings WHERE name='wal_sender_timeout'"));
   const std::chrono::milliseconds timeout(said.rows() == 1 ? said.integer(0, 0) : 0);
-  if (timeout.count() == 0) return limits::kStreamSilenceUnlimited;
-  return std::max(timeout, limits::kStreamSilenceMax);
+  if (timeout.count() == 0) {
+    return StreamPatience{limits::kStreamSilenceUnlimited, limits::kStreamSilenceMax};
+  }
+  // The server gives up who has said nothing for its timeout, and asks for a word behind a message
+  // that may take longer.
+  return StreamPatience{std::max(timeout, limits::kStreamSilenceMax), timeout / 4};
 }
 
 Error silent(const Connection& connection, std::chrono::milliseconds silence) {
@@ -83,9 +87,9 @@ Result<ReplicationStream> ReplicationStream::open(const StreamOptions& options) 
   connect.stop = options.stop;
   connect.replication = true;
   CROSSFADE_TRY(auto connection, Connection::open(std::move(connect)));
-  CROSSFADE_TRY(const auto silence, silence_max(connection));
+  CROSSFADE_TRY(const auto waits, patience(connection));
   CROSSFADE_TRY(connection.copy_out_begin(start_sql(options, connection.server_version())));
-  return ReplicationStream(std::move(connection), options.applied, silence);
+  return ReplicationStream(std::move(connection), options.applied, waits);
 }
 
 Result<std::optional<StreamMessage>> ReplicationStream::next(Deadline deadline) {
@@ -94,6 +98,9 @@ Result<std::optional<StreamMessage>> ReplicationStream::next(Deadline deadline) 
     CROSSFADE_TRY(const CopyNext next, connection_.copy_out_next(&message, deadline));
     if (next == CopyNext::kNoneYet) {
       CROSSFADE_TRY(bear_silence());
+      if (Deadline::Clock::now() >= report_by_) {
+        CROSSFADE_TRY(report());
+      }
       return std::nullopt;
     }
     answer_by_.reset();
@@ -144,15 +151,15 @@ Status ReplicationStream::confirm(PgLsn applied) {
 // A long message that comes slowly is no silence. Whoever was not here to listen for long has not
 // asked, and gives the answer its time.
 Status ReplicationStream::bear_silence() {
-  if (Deadline::Clock::now() - connection_.last_heard() < silence_max_ / 2) {
+  if (Deadline::Clock::now() - connection_.last_heard() < patience_.silence / 2) {
     answer_by_.reset();
     return ok();
   }
   if (!answer_by_) {
     CROSSFADE_TRY(report(/*wants_answer=*/true));
-    answer_by_ = Deadline::after(silence_max_ / 2);
+    answer_by_ = Deadline::after(patience_.silence / 2);
   }
-  if (answer_by_->expired()) return fail(silent(connection_, silence_max_));
+  if (answer_by_->expired()) return fail(silent(connection_, patience_.silence));
   return ok();
 }
 
@@ -162,6 +169,7 @@ Status ReplicationStream::report(bool wants_answer) {
   for (int of = 0; of < 3; ++of) append_be<uint64_t>(applied_.value, &status);
   append_be<int64_t>(now_in_postgres_micros(), &status);
   status.push_back(wants_answer ? 1 : 0);
+  report_by_ = Deadline::Clock::now() + patience_.report_every;
   fault_point("target.stream.confirm");
   return connection_.copy_in_put(status);
 }

@@ -39,16 +39,22 @@ struct StreamMessage {
   std::string_view bytes;  // of the plugin; lives until the next call
 };
 
+struct StreamPatience {
+  std::chrono::milliseconds silence{};       // then the server is not there any more
+  std::chrono::milliseconds report_every{};  // or it thinks so of us
+};
+
 class ReplicationStream {
  public:
   static Result<ReplicationStream> open(const StreamOptions& options);
 
   // The next message; nothing when none has come by the deadline. A publication that is gone is an
-  // error, also where the server only warns and leaves its changes out (18). Answers the server's
-  // questions whether somebody is here, which come in time only if this is called at least every
-  // few seconds; and asks in turn, as a server that has nothing to send says nothing, and neither
-  // does one that the network lost: that is kTargetUnreachable after limits::kStreamSilenceMax, or
-  // the server's wal_sender_timeout where that is longer.
+  // error, also where the server only warns and leaves its changes out (18). Tells the server that
+  // somebody is here, also while one long message takes minutes to come, and answers its questions,
+  // in time only if this is called at least every few seconds; and asks in turn, as a server that
+  // has nothing to send says nothing, and neither does one that the network lost: that is
+  // kTargetUnreachable after limits::kStreamSilenceMax, or the server's wal_sender_timeout where
+  // that is longer.
   Result<std::optional<StreamMessage>> next(Deadline deadline);
 
   // Everything up to `applied` is durable on the other side: the server may forget it. Sent at
@@ -62,8 +68,8 @@ class ReplicationStream {
   [[nodiscard]] PgLsn received() const { return received_; }
 
  private:
-  ReplicationStream(Connection connection, PgLsn applied, std::chrono::milliseconds silence_max)
-      : connection_(std::move(connection)), applied_(applied), silence_max_(silence_max) {}
+  ReplicationStream(Connection connection, PgLsn applied, StreamPatience patience)
+      : connection_(std::move(connection)), applied_(applied), patience_(patience) {}
   Result<std::optional<StreamMessage>> take(std::string_view message);
   Status report(bool wants_answer = false);
   Status bear_silence();
@@ -72,7 +78,8 @@ class ReplicationStream {
   PgLsn applied_;
   PgLsn received_;
   PgLsn server_end_;
-  std::chrono::milliseconds silence_max_;
+  StreamPatience patience_;
+  Deadline::Clock::time_point report_by_{};
   std::optional<Deadline> answer_by_;  // asked, and not heard since
 };
 

@@ -39,6 +39,7 @@ void CopyReader::run() {
     apply::CopyPosition position = tables_[i].position;
     bool last = false;
     while (!last) {
+      queue_.wait_for_room();
       auto chunk = read_consistently(connection_, i, schema_version_, [&] {
         return apply::read_copy_chunk(connection_, *tables_[i].table, position,
                                       limits::kChunkRowsMax,

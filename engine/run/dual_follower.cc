@@ -66,7 +66,10 @@ Status DualFollower::start(Lsn applied) {
   CROSSFADE_TRY(auto stream, open_stream());
   stream_.emplace(std::move(stream));
   CROSSFADE_TRY(source_, SourceThread::start(move_.source, move_.board,
-                                             {shapes_, move_.schema_version, applied, move_.utf8}));
+                                             {.shapes = shapes_,
+                                              .schema_version = move_.schema_version,
+                                              .from = applied,
+                                              .utf8 = move_.utf8}));
   return ok();
 }
 

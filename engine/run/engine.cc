@@ -548,11 +548,15 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
   apply::Applier applier(move.target.connection(), move.options.target_schema, move.token,
                          progress.applied_lsn);
   applier.set_quarantined_tables({quarantined.begin(), quarantined.end()});
-  CROSSFADE_TRY(
-      auto source,
-      SourceThread::start(move.source, board_,
-                          {std::move(shapes), move.schema_version, progress.applied_lsn, move.utf8,
-                           move.options.keep_log, move.target.connection().server_version()}));
+  CROSSFADE_TRY(auto source,
+                SourceThread::start(move.source, board_,
+                                    {.shapes = std::move(shapes),
+                                     .schema_version = move.schema_version,
+                                     .from = progress.applied_lsn,
+                                     .old_rows = capture::OldRows::kKeys,
+                                     .utf8 = move.utf8,
+                                     .keep_log = move.options.keep_log,
+                                     .server_version = move.target.connection().server_version()}));
   Follower follower(move, *source, applier);
   follower.set_exact(live_tables(move));
   CROSSFADE_TRY(on_caught_up(move, follower));
@@ -641,11 +645,13 @@ Result<bool> Engine::ready_for_dual(Move& move, Follower& follower) {
 Status Engine::remember_digest(Move& move, Lsn applied) {
   next_digest_ = Deadline::Clock::now() + std::chrono::seconds(1);
   if (move.target.connection().in_transaction()) return ok();
-  CROSSFADE_TRY(const auto digest, capture::log_row_digest(move.source.connection(), applied));
-  if (digest && remembered_digest_ != *digest) {
-    CROSSFADE_TRY(move.target.set_digest(applied, *digest));
-    remembered_digest_ = *digest;
-    return ok();
+  if (digest_at_ != applied) {
+    CROSSFADE_TRY(const auto digest, capture::log_row_digest(move.source.connection(), applied));
+    if (digest) {
+      CROSSFADE_TRY(move.target.set_digest(applied, *digest));
+      digest_at_ = applied;
+      return ok();
+    }
   }
   CROSSFADE_TRY(move.target.connection().exec("SELECT 1"));
   return ok();

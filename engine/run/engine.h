@@ -161,7 +161,7 @@ class Engine {
   std::set<std::pair<std::string, std::string>> plain_columns_;
   Deadline::Clock::time_point next_digest_{};
   Deadline::Clock::time_point next_rest_{};
-  std::string remembered_digest_;
+  std::optional<Lsn> digest_at_;  // of the log row whose digest the target has
   bool cut_over_ = false;
   bool way_back_made_ = false;  // by this engine's cutover
   bool watch_round_ = false;    // the follower's round is one of the watch

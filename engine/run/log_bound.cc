@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "apply/reverse_state.h"
-#include "capture/change_log.h"
 #include "engine/core/deadline.h"
 #include "engine/core/limits.h"
 #include "engine/observe/fault.h"
@@ -89,7 +88,7 @@ Status LogBound::look_at_log() {
   CROSSFADE_TRY(const auto captured, capture::read_captured(*source_));
   CROSSFADE_TRY(const Lsn newest, capture::newest_lsn(*source_));
   const Lsn base = captured.empty() ? newest : oldest_base(captured);
-  CROSSFADE_TRY(const int64_t log_bytes, capture::log_bytes(*source_, base, limits_.kept));
+  CROSSFADE_TRY(const int64_t log_bytes, log_size_.bytes(*source_, base, limits_.kept));
   reading.rollback();
   CROSSFADE_TRY(take_out(base));
   const int64_t free_bytes = free_beside(source_->path());

@@ -18,6 +18,7 @@
 #include <optional>
 #include <thread>
 
+#include "capture/change_log.h"
 #include "engine/core/result.h"
 #include "engine/core/strong.h"
 #include "engine/run/audit.h"
@@ -69,8 +70,9 @@ class LogBound {
   AuditLog& audit_;
   std::mutex looking_;
   // Made by the first look that the file's writers leave room for; guarded by looking_, as is
-  // warned_.
+  // log_size_ and warned_.
   std::optional<sqlite::Connection> source_;
+  capture::LogSize log_size_;
   bool warned_ = false;
   std::atomic<int64_t> times_given_up_{0};
   std::mutex mutex_;

@@ -54,7 +54,7 @@ SourceThread::SourceThread(const SourceFile& source, StatusBoard& board,
       board_(board),
       options_(std::move(options)),
       connection_(std::move(connection)),
-      reader_(connection_, options_.shapes),
+      reader_(connection_, options_.shapes, options_.old_rows),
       position_(options_.from),
       wakeup_(source.path()),
       queue_(limits::kQueueBytesMax),
@@ -152,6 +152,7 @@ Result<bool> SourceThread::one_snapshot() {
 Result<bool> SourceThread::push_changes(capture::Watermark watermark) {
   const int64_t seen_us = Deadline::now_us();
   while (position_ < watermark.newest) {
+    queue_.wait_for_room();
     CROSSFADE_TRY(auto batch, reader_.read(position_, limits::kBatchBytesMax));
     if (reader_.null_key_table()) {
       // The table needs another identity: it is planned anew, as after a schema change.

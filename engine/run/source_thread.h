@@ -62,6 +62,7 @@ struct SourceThreadOptions {
   capture::Shapes shapes;
   int64_t schema_version = 0;
   Lsn from;  // changes above it are read
+  capture::OldRows old_rows = capture::OldRows::kWhole;
   bool utf8 = true;
   int64_t keep_log = 0;  // positions below what is applied that are not pruned
   // Of the server for which large batches are prepared; nothing: they are not.

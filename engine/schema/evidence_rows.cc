@@ -20,7 +20,7 @@ std::string RowNamer::name(const sqlite::Statement& row, int value_select) const
   if (null_key && rowid_select_ >= 0) {  // a key with NULLs does not tell which row it is
     name = sample_key({"rowid"}, {rowid_select_}, row) + " " + name;
   }
-  return value_select < 0 ? name : name + ": " + sample_literal(row.value(value_select));
+  return value_select < 0 ? name : name + ": " + sample_literal(row.view(value_select));
 }
 
 void RowNamer::tally(const sqlite::Statement& row, int value_select, RowTally* out,

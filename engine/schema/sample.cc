@@ -12,18 +12,18 @@ namespace {
 constexpr size_t kShownBytesMax = 60;  // enough to recognise a value, and a line stays a line
 }
 
-std::string sample_literal(const Value& value) {
-  if (value.storage() == StorageClass::kReal && std::isfinite(value.real())) {
-    const std::string digits = fmt::format("{}", value.real());  // the shortest that read back
+std::string sample_literal(const ValueView& value) {
+  if (value.storage == StorageClass::kReal && std::isfinite(value.real)) {
+    const std::string digits = fmt::format("{}", value.real);  // the shortest that read back
     return digits.find_first_of(".e") == std::string::npos ? digits + ".0" : digits;
   }
-  if (value.storage() != StorageClass::kText) return to_literal(value, kShownBytesMax / 2);
+  if (value.storage != StorageClass::kText) return to_literal(value, kShownBytesMax / 2);
   std::string quoted;
-  for (const char c : prefix(value.text(), kShownBytesMax)) {
+  for (const char c : prefix(value.bytes, kShownBytesMax)) {
     if (c == '\'') quoted += '\'';
     quoted += c;
   }
-  return "'" + printable(quoted) + (value.text().size() > kShownBytesMax ? "...'" : "'");
+  return "'" + printable(quoted) + (value.bytes.size() > kShownBytesMax ? "...'" : "'");
 }
 
 std::string sample_key(const std::vector<std::string>& names, const std::vector<int>& positions,
@@ -32,7 +32,7 @@ std::string sample_key(const std::vector<std::string>& names, const std::vector<
   std::string right;
   for (size_t i = 0; i < names.size(); ++i) {
     left += (i == 0 ? "" : ", ") + printable(names[i]);
-    right += (i == 0 ? "" : ", ") + sample_literal(row.value(positions[i]));
+    right += (i == 0 ? "" : ", ") + sample_literal(row.view(positions[i]));
   }
   if (names.size() == 1) return left + "=" + right;
   return "(" + left + ")=(" + right + ")";

@@ -192,20 +192,7 @@ std::string_view Statement::bytes_of(const void* data, int size) const {
 }
 
 Value Statement::value(int column) const {
-  const ValueView found = view(column);
-  switch (found.storage) {
-    case StorageClass::kNull:
-      return Value();
-    case StorageClass::kInteger:
-      return Value(found.integer);
-    case StorageClass::kReal:
-      return Value(found.real);
-    case StorageClass::kText:
-      return Value(Text{std::string(found.bytes)});
-    case StorageClass::kBlob:
-      return Value(Blob{std::string(found.bytes)});
-  }
-  return Value();
+  return value_of(view(column));
 }
 
 Row Statement::row() const {

@@ -6,10 +6,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "tests/support/net_proxy.h"
 #include "tests/support/stream_test.h"
 
 namespace crossfade {
@@ -259,6 +261,34 @@ TEST_F(TargetStreamTest, AnIdleStreamMovesOn) {
       },
       std::chrono::seconds(20)));
   EXPECT_GE(stream.server_end(), end);
+}
+
+// A server that is busy sending it hears nothing for longer than its wal_sender_timeout, and gave
+// the stream up each time anew.
+TEST_F(TargetStreamTest, ALongMessageComesOverASlowLine) {
+  testing::NetProxy proxy(url_);
+  tables_ = {t_};
+  ASSERT_TRUE(make_slot());
+  exec("ALTER TABLE public.t ALTER v SET STORAGE EXTERNAL");
+  exec("INSERT INTO public.t VALUES (1, repeat('a', 6000000), 1)");
+  const std::string url =
+      std::exchange(url_, proxy.url() + "&options=-c%20wal_sender_timeout%3D2s");
+  auto stream = open();
+  url_ = url;
+  ASSERT_TRUE(stream) << describe(stream.error());
+  proxy.slow(testing::Way::kToClient, {.bytes_per_s = 1'000'000});
+  std::optional<size_t> bytes;
+  ASSERT_TRUE(wait_until(
+      [&] {
+        const auto event = stream.value().next(Deadline::after(std::chrono::milliseconds(50)));
+        if (!event) ADD_FAILURE() << describe(event.error());
+        if (!event) return true;
+        const auto* change = event.value() ? std::get_if<TargetChange>(&*event.value()) : nullptr;
+        if (change != nullptr) bytes = change->after[1]->text().size();
+        return bytes.has_value();
+      },
+      std::chrono::seconds(60)));
+  EXPECT_EQ(bytes, 6'000'000U);
 }
 
 // What was taken from the server but not given out yet is not received.

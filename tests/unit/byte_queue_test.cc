@@ -55,6 +55,7 @@ TEST(ByteQueueTest, OversizedItemIsTakenWhenEmptyOnly) {
   EXPECT_TRUE(queue.push(1, 1'000));
   EXPECT_EQ(queue.bytes(), 1'000U);
   EXPECT_EQ(queue.pop(late()), 1);
+  EXPECT_FALSE(queue.pop(soon()).has_value());
   ASSERT_TRUE(queue.push(2, 1));
   std::atomic<bool> pushed{false};
   std::thread producer([&] { pushed = queue.push(3, 1'000); });
@@ -62,6 +63,34 @@ TEST(ByteQueueTest, OversizedItemIsTakenWhenEmptyOnly) {
   EXPECT_FALSE(pushed.load());
   EXPECT_EQ(queue.pop(late()), 2);
   EXPECT_EQ(queue.pop(late()), 3);
+  producer.join();
+}
+
+// Its taker has it, and half a gigabyte that is read meanwhile would come on top.
+TEST(ByteQueueTest, OversizedItemCountsUntilTheNextIsAskedFor) {
+  ByteQueue<int> queue(10);
+  queue.wait_for_room();
+  ASSERT_TRUE(queue.push(1, 11));
+  EXPECT_EQ(queue.pop(late()), 1);
+  EXPECT_EQ(queue.bytes(), 11U);
+  std::atomic<bool> room{false};
+  std::thread producer([&] {
+    queue.wait_for_room();
+    room = true;
+    EXPECT_TRUE(queue.push(2, 1));
+  });
+  std::this_thread::sleep_for(milliseconds(30));
+  EXPECT_FALSE(room.load());
+  EXPECT_EQ(queue.pop(late()), 2);
+  producer.join();
+  EXPECT_EQ(queue.bytes(), 0U);
+}
+
+TEST(ByteQueueTest, CloseEndsTheWaitForRoom) {
+  ByteQueue<int> queue(10);
+  ASSERT_TRUE(queue.push(1, 11));
+  std::thread producer([&] { queue.wait_for_room(); });
+  queue.close();
   producer.join();
 }
 

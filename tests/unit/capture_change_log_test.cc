@@ -163,8 +163,46 @@ TEST(ChangeLogTest, DigestTellsLogRowsApart) {
   EXPECT_EQ(log_row_digest(db.source(), Lsn{2}).value(), two);
   EXPECT_NE(log_row_digest(db.source(), Lsn{1}).value(), two);
   EXPECT_FALSE(log_row_digest(db.source(), Lsn{3}).value().has_value());
+  // As it is on targets of moves that began under another version.
+  auto row = sqlite::Statement::prepare(db.source(), "SELECT * FROM _crossfade_log WHERE lsn=2");
+  ASSERT_TRUE(row && row.value().step().value());
+  std::string identity;
+  for (const Value& value : row.value().row()) append_identity(value, &identity);
+  EXPECT_EQ(two, to_hex(digest_bytes(identity)));
   db.must("UPDATE _crossfade_log SET c2=1.0 WHERE lsn=2");
   EXPECT_NE(log_row_digest(db.source(), Lsn{2}).value(), two);
+}
+
+TEST(LogSizeTest, IsAboutWhatTheRowsHave) {
+  CapturedDatabase db("CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b BLOB, c)");
+  db.capture();
+  LogSize size;
+  EXPECT_EQ(size.bytes(db.source(), Lsn{0}, 0).value(), 0);
+  db.must(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<500) "
+      "INSERT INTO t SELECT i,hex(randomblob(500)),randomblob(2000),i FROM n");
+  const int64_t about = size.bytes(db.source(), Lsn{0}, 0).value();
+  EXPECT_GE(about, 500 * 3000);
+  EXPECT_LE(about, 500 * 3200);
+  EXPECT_NEAR(static_cast<double>(size.bytes(db.source(), Lsn{250}, 0).value()),
+              static_cast<double>(about) / 2, 10'000);
+  EXPECT_NEAR(static_cast<double>(size.bytes(db.source(), Lsn{0}, 250).value()),
+              static_cast<double>(about) / 2, 10'000);
+  db.must("DELETE FROM t WHERE id<=10");
+  EXPECT_GT(size.bytes(db.source(), Lsn{0}, 0).value(), about) << "more rows, and looked at anew";
+}
+
+// 5,000 rows of which the newest has 20 MB have not 100 GB: nobody is to give capture up for it.
+TEST(LogSizeTest, OneLongRowAmongManyMakesNoLongLog) {
+  CapturedDatabase db("CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+  db.capture();
+  db.must(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<5000) "
+      "INSERT INTO t SELECT i,i FROM n; INSERT INTO t VALUES(0,zeroblob(20000000))");
+  LogSize size;
+  const int64_t about = size.bytes(db.source(), Lsn{0}, 0).value();
+  EXPECT_GE(about, 20'000'000);
+  EXPECT_LE(about, 50'000'000);
 }
 
 int64_t pruned(CapturedDatabase& db, int64_t applied, int64_t rows_max) {

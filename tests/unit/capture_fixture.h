@@ -76,7 +76,7 @@ class CapturedDatabase {
   }
 
   // Capture on every table, and the content there was before as the model's beginning.
-  void capture() {
+  void capture(OldRows old_rows = OldRows::kWhole) {
     const auto identified = ensure_identity(source_);
     ASSERT_TRUE(identified) << describe(identified.error());
     const schema::Catalog read = catalog();
@@ -88,7 +88,7 @@ class CapturedDatabase {
     for (size_t i = 0; i < tables_.size(); ++i) {
       shapes_[captured_[i].id] = {std::make_shared<const Table>(tables_[i]), captured_[i].base_lsn};
     }
-    reader_ = std::make_unique<LogReader>(source_, shapes_);
+    reader_ = std::make_unique<LogReader>(source_, shapes_, old_rows);
     model_ = content();
   }
 

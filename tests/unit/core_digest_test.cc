@@ -67,6 +67,18 @@ TEST(DigestTest, EveryFlippedBitIsSeen) {
   }
 }
 
+TEST(DigestTest, PiecesHaveTheDigestOfTheWhole) {
+  std::string whole;
+  DigestStream stream;
+  EXPECT_EQ(stream.digest(), digest_bytes(""));
+  for (const size_t piece : {1, 0, 15, 16, 17, 240, 241, 1024, 100'000, 3}) {
+    const std::string bytes(piece, static_cast<char>('a' + piece % 26));
+    whole += bytes;
+    stream.add(bytes);
+    EXPECT_EQ(stream.digest(), digest_bytes(whole)) << whole.size();
+  }
+}
+
 TEST(DigestTest, HexHas32Digits) {
   EXPECT_EQ(to_hex(Digest128{1, 0xabc}), "00000000000000010000000000000abc");
 }
