@@ -104,11 +104,23 @@ LogEntries::LogEntries(sqlite::Connection& source, const Shapes& shapes, OldRows
   }
 }
 
-// Which of an entry's first values are wanted; nullptr: all of them, as of all that follow.
+// Which values of the old row that an entry begins with are wanted; nullptr: all of them, as of
+// what follows it, or it begins with none.
 const std::vector<bool>* LogEntries::keys_alone(CaptureId id, LogOp op) const {
-  if (op == LogOp::kInsert || keys_.empty()) return nullptr;
-  const auto found = keys_.find(id);
-  return found == keys_.end() ? nullptr : &found->second;
+  const auto keys = keys_.find(id);
+  if (keys == keys_.end()) return nullptr;
+  switch (op) {
+    case LogOp::kUpdate:
+    case LogOp::kDelete:
+      return &keys->second;
+    case LogOp::kRecheck:
+      return recheck_has_row(*shapes_.at(id).table) ? &keys->second : nullptr;
+    case LogOp::kInsert:
+    case LogOp::kReopened:
+    case LogOp::kContinuation:
+      break;
+  }
+  return nullptr;
 }
 
 Status LogEntries::walk(Lsn first, Lsn last) {
