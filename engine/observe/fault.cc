@@ -3,6 +3,7 @@
 #ifdef CROSSFADE_FAULTS
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -14,12 +15,15 @@
 #include <thread>
 #include <vector>
 
+#include "engine/observe/fault_io.h"
+
 namespace crossfade {
 namespace {
 
 constexpr int kDied = 70;
 
-enum class FaultAction : uint8_t { kDie, kDelay, kError };
+enum class FaultAction : uint8_t { kDie, kDelay, kError, kShort };
+enum class PointKind : uint8_t { kPassed, kCanFail, kMovesBytes };
 
 struct Fault {
   std::string point;
@@ -41,8 +45,10 @@ Fault parse_fault(std::string_view text) {
       const size_t mark = part.find('@');
       fault.point = part.substr(0, mark);
       if (mark != std::string::npos) fault.phase = part.substr(mark + 1);
-    } else if (part == "error" || part == "die") {
-      fault.action = part == "die" ? FaultAction::kDie : FaultAction::kError;
+    } else if (part == "error" || part == "die" || part == "short") {
+      fault.action = part == "die"     ? FaultAction::kDie
+                     : part == "error" ? FaultAction::kError
+                                       : FaultAction::kShort;
       fault.action_text = part;
     } else if (part.starts_with("delay=")) {
       fault.action = FaultAction::kDelay;
@@ -80,11 +86,11 @@ struct Faults {
   }
   [[nodiscard]] bool idle() const { return planned.empty() && trace < 0; }
 
-  // One write() each, so that lines of several processes do not mix.
+  // One write() each, so that lines of several processes do not mix; and none that has points.
   void say(const std::string& line) const {
     if (trace < 0) return;
     const std::string text = line + "\n";
-    if (::write(trace, text.data(), text.size()) < 0) ::_exit(kDied + 1);
+    if (::syscall(SYS_write, trace, text.data(), text.size()) < 0) ::_exit(kDied + 1);
   }
 };
 
@@ -93,38 +99,65 @@ Faults& faults() {
   return *kFaults;
 }
 
-bool passed(const char* name, bool can_fail) {
+bool concerns(const Fault& fault, const char* name, const std::string& phase, PointKind kind) {
+  const bool any = fault.point == "*" && kind != PointKind::kMovesBytes;
+  if (!any && fault.point != name) return false;
+  if (!fault.phase.empty() && fault.phase != phase) return false;
+  if (fault.action == FaultAction::kError) return kind != PointKind::kPassed;
+  return fault.action != FaultAction::kShort || kind == PointKind::kMovesBytes;
+}
+
+// What is to happen now. Has waited where it was to wait.
+IoFault passed(const char* name, PointKind kind) {
+  constexpr const char* kTraced[] = {"pass ", "fails ", "moves "};
   Faults& all = faults();
-  if (all.idle()) return false;
+  if (all.idle()) return IoFault::kNone;
   std::chrono::milliseconds delay{0};
-  bool fails = false;
+  IoFault out = IoFault::kNone;
   {
     const std::lock_guard lock(all.mutex);
     const std::string where = fmt::format("{} {}", name, all.phase);
-    if (all.traced.insert(where).second) all.say((can_fail ? "fails " : "pass ") + where);
+    if (all.traced.insert(where).second) all.say(kTraced[static_cast<size_t>(kind)] + where);
     for (Fault& fault : all.planned) {
-      if (fault.point != "*" && fault.point != name) continue;
-      if (!fault.phase.empty() && fault.phase != all.phase) continue;
-      if (fault.action == FaultAction::kError && !can_fail) continue;
-      if (++fault.passes != fault.at) continue;
-      all.say(fmt::format("fired {} {}", where, fault.action_text));
-      if (fault.action == FaultAction::kDie) ::_exit(kDied);
+      if (!concerns(fault, name, all.phase, kind)) continue;
+      ++fault.passes;
+      if (fault.at != 0 && fault.passes != fault.at) continue;
+      // One that is at each pass would fill the disk.
+      if (fault.at != 0 || fault.passes == 1) {
+        all.say(fmt::format("fired {} {}", where, fault.action_text));
+      }
+      if (fault.action == FaultAction::kDie) return IoFault::kDie;
       if (fault.action == FaultAction::kDelay) delay += fault.delay;
-      fails = fails || fault.action == FaultAction::kError;
+      if (fault.action == FaultAction::kError) out = IoFault::kError;
+      if (fault.action == FaultAction::kShort && out == IoFault::kNone) out = IoFault::kShort;
     }
   }
   if (delay.count() > 0) std::this_thread::sleep_for(delay);
-  return fails;
+  return out;
 }
 
 }  // namespace
 
+void fault_dies() {
+  ::_exit(kDied);
+}
+
+IoFault io_fault(const char* name) {
+  return passed(name, PointKind::kMovesBytes);
+}
+
+bool faults_idle() {
+  return faults().idle();
+}
+
 void fault_point(const char* name) {
-  (void)passed(name, false);
+  if (passed(name, PointKind::kPassed) == IoFault::kDie) fault_dies();
 }
 
 bool fault_fails(const char* name) {
-  return passed(name, true);
+  const IoFault now = passed(name, PointKind::kCanFail);
+  if (now == IoFault::kDie) fault_dies();
+  return now == IoFault::kError;
 }
 
 void fault_phase(std::string_view phase) {

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/core/file_bytes.h"
 #include "engine/core/limits.h"
 #include "engine/postgres/server_process.h"
 
@@ -39,7 +40,7 @@ std::string said_in(int fd) {
   std::array<char, kSaidBytesMax> bytes{};
   const off_t size = ::lseek(fd, 0, SEEK_END);
   const off_t from = std::max<off_t>(0, size - static_cast<off_t>(bytes.size()));
-  const ssize_t read = ::pread(fd, bytes.data(), bytes.size(), from);
+  const ssize_t read = read_whole(fd, bytes.data(), bytes.size(), from);
   std::string text(bytes.data(), static_cast<size_t>(std::max<ssize_t>(read, 0)));
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;

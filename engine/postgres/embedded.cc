@@ -17,6 +17,7 @@
 
 #include "engine/core/deadline.h"
 #include "engine/core/digest.h"
+#include "engine/core/file_bytes.h"
 #include "engine/core/limits.h"
 #include "engine/postgres/cluster_locks.h"
 #include "engine/postgres/connection.h"
@@ -37,9 +38,8 @@ constexpr const char* kRelocatedRoot = "/var/lib/crossfade";
 constexpr uintmax_t kLogBytesMax = uintmax_t{8} << 20;  // then it becomes server.log.1
 constexpr size_t kLogTailBytes = 1500;
 
-std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+std::string text_of(const std::string& path) {
+  return read_file(path).value_or("");
 }
 
 std::string tail_of(std::string text) {
@@ -85,7 +85,7 @@ std::string absolute(const std::string& folder) {
 // The file `location` in the wanted folder says where a cluster went that could not live there.
 Place resolve(const std::string& wanted_folder) {
   const std::string wanted = absolute(wanted_folder);
-  std::string location = read_file(wanted + "/location");
+  std::string location = text_of(wanted + "/location");
   while (!location.empty() && location.back() == '\n') location.pop_back();
   const bool relocated = location.rfind(std::string(kRelocatedRoot) + "/", 0) == 0;
   return place_at(wanted, relocated ? location : wanted);
@@ -129,7 +129,7 @@ Status make_private_folder(const std::string& path, const std::optional<ServerUs
 // The postmaster's pid, if it runs: a pid in a stale file may be anybody's by now, but only our
 // postmaster stands in our data folder.
 pid_t running_pid(const Place& place) {
-  const std::string text = read_file(place.data + "/postmaster.pid");
+  const std::string text = text_of(place.data + "/postmaster.pid");
   pid_t pid = 0;
   std::from_chars(text.data(), text.data() + text.size(), pid);
   if (pid <= 1) return 0;
@@ -161,7 +161,7 @@ Result<Place> choose_place(const std::string& wanted, const std::optional<Server
   const std::string folder = fmt::format("{}/{}", kRelocatedRoot, short_hash(wanted));
   CROSSFADE_TRY(make_server_folder(folder, user));
   std::ofstream(wanted + "/location") << folder << '\n';
-  if (read_file(wanted + "/location") != folder + "\n") {
+  if (text_of(wanted + "/location") != folder + "\n") {
     return fail(system_error(wanted + "/location", "write", errno));
   }
   return place_at(wanted, folder);
@@ -180,7 +180,7 @@ Status make_cluster(const Place& place, const EmbeddedOptions& options, const st
   if (!sync) argv.emplace_back("--no-sync");
   const int output = ::memfd_create("crossfade-initdb", MFD_CLOEXEC);
   auto status = run_command({argv, {}, user, output}, deadline);
-  std::string said = tail_of(read_file(fmt::format("/proc/self/fd/{}", output)));
+  std::string said = tail_of(text_of(fmt::format("/proc/self/fd/{}", output)));
   ::close(output);
   CROSSFADE_TRY(const int code, std::move(status));
   if (code != 0) {
@@ -211,11 +211,11 @@ Status make_cluster(const Place& place, const EmbeddedOptions& options, const st
 Status disown_lock_files(const Place& place) {
   constexpr const char* kNoPid = "2147483647";
   const std::string path = place.data + "/postmaster.pid";
-  std::string text = read_file(path);
+  std::string text = text_of(path);
   if (!text.empty()) {
     text.replace(0, text.find('\n'), kNoPid);
     std::ofstream(path, std::ios::trunc | std::ios::binary) << text;
-    if (read_file(path) != text) return fail(system_error(path, "write", EIO));
+    if (text_of(path) != text) return fail(system_error(path, "write", EIO));
   }
   std::error_code error;
   fs::remove(place.socket + kSocketName + ".lock", error);
@@ -253,7 +253,7 @@ Status start_server(const Place& place, const std::string& binaries,
   if (code == 0) return ok();
   return fail(cluster_error(place.folder,
                             fmt::format("the server did not start; {} ends with:\n{}", place.log,
-                                        tail_of(read_file(place.log))),
+                                        tail_of(text_of(place.log))),
                             "fix what the server's log says, and run the command again"));
 }
 
@@ -282,7 +282,7 @@ Result<bool> ensure_running(const Place& place, const std::optional<ServerUser>&
     if (ready) return false;
     if (running_pid(place) != 0) return fail(std::move(ready).error());
   }
-  std::string major = read_file(place.data + "/PG_VERSION");
+  std::string major = text_of(place.data + "/PG_VERSION");
   while (!major.empty() && major.back() == '\n') major.pop_back();
   CROSSFADE_TRY(const std::string binaries, find_server_binaries(major));
   auto started = start_server(place, binaries, user, deadline);

@@ -1,4 +1,5 @@
 #include "engine/postgres/server_process.h"
+#include "engine/core/file_bytes.h"
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -90,7 +91,7 @@ std::string output_of(const std::vector<std::string>& argv) {
   const auto status =
       run_command({argv, {}, std::nullopt, fd}, Deadline::after(std::chrono::seconds(5)));
   std::array<char, 4096> bytes{};
-  const ssize_t size = ::pread(fd, bytes.data(), bytes.size(), 0);
+  const ssize_t size = read_whole(fd, bytes.data(), bytes.size(), 0);
   ::close(fd);
   if (!status || status.value() != 0 || size <= 0) return {};
   std::string text(bytes.data(), static_cast<size_t>(size));

@@ -115,7 +115,10 @@ void look_beside_source(const StateFolder& state, TargetFacts* facts) {
 
 Result<schema::TargetSchema> look_at_target_schema(const EngineOptions& options,
                                                    const StateFolder& state) {
-  std::string url = options.target.empty() ? state.remembered_target() : options.target;
+  std::string url = options.target;
+  if (url.empty()) {
+    CROSSFADE_TRY(url, state.remembered_target());
+  }
   if (url == "embedded")
     url = postgres::EmbeddedCluster::url_of({state.cluster(), "crossfade", {}});
   if (url.empty()) {
@@ -146,7 +149,11 @@ Result<schema::TargetSchema> look_at_target_schema(const EngineOptions& options,
 
 TargetFacts assess_target(const EngineOptions& options, const StateFolder& state) {
   TargetFacts facts;
-  std::string url = options.target.empty() ? state.remembered_target() : options.target;
+  std::string url = options.target;
+  if (url.empty()) {
+    const auto remembered = state.remembered_target();
+    if (remembered) url = remembered.value();
+  }
   facts.origin = !options.target.empty() ? "given" : url.empty() ? "none" : "remembered";
   if (url.empty() || url == "embedded") {
     look_beside_source(state, &facts);

@@ -11,14 +11,17 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
 #include "engine/core/deadline.h"
+#include "engine/core/file_bytes.h"
 #include "engine/core/limits.h"
 #include "engine/core/sha256.h"
 #include "engine/observe/log.h"
@@ -39,11 +42,13 @@ struct Tail {
   std::string torn;
   int64_t size = 0;
   bool whole = true;  // else there is more without a line's end than a crash could leave
+  bool read = true;   // else errno says why not, and nothing else holds
 };
 
 Tail read_tail(int fd) {
   Tail out;
   out.size = ::lseek(fd, 0, SEEK_END);
+  out.read = out.size >= 0;
   int64_t at = out.size;
   std::string text;
   std::array<char, 4096> buffer{};
@@ -54,7 +59,10 @@ Tail read_tail(int fd) {
     }
     const int64_t size = std::min<int64_t>(at, buffer.size());
     at -= size;
-    if (::pread(fd, buffer.data(), static_cast<size_t>(size), at) != size) break;
+    if (read_whole(fd, buffer.data(), static_cast<size_t>(size), at) != size) {
+      out.read = false;
+      return out;
+    }
     text.insert(0, buffer.data(), static_cast<size_t>(size));
     ends += std::count(buffer.data(), buffer.data() + size, '\n');
   }
@@ -147,7 +155,7 @@ bool lock_file(int fd) {
 bool append(int fd, const std::string& what, json details) {
   if (!lock_file(fd)) return false;
   Tail tail = read_tail(fd);
-  if (!tail.whole) return false;
+  if (!tail.read || !tail.whole) return false;
   std::string out;
   if (!tail.torn.empty()) {
     out = "\n";
@@ -162,11 +170,20 @@ bool append(int fd, const std::string& what, json details) {
   }
   lines.add(what, bounded_details(std::move(details)));
   out += lines.text();
-  const ssize_t written = ::write(fd, out.data(), out.size());
-  if (written == static_cast<ssize_t>(out.size())) return ::fdatasync(fd) == 0;
+  if (write_whole(fd, out)) return ::fdatasync(fd) == 0;
   // The disk is full: of these lines nothing stays, or the next attempt would be a second torn one.
-  if (written > 0 && ::ftruncate(fd, tail.size) != 0) log::warn("an audit line stays unfinished");
+  if (::ftruncate(fd, tail.size) != 0) log::warn("an audit line stays unfinished");
   return false;
+}
+
+Error not_read(const std::string& path, int number) {
+  Error error;
+  error.code = ErrorCode::kStateFolder;
+  error.op = "audit.read";
+  error.object = path;
+  error.native = std::strerror(number);
+  error.hint = "look at the system's log: the disk did not answer as it should";
+  return error;
 }
 
 int open_for_appending(const std::string& path) {
@@ -196,26 +213,30 @@ void AuditLog::record(const std::string& what, json details) {
   if (!written) log::warn(fmt::format("the audit log {} could not be written", path_));
 }
 
-std::optional<AuditHead> AuditLog::head() const {
+Result<std::optional<AuditHead>> AuditLog::head() const {
   const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return std::nullopt;
+  if (fd < 0) return std::optional<AuditHead>();
   const Tail tail = read_tail(fd);
+  const int number = errno;
   ::close(fd);
+  if (!tail.read) return fail(not_read(path_, number));
   const auto line = parse_audit_line(tail.last);
-  if (!line) return std::nullopt;
-  return AuditHead{seq_of(tail.last), line->hash,
-                   tail.size - static_cast<int64_t>(tail.torn.size()), ""};
+  if (!line) return std::optional<AuditHead>();
+  return std::optional(AuditHead{seq_of(tail.last), line->hash,
+                                 tail.size - static_cast<int64_t>(tail.torn.size()), ""});
 }
 
-bool AuditLog::holds(const AuditHead& head) const {
+Result<bool> AuditLog::holds(const AuditHead& head) const {
   const std::string end = head.hash + "\"}\n";
   const int64_t from = head.bytes - static_cast<int64_t>(end.size());
   if (from < 0) return false;
   const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return false;
   std::string found(end.size(), '\0');
-  const ssize_t size = ::pread(fd, found.data(), found.size(), from);
+  const ssize_t size = read_whole(fd, found.data(), found.size(), from);
+  const int number = errno;
   ::close(fd);
+  if (size < 0) return fail(not_read(path_, number));
   return size == static_cast<ssize_t>(end.size()) && found == end;
 }
 

@@ -14,6 +14,8 @@
 #include <optional>
 #include <string>
 
+#include "engine/core/result.h"
+
 namespace crossfade::run {
 
 // The newest line at some moment.
@@ -29,10 +31,11 @@ class AuditLog {
   explicit AuditLog(std::string path) : path_(std::move(path)) {}
   // Failing to write is logged and does not stop a move: the databases hold the truth.
   void record(const std::string& what, nlohmann::json details);
-  // The newest line; nothing when there is none of its form.
-  [[nodiscard]] std::optional<AuditHead> head() const;
+  // The newest line; nothing when there is none of its form. An error: the file is there and cannot
+  // be read, which says nothing of what is in it.
+  [[nodiscard]] Result<std::optional<AuditHead>> head() const;
   // Whether a line with that hash ends where `head` says.
-  [[nodiscard]] bool holds(const AuditHead& head) const;
+  [[nodiscard]] Result<bool> holds(const AuditHead& head) const;
 
  private:
   const std::string path_;

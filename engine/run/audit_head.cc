@@ -33,15 +33,33 @@ Result<std::optional<AuditHead>> read_audit_head(postgres::Connection& target) {
       AuditHead{row.integer(0, 0), row.text(0, 1), row.integer(0, 2), row.text(0, 3)});
 }
 
+namespace {
+
+// It is no word about the trail, and no reason to stop a move.
+Status not_now(const Error& why) {
+  log::warn(fmt::format("the audit trail could not be read: {}: {}", why.object, why.native));
+  return ok();
+}
+
+}  // namespace
+
 Status AuditHeadKeeper::keep(postgres::Connection& target, const AuditLog& log) {
   if (refused_ || target.in_transaction()) return ok();
-  const auto newest = log.head();
+  const auto read = log.head();
+  if (!read) return not_now(read.error());
+  const auto& newest = read.value();
   if (kept_ && newest && newest->hash == kept_->hash) return ok();
   if (!kept_) {
     CROSSFADE_TRY(target.exec(kMakeHead));
     CROSSFADE_TRY(kept_, read_audit_head(target));
   }
-  if (kept_ && (!newest || !log.holds(*kept_))) {
+  bool held = !kept_;
+  if (kept_ && newest) {
+    const auto there = log.holds(*kept_);
+    if (!there) return not_now(there.error());
+    held = there.value();
+  }
+  if (!held) {
     refused_ = true;
     log::error(
         "the audit trail does not hold what it held when its newest entry was last recorded on "

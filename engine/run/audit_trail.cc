@@ -162,6 +162,7 @@ Status each_line(const std::string& path, Use use) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return fail(not_readable(path));
   for (std::string line; std::getline(in, line);) use(line, !in.eof());
+  if (in.bad()) return fail(not_readable(path));
   return ok();
 }
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "engine/core/deadline.h"
+#include "engine/core/file_bytes.h"
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
 #include "engine/run/backup.h"
@@ -162,7 +163,7 @@ Status copy_file(const std::string& from, const std::string& to, const StopSourc
     stopped = stop != nullptr && stop->requested();
     const ssize_t size = ::read(in, buffer.data(), buffer.size());
     if (size == 0) break;
-    good = size > 0 && ::write(out, buffer.data(), static_cast<size_t>(size)) == size;
+    good = size > 0 && write_whole(out, {buffer.data(), static_cast<size_t>(size)});
   }
   good = good && ::fsync(out) == 0;
   const int number = errno;

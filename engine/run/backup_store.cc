@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/core/file_bytes.h"
 #include "engine/core/limits.h"
 #include "engine/core/sha256.h"
 #include "engine/observe/fault.h"
@@ -69,9 +70,7 @@ Status no_right_to_write(const std::string& path) {
 Status write_synced(const std::string& fresh, const std::string& text) {
   ::unlink(fresh.c_str());
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  const bool written = fd >= 0 &&
-                       ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                       ::fsync(fd) == 0;
+  const bool written = fd >= 0 && write_whole(fd, text) && ::fsync(fd) == 0;
   const int number = errno;
   if (fd >= 0) ::close(fd);
   if (written) return ok();
@@ -97,9 +96,8 @@ bool is_name(const std::string& name) {
 }
 
 std::optional<BackupManifest> manifest_from(const std::string& path, const std::string& name) {
-  std::ifstream in(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json object =
+      json::parse(read_file(path).value_or(""), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return std::nullopt;
   BackupManifest out;
   out.name = name;

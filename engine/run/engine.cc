@@ -137,7 +137,10 @@ Engine::Engine(EngineOptions options, StopSource& stop)
 Engine::~Engine() = default;
 
 Result<postgres::ConnectionParams> Engine::resolve_target() {
-  std::string target = options_.target.empty() ? state_->remembered_target() : options_.target;
+  std::string target = options_.target;
+  if (target.empty()) {
+    CROSSFADE_TRY(target, state_->remembered_target());
+  }
   if (target.empty()) target = "embedded";
   if (target != "embedded") return postgres::ConnectionParams::parse(target);
   CROSSFADE_TRY(auto cluster,

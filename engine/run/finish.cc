@@ -142,7 +142,8 @@ class Finisher {
   // or its target was: then only a target that this move named is its own.
   Status check_whose(const StateFolder& state, SourceFile& source) {
     CROSSFADE_TRY(const auto identity, capture::read_identity(source.connection()));
-    const bool named = options_.target.empty() || options_.target == state.remembered_target();
+    CROSSFADE_TRY(const std::string remembered, state.remembered_target());
+    const bool named = options_.target.empty() || options_.target == remembered;
     if (!identity && named) return ok();
     CROSSFADE_TRY(const auto progress, target_->progress());
     if (identity && identity->source_id == progress.source_id) return ok();

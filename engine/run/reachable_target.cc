@@ -10,7 +10,10 @@ Result<ReachableTarget> ReachableTarget::find(const EngineOptions& options,
                                               const StateFolder& state) {
   ReachableTarget out;
   out.database_ = state.database();
-  out.url_ = options.target.empty() ? state.remembered_target() : options.target;
+  out.url_ = options.target;
+  if (out.url_.empty()) {
+    CROSSFADE_TRY(out.url_, state.remembered_target());
+  }
   if (out.url_ != "embedded") return out;
   out.url_.clear();
   const postgres::EmbeddedOptions embedded{state.cluster(), "crossfade", {}};

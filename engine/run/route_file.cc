@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "engine/core/deadline.h"
+#include "engine/core/file_bytes.h"
 #include "engine/observe/fault.h"
 
 namespace crossfade::run {
@@ -184,7 +185,7 @@ Result<bool> create(const std::string& path, const Route& route) {
     if (!file.ok()) return fail(system_error("route.write", temporary, "mkostemp"));
     const bool written =
         ::fchmod(file.get(), 0644) == 0 &&
-        ::write(file.get(), &record, kFileBytes) == static_cast<ssize_t>(kFileBytes) &&
+        write_whole(file.get(), {reinterpret_cast<const char*>(&record), kFileBytes}) &&
         ::fsync(file.get()) == 0;
     if (!written) {
       Error error = system_error("route.write", temporary, "write");

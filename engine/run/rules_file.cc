@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "engine/core/file_bytes.h"
 #include "engine/core/limits.h"
 #include "engine/core/mask_key.h"
 #include "engine/run/state_folder.h"
@@ -29,14 +30,11 @@ Error wrong_rules(const std::string& file, std::string native, std::string hint)
 }
 
 Result<std::string> read_text(const std::string& file) {
-  errno = 0;
-  std::ifstream in(file, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(in)), {});
-  if (in.bad() || (!in.is_open())) {
-    return fail(wrong_rules(file, errno != 0 ? std::strerror(errno) : "it cannot be read",
-                            "check the path given with --rules"));
+  auto text = read_file(file);
+  if (!text) {
+    return fail(wrong_rules(file, std::strerror(errno), "check the path given with --rules"));
   }
-  return text;
+  return std::move(*text);
 }
 
 Status use_rules(std::string text, const std::string& file, bool strict, EngineOptions* options) {
@@ -76,7 +74,7 @@ Status load_rules(const std::string& file, EngineOptions* options) {
   // A source that is not there is the verb's to report.
   const auto state = StateFolder::of(options->database);
   if (!state) return ok();
-  std::string text = state.value().remembered_rules();
+  CROSSFADE_TRY(std::string text, state.value().remembered_rules());
   if (text.empty()) return ok();
   return use_rules(std::move(text), state.value().rules(), false, options);
 }

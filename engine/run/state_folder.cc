@@ -9,12 +9,11 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <thread>
 #include <utility>
 
 #include "engine/core/deadline.h"
+#include "engine/core/file_bytes.h"
 
 namespace crossfade::run {
 namespace {
@@ -26,24 +25,31 @@ Error folder_error(std::string op, const std::string& path, int number) {
   error.object = path;
   error.native = std::strerror(number);
   error.hint = number == ENOSPC ? "the disk is full: free some space and run the command again"
+               : number == EIO  ? "the disk did not answer as it should: look at the system's log, "
+                                  "then run the command again"
                                 : "crossfade keeps its state beside the database; it needs the "
-                                  "right to write there";
+                                  "right to read and write there";
   return error;
 }
 
-Status write_whole(const std::string& path, const std::string& text) {
+// Empty: it is not there.
+Result<std::string> read_or_empty(const std::string& path) {
+  auto text = read_file(path);
+  if (!text && errno != ENOENT) return fail(folder_error("state.read", path, errno));
+  return text.value_or("");
+}
+
+Status write_text(const std::string& path, const std::string& text) {
   const std::string temporary = path + ".new";
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return fail(folder_error("state.write", temporary, errno));
-  const ssize_t written = ::write(fd, text.data(), text.size());
-  const int number = errno;
-  const bool synced = written == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
+  const bool synced = write_whole(fd, text) && ::fsync(fd) == 0;
+  int number = errno;
   ::close(fd);
-  if (!synced || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    ::unlink(temporary.c_str());
-    return fail(folder_error("state.write", path, number));
-  }
-  return ok();
+  if (synced && ::rename(temporary.c_str(), path.c_str()) == 0) return ok();
+  if (synced) number = errno;
+  ::unlink(temporary.c_str());
+  return fail(folder_error("state.write", path, number));
 }
 
 }  // namespace
@@ -117,31 +123,29 @@ bool StateFolder::locked_by_another() const {
   return locked;
 }
 
-std::string StateFolder::remembered_rules() const {
-  std::ifstream in(rules());
-  return {std::istreambuf_iterator<char>(in), {}};
+Result<std::string> StateFolder::remembered_rules() const {
+  return read_or_empty(rules());
 }
 
 Status StateFolder::remember_rules(const std::string& text) const {
-  if (remembered_rules() == text) return ok();
-  return write_whole(rules(), text);
+  CROSSFADE_TRY(const std::string before, remembered_rules());
+  if (before == text) return ok();
+  return write_text(rules(), text);
 }
 
 Status StateFolder::keep_put_aside(const std::string& statements) const {
-  std::ifstream in(put_aside());
-  const std::string before{std::istreambuf_iterator<char>(in), {}};
+  CROSSFADE_TRY(const std::string before, read_or_empty(put_aside()));
   if (before.find(statements) != std::string::npos) return ok();
-  return write_whole(put_aside(), before + statements);
+  return write_text(put_aside(), before + statements);
 }
 
-std::string StateFolder::remembered_watch() const {
-  std::ifstream in(watch());
-  return {std::istreambuf_iterator<char>(in), {}};
+Result<std::string> StateFolder::remembered_watch() const {
+  return read_or_empty(watch());
 }
 
 // Before a flip: it must be there after a loss of power, as the flip is.
 Status StateFolder::remember_watch(const std::string& text) const {
-  CROSSFADE_TRY(write_whole(watch(), text));
+  CROSSFADE_TRY(write_text(watch(), text));
   const int fd = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const bool synced = fd >= 0 && ::fsync(fd) == 0;
   const int number = errno;
@@ -157,14 +161,14 @@ Status StateFolder::forget_watch() const {
   return ok();
 }
 
-std::string StateFolder::remembered_target() const {
-  std::ifstream in(folder_ + "/target");
-  return {std::istreambuf_iterator<char>(in), {}};
+Result<std::string> StateFolder::remembered_target() const {
+  return read_or_empty(folder_ + "/target");
 }
 
 Status StateFolder::remember_target(const std::string& target) const {
-  if (remembered_target() == target) return ok();
-  return write_whole(folder_ + "/target", target);
+  CROSSFADE_TRY(const std::string before, remembered_target());
+  if (before == target) return ok();
+  return write_text(folder_ + "/target", target);
 }
 
 Status StateFolder::forget_target() const {

@@ -42,12 +42,12 @@ class StateFolder {
 
   // The rules file of the last run, or empty.
   [[nodiscard]] std::string rules() const { return folder_ + "/rules.toml"; }
-  [[nodiscard]] std::string remembered_rules() const;
+  [[nodiscard]] Result<std::string> remembered_rules() const;
   Status remember_rules(const std::string& text) const;
 
   // The watch after a cutover (engine/run/watch_record.h), or empty.
   [[nodiscard]] std::string watch() const { return folder_ + "/watch.json"; }
-  [[nodiscard]] std::string remembered_watch() const;
+  [[nodiscard]] Result<std::string> remembered_watch() const;
   Status remember_watch(const std::string& text) const;
   Status forget_watch() const;
 
@@ -58,7 +58,7 @@ class StateFolder {
 
   // The target of the last run (a URL, perhaps with its password, in a file only the owner may
   // read), or empty.
-  [[nodiscard]] std::string remembered_target() const;
+  [[nodiscard]] Result<std::string> remembered_target() const;
   Status remember_target(const std::string& target) const;
   Status forget_target() const;
 

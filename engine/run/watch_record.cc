@@ -166,7 +166,7 @@ Status save_watch(const StateFolder& state, const WatchRecord& r) {
 }
 
 Result<std::optional<WatchRecord>> load_watch(const StateFolder& state) {
-  const std::string text = state.remembered_watch();
+  CROSSFADE_TRY(const std::string text, state.remembered_watch());
   if (text.empty()) return std::optional<WatchRecord>();
   auto record = record_from(json::parse(text, nullptr, /*allow_exceptions=*/false));
   if (!record) return fail(damaged_watch(state));

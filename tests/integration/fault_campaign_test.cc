@@ -233,19 +233,43 @@ TEST_F(FaultCampaignTest, DiesTwiceInCutoverAndRollback) {
   EXPECT_GT(campaign_totals().pairs.size(), lives.size() * 2);
 }
 
+// Every call moves half of what it was given, or a few bytes of what there is to receive.
+TEST_F(FaultCampaignTest, LivesThroughBytesThatComeInPieces) {
+  std::set<std::string> points;
+  for (const bool outbox : {false, true}) {
+    for (const auto& [point, phase] : undisturbed_trace(outbox).moves_bytes) points.insert(point);
+  }
+  for (const char* there : {"source.read", "source.write", "state.read", "state.write", "wal.read",
+                            "wal.write", "control.send", "target.receive", "target.send"}) {
+    EXPECT_TRUE(points.contains(there)) << there;
+  }
+  std::string spec;
+  for (const std::string& point : points) spec += point + ":0:short;";
+  std::vector<FaultLifeOptions> lives(4);
+  for (size_t i = 0; i < lives.size(); ++i) {
+    lives[i].seed = 400 + i;
+    lives[i].faults = [spec](const std::string&, const FaultTrace&) { return spec; };
+    lives[i].engine_beside = i % 2 == 0;
+    lives[i].outbox = i >= 2;
+  }
+  run_lives(lives);
+}
+
 // Any number of passes of any point, of one, or of one in a phase; several in a process.
 FaultSource drawn_by(uint64_t seed) {
   auto draw = std::make_shared<std::mt19937_64>(seed);
   const std::vector<PointInPhase> all(undisturbed_trace().passed.begin(),
                                       undisturbed_trace().passed.end());
-  return [draw, all](const std::string&, const FaultTrace&) {
+  const std::vector<PointInPhase> moving(undisturbed_trace().moves_bytes.begin(),
+                                         undisturbed_trace().moves_bytes.end());
+  return [draw, all, moving](const std::string&, const FaultTrace&) {
     std::string spec;
     const uint64_t some = 1 + (*draw)() % 4;
     for (uint64_t i = 0; i < some; ++i) {
       const uint64_t scale = uint64_t{1} << (*draw)() % 11;
       const uint64_t at = 1 + (*draw)() % scale;
       const PointInPhase& where = all[(*draw)() % all.size()];
-      switch ((*draw)() % 5) {
+      switch ((*draw)() % 6) {
         case 0:
           spec += fmt::format("*:{}:die;", at);
           break;
@@ -258,6 +282,12 @@ FaultSource drawn_by(uint64_t seed) {
         case 3:
           spec += fmt::format("{}@{}:{}:die;", where.first, where.second, 1 + at % 4);
           break;
+        case 4: {
+          constexpr const char* kActions[] = {"die", "error", "short", "delay=100"};
+          spec += fmt::format("{}:{}:{};", moving[(*draw)() % moving.size()].first, at,
+                              kActions[(*draw)() % std::size(kActions)]);
+          break;
+        }
         default:
           spec += fmt::format("{}:{}:{};", where.first, 1 + at % 8,
                               (*draw)() % 2 == 0 ? "error" : "delay=100");

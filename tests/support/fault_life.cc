@@ -61,7 +61,8 @@ void FaultTrace::read(const std::string& path) {
     std::string action;
     words >> kind >> where.first >> where.second >> action;
     passed.insert(where);
-    if (kind == "fails") can_fail.insert(where);
+    if (kind == "fails" || kind == "moves") can_fail.insert(where);
+    if (kind == "moves") moves_bytes.insert(where);
     if (kind != "fired") continue;
     if (action == "die") deaths.push_back(where);
     if (action == "error") failed_at.insert(where);
@@ -72,6 +73,7 @@ void FaultTrace::read(const std::string& path) {
 void FaultTrace::add(const FaultTrace& other) {
   passed.insert(other.passed.begin(), other.passed.end());
   can_fail.insert(other.can_fail.begin(), other.can_fail.end());
+  moves_bytes.insert(other.moves_bytes.begin(), other.moves_bytes.end());
   deaths.insert(deaths.end(), other.deaths.begin(), other.deaths.end());
   failed_at.insert(other.failed_at.begin(), other.failed_at.end());
   for (const auto& [action, n] : other.fired) fired[action] += n;
@@ -134,11 +136,14 @@ Process::Options FaultLife::prepared(std::vector<std::string> arguments) {
 
 void FaultLife::note_end(const std::string& verb, int code, const std::string& err) {
   deaths_.push_back(fmt::format("{}: {}", verb, code));
-  // A state folder that cannot be written has no exit code of its own.
-  const bool of_route_file = code == 1 && err.find("crossfade: route.write:") != std::string::npos;
+  // A state folder that cannot be read or written has no exit code of its own.
+  bool of_folder = false;
+  for (const char* what : {"route.read:", "route.write:", "state.read:", "state.write:"}) {
+    of_folder |= code == 1 && err.find(std::string("crossfade: ") + what) != std::string::npos;
+  }
   // Nor has a command whose engine died while it was asked.
   const bool unanswered = code == 1 && err.find("crossfade: control.ask:") != std::string::npos;
-  if (code == 0 || may_be_repeated(code) || of_route_file || unanswered) return;
+  if (code == 0 || may_be_repeated(code) || of_folder || unanswered) return;
   problem(fmt::format("`{}` ended with {}:\n{}", verb, code,
                       err.substr(err.size() > 4'000 ? err.size() - 4'000 : 0)));
 }

@@ -28,9 +28,10 @@ using PointInPhase = std::pair<std::string, std::string>;
 struct FaultTrace {
   std::set<PointInPhase> passed;
   std::set<PointInPhase> can_fail;
-  std::vector<PointInPhase> deaths;  // in order
+  std::set<PointInPhase> moves_bytes;  // of these, those where bytes are moved
+  std::vector<PointInPhase> deaths;    // in order
   std::set<PointInPhase> failed_at;
-  std::map<std::string, int> fired;  // by action: die, error, delay
+  std::map<std::string, int> fired;  // by action: die, error, delay, short
 
   void read(const std::string& path);
   void add(const FaultTrace& other);

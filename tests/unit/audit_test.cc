@@ -118,12 +118,21 @@ TEST_F(AuditTest, ALinkToSomebodyElsesFileIsNotWrittenTo) {
   EXPECT_EQ(std::filesystem::file_size(other), 4U);
 }
 
+// It would begin the chain anew, and a target that knows its newest entry would call it forged.
+TEST_F(AuditTest, ATrailThatCannotBeReadIsNotAnEmptyOne) {
+  std::filesystem::create_directory(path_);
+  const auto head = AuditLog(path_).head();
+  ASSERT_FALSE(head);
+  EXPECT_EQ(head.error().object, path_);
+  EXPECT_FALSE(AuditLog(path_).holds(AuditHead{1, std::string(64, 'a'), 200, ""}));
+}
+
 TEST_F(AuditTest, WhatWasWrittenIsIntact) {
   write_some();
-  const auto head = AuditLog(path_).head();
+  const auto head = AuditLog(path_).head().value();
   ASSERT_TRUE(head);
   EXPECT_EQ(head->seq, 5);
-  EXPECT_TRUE(AuditLog(path_).holds(*head));
+  EXPECT_TRUE(AuditLog(path_).holds(*head).value());
   const AuditReport report = check(head);
   EXPECT_EQ(report.verdict, AuditVerdict::kIntact) << to_text(report);
   EXPECT_EQ(report.entries, 5);
@@ -159,7 +168,7 @@ TEST_F(AuditTest, TheEntryThatWasChangedIsNamed) {
 
 TEST_F(AuditTest, EachLineThatIsRemovedMovedOrRepeatedIsFound) {
   write_some();
-  const auto head = AuditLog(path_).head();
+  const auto head = AuditLog(path_).head().value();
   const auto lines = lines_of(bytes());
   ASSERT_EQ(lines.size(), 5U);
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -183,12 +192,12 @@ TEST_F(AuditTest, EachLineThatIsRemovedMovedOrRepeatedIsFound) {
 
 TEST_F(AuditTest, ATrailThatWasCutOffAnywhereIsFoundByItsRecordedEnd) {
   write_some();
-  const auto head = AuditLog(path_).head();
+  const auto head = AuditLog(path_).head().value();
   const std::string text = bytes();
   for (size_t size = 0; size < text.size(); ++size) {
     put(text.substr(0, size));
     EXPECT_NE(verdict(head), AuditVerdict::kIntact) << size << " of " << text.size();
-    EXPECT_FALSE(AuditLog(path_).holds(*head)) << size;
+    EXPECT_FALSE(AuditLog(path_).holds(*head).value()) << size;
   }
   std::filesystem::remove(path_);
   EXPECT_EQ(verdict(head), AuditVerdict::kTruncated);
@@ -197,7 +206,7 @@ TEST_F(AuditTest, ATrailThatWasCutOffAnywhereIsFoundByItsRecordedEnd) {
 // Somebody who writes all of it anew, with hashes that fit.
 TEST_F(AuditTest, AnotherTrailInItsPlaceIsFoundByTheRecordedEnd) {
   write_some();
-  const auto head = AuditLog(path_).head();
+  const auto head = AuditLog(path_).head().value();
   std::filesystem::remove(path_);
   write_some();
   EXPECT_EQ(verdict(), AuditVerdict::kIntact);
@@ -287,7 +296,7 @@ TEST_F(AuditTest, AFileThatIsNoTrailAtAllIsNotWrittenTo) {
   put(text);
   write_some(1);
   EXPECT_EQ(bytes(), text);
-  EXPECT_FALSE(AuditLog(path_).head());
+  EXPECT_FALSE(AuditLog(path_).head().value());
 }
 
 TEST_F(AuditTest, WhatIsTooLongIsLeftOutWithItsDigest) {

@@ -75,15 +75,37 @@ TEST_F(StateFolderTest, AWrongPathIsNamedAndNothingIsMade) {
 TEST_F(StateFolderTest, TheTargetIsRememberedForItsOwnerOnly) {
   const StateFolder folder = open(database_);
   ASSERT_TRUE(folder.ensure());
-  EXPECT_EQ(folder.remembered_target(), "");
+  EXPECT_EQ(folder.remembered_target().value(), "");
   ASSERT_TRUE(folder.remember_target("postgres://u:secret@h/db"));
-  EXPECT_EQ(folder.remembered_target(), "postgres://u:secret@h/db");
+  EXPECT_EQ(folder.remembered_target().value(), "postgres://u:secret@h/db");
   EXPECT_EQ(mode(folder.folder() + "/target"), 0600U);
   ASSERT_TRUE(folder.remember_target("other"));
-  EXPECT_EQ(open(database_).remembered_target(), "other");
+  EXPECT_EQ(open(database_).remembered_target().value(), "other");
   ASSERT_TRUE(folder.forget_target());
   ASSERT_TRUE(folder.forget_target());
-  EXPECT_EQ(folder.remembered_target(), "");
+  EXPECT_EQ(folder.remembered_target().value(), "");
+}
+
+// A disk that does not answer is not a file that is not there: a move would go to another target,
+// and without its rules.
+TEST_F(StateFolderTest, WhatCannotBeReadIsNotTakenForNothing) {
+  const StateFolder folder = open(database_);
+  ASSERT_TRUE(folder.ensure());
+  for (const std::string& file :
+       {folder.folder() + "/target", folder.rules(), folder.watch(), folder.put_aside()}) {
+    std::filesystem::create_directory(file);
+  }
+  const std::string unread[] = {
+      folder.remembered_target().error().object, folder.remembered_rules().error().object,
+      folder.remembered_watch().error().object,  folder.remember_target("t").error().object,
+      folder.remember_rules("r").error().object, folder.keep_put_aside("p").error().object};
+  EXPECT_EQ(unread[0], folder.folder() + "/target");
+  EXPECT_EQ(unread[1], folder.rules());
+  EXPECT_EQ(unread[2], folder.watch());
+  EXPECT_EQ(unread[3], unread[0]);
+  EXPECT_EQ(unread[4], unread[1]);
+  EXPECT_EQ(unread[5], folder.put_aside());
+  EXPECT_NE(describe(folder.remembered_target().error()).find("Is a directory"), std::string::npos);
 }
 
 // Promise: one engine per source; another one is told so, with the remedy of a fenced one.

@@ -69,7 +69,7 @@ TEST_F(WatchRecordTest, WhatIsWrittenIsRead) {
 
 TEST_F(WatchRecordTest, ADamagedFileIsNamed) {
   ASSERT_TRUE(save_watch(*state_, record()));
-  const std::string whole = state_->remembered_watch();
+  const std::string whole = state_->remembered_watch().value();
   for (size_t length = 1; length + 1 < whole.size(); ++length) {
     std::ofstream(state_->watch(), std::ios::trunc) << whole.substr(0, length);
     const auto read = load_watch(*state_);

@@ -21,8 +21,10 @@ CLI::App* add_grants(CLI::App* app, CommonFlags* common, std::string* role) {
 int grants(const Common& common, const std::string& role) {
   const auto made = [&]() -> Result<run::TaskResult> {
     CROSSFADE_TRY(const auto state, run::StateFolder::of(common.engine.database));
-    std::string target =
-        common.engine.target.empty() ? state.remembered_target() : common.engine.target;
+    std::string target = common.engine.target;
+    if (target.empty()) {
+      CROSSFADE_TRY(target, state.remembered_target());
+    }
     if (target == "embedded") target.clear();
     CROSSFADE_TRY(const auto params, postgres::ConnectionParams::parse(target));
     run::GrantOptions options;

@@ -1,4 +1,5 @@
 #include "tools/cli/inspect_file.h"
+#include "engine/core/file_bytes.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -35,7 +36,7 @@ bool is_sqlite_database(const std::string& file) {
   std::array<char, kMagic.size()> head{};
   const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
-  const ssize_t read = ::read(fd, head.data(), head.size());
+  const ssize_t read = read_whole(fd, head.data(), head.size(), 0);
   ::close(fd);
   return read == ssize_t{kMagic.size()} && std::string_view(head.data(), head.size()) == kMagic;
 }
@@ -49,13 +50,8 @@ std::string resolved(const std::string& file) {
 }
 
 Status write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(refused("", std::strerror(errno), ""));
-    text.remove_prefix(static_cast<size_t>(written));
-  }
-  if (::fsync(fd) != 0) return fail(refused("", std::strerror(errno), ""));
+  if (!write_whole(fd, text) || ::fsync(fd) != 0)
+    return fail(refused("", std::strerror(errno), ""));
   return ok();
 }
 

@@ -85,8 +85,12 @@ void OperatorRecord::end(int exit_code, const Common& common) {
 }
 
 void OperatorRecord::keep_head(const run::StateFolder& state, const Common& common) const {
-  std::string target =
-      common.engine.target.empty() ? state.remembered_target() : common.engine.target;
+  std::string target = common.engine.target;
+  if (target.empty()) {
+    const auto remembered = state.remembered_target();
+    if (!remembered) return;
+    target = remembered.value();
+  }
   if (target == "embedded") {
     target = postgres::EmbeddedCluster::url_of({state.cluster(), "crossfade", {}});
   }
