@@ -6,8 +6,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <iterator>
 #include <mutex>
 #include <set>
 #include <string>
@@ -63,10 +65,17 @@ Fault parse_fault(std::string_view text) {
   }
 }
 
+bool is_of_bytes(std::string_view point) {
+  constexpr std::string_view kSuffixes[] = {".read", ".write", ".sync", ".send", ".receive"};
+  return std::any_of(std::begin(kSuffixes), std::end(kSuffixes),
+                     [&](std::string_view end) { return point.ends_with(end); });
+}
+
 // Never destroyed: threads may pass a point while the process ends.
 struct Faults {
   std::mutex mutex;
   std::vector<Fault> planned;
+  bool bytes = false;  // a point of bytes is planned
   int trace = -1;
   std::string phase = "starting";
   std::set<std::string> traced;
@@ -77,6 +86,7 @@ struct Faults {
       while (!rest.empty()) {
         const size_t end = rest.find(';');
         if (end != 0) planned.push_back(parse_fault(rest.substr(0, end)));
+        bytes = bytes || (!planned.empty() && is_of_bytes(planned.back().point));
         rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
       }
     }
@@ -85,6 +95,8 @@ struct Faults {
     }
   }
   [[nodiscard]] bool idle() const { return planned.empty() && trace < 0; }
+  // Moving bytes costs a look at what they are of: only where it is asked for.
+  [[nodiscard]] bool idle_for_bytes() const { return !bytes && trace < 0; }
 
   // One write() each, so that lines of several processes do not mix; and none that has points.
   void say(const std::string& line) const {
@@ -147,7 +159,7 @@ IoFault io_fault(const char* name) {
 }
 
 bool faults_idle() {
-  return faults().idle();
+  return faults().idle_for_bytes();
 }
 
 void fault_point(const char* name) {

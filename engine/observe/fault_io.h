@@ -12,7 +12,7 @@ enum class IoFault : uint8_t { kNone, kShort, kError, kDie };
 [[noreturn]] void fault_dies();
 // Passes the point; waits there if it is to. What else is to happen is the caller's to do.
 [[nodiscard]] IoFault io_fault(const char* name);
-// Nothing is planned and nothing is traced.
+// No point of bytes is planned, and nothing is traced.
 [[nodiscard]] bool faults_idle();
 
 }  // namespace crossfade

@@ -28,7 +28,7 @@ Error folder_error(std::string op, const std::string& path, int number) {
                : number == EIO  ? "the disk did not answer as it should: look at the system's log, "
                                   "then run the command again"
                                 : "crossfade keeps its state beside the database; it needs the "
-                                  "right to read and write there";
+                                  "right to write there";
   return error;
 }
 

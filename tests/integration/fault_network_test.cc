@@ -222,11 +222,11 @@ void lose_in_cutover_of_dual_writes() {
   move.run();
   EXPECT_TRUE(move.await_phase("dual")) << move.engine().err();
   const auto cutover = move.begin("cutover");
-  // Longer than a writer has it.
+  // Longer than a writer has it, and not so often that the engine would not get it either.
   const milliseconds patient(300);
   EXPECT_TRUE(wait_until(
       [&] { return !AppDb(move.db(), patient).run("BEGIN IMMEDIATE; ROLLBACK").empty(); },
-      seconds(40)));
+      seconds(40), milliseconds(100)));
   move.line().set_trap({Trap::What::kSilence, "", "UPDATE crossfade.probe"});
   expect_sprung(move);
   EXPECT_TRUE(wait_until([&] { return move.sqlite_takes_writes(); }, kPause + kSlack));

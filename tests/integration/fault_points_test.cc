@@ -210,6 +210,39 @@ TEST(FaultPointsTest, AFenceThatIsLateIsNotRaised) {
                                  "raising the fence took longer than allowed");
 }
 
+// Whichever read it is: that of the file, or of the backup that was made of it.
+TEST(FaultPointsTest, ADiskThatDoesNotAnswerIsNotADamagedFile) {
+  CROSSFADE_NEEDS_POSTGRES();
+  const TempDir dir;
+  constexpr int kExitSource = 5;
+  int said = 0;
+  for (const char* file : {"source", "state"}) {
+    // Others than these open files and look for a journal.
+    for (int at = 1; at <= 14; ++at) {
+      const std::string db = dir.file(fmt::format("{}{}.db", file, at));
+      ASSERT_EQ(AppDb(db).run("CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT); WITH RECURSIVE "
+                              "n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<200) INSERT "
+                              "INTO t SELECT i,'some text of some length '||i FROM n"),
+                "");
+      const std::string url = TestCluster::create_database();
+      Process::Options options =
+          crossfade_command({"run", db, "--target", url, "--until", "verified"});
+      options.env["CROSSFADE_FAULT"] = fmt::format("{}.read:{}:error", file, at);
+      const Finished done = run_process(std::move(options));
+      EXPECT_EQ(done.err.find("damaged: "), std::string::npos) << done.err;
+      if (done.err.find("not read: ") != std::string::npos) {
+        EXPECT_EQ(done.code, kExitSource) << done.err;
+        ++said;
+      }
+      const Finished again =
+          run_process(crossfade_command({"run", db, "--target", url, "--until", "verified"}));
+      EXPECT_EQ(again.code, 0) << again.err;
+      TestCluster::drop_database(url);
+    }
+  }
+  EXPECT_GT(said, 1);
+}
+
 class UndoFaultTest : public FaultPointTest {};
 
 // All of it or nothing, and the next one ends where this one would have.
