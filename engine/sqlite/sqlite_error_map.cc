@@ -28,7 +28,8 @@ const char* hint_for(int rc) {
       return "this is not an SQLite database, or it is encrypted (SQLCipher, SEE): decrypt a copy "
              "with the program that wrote it, and move that";
     case SQLITE_CORRUPT:
-      // SQLite calls a page that the disk did not give (EIO) malformed, too: SQLITE_IOERR_CORRUPTFS.
+      // SQLite calls a page that the disk did not give (EIO) malformed, too:
+      // SQLITE_IOERR_CORRUPTFS.
       return "the file is damaged, or the disk could not read it (the system's log tells): run "
              "`sqlite3 FILE 'PRAGMA integrity_check'`, restore a backup or use `sqlite3 FILE "
              ".recover`, then run the command again";
