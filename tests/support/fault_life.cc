@@ -138,7 +138,8 @@ void FaultLife::note_end(const std::string& verb, int code, const std::string& e
   deaths_.push_back(fmt::format("{}: {}", verb, code));
   // A state folder that cannot be read or written has no exit code of its own.
   bool of_folder = false;
-  for (const char* what : {"route.read:", "route.write:", "state.read:", "state.write:"}) {
+  for (const char* what :
+       {"route.read:", "route.write:", "state.read:", "state.write:", "backup:"}) {
     of_folder |= code == 1 && err.find(std::string("crossfade: ") + what) != std::string::npos;
   }
   // Nor has a command whose engine died while it was asked.
@@ -148,12 +149,18 @@ void FaultLife::note_end(const std::string& verb, int code, const std::string& e
                       err.substr(err.size() > 4'000 ? err.size() - 4'000 : 0)));
 }
 
+// What it says is read when it has ended: before, its last words may not be there.
+void FaultLife::note_engines_end(std::chrono::milliseconds within) {
+  const int code = engine_->wait(within).value_or(-1);
+  note_end("run", code, engine_->err());
+}
+
 void FaultLife::keep_engine() {
   if (engine_ && engine_->running()) {
     if (options_.torment) options_.torment(engine_->pid(), db_, url_);
     return;
   }
-  if (engine_) note_end("run", engine_->wait(seconds(1)).value_or(-1), engine_->err());
+  if (engine_) note_engines_end(seconds(1));
   const std::string& engine_url = options_.engine_url.empty() ? url_ : options_.engine_url;
   engine_ = std::make_unique<Process>(prepared({"run", db_, "--target", engine_url}));
 }
@@ -161,7 +168,7 @@ void FaultLife::keep_engine() {
 void FaultLife::stop_engine() {
   if (!engine_) return;
   engine_->signal(SIGTERM);
-  note_end("run", engine_->wait(seconds(20)).value_or(-1), engine_->err());
+  note_engines_end(seconds(20));
   engine_.reset();
 }
 

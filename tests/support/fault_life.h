@@ -77,6 +77,7 @@ class FaultLife {
  private:
   [[nodiscard]] Process::Options prepared(std::vector<std::string> arguments);
   void note_end(const std::string& verb, int code, const std::string& err);
+  void note_engines_end(std::chrono::milliseconds within);
   void keep_engine();
   void stop_engine();
   bool command(const std::string& verb);
