@@ -564,7 +564,11 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
   follower.set_exact(live_tables(move));
   CROSSFADE_TRY(on_caught_up(move, follower));
   while (!stop_.requested()) {
-    CROSSFADE_TRY(const auto event, follower.pump(Deadline::after(std::chrono::milliseconds(50))));
+    // A round may be over with the indexes' build; then it is answered at once.
+    const bool answer_waits =
+        wants_comparison(current_task()) && all_live(move) && follower.has_round();
+    const std::chrono::milliseconds patience(answer_waits && !follower.round_running() ? 0 : 50);
+    CROSSFADE_TRY(const auto event, follower.pump(Deadline::after(patience)));
     if (event == Follower::Event::kSchemaChanged) {
       *next = Next::kAgain;
       return ok();
@@ -598,7 +602,8 @@ Status Engine::clear_rest(Move& move) {
 Status Engine::on_caught_up(Move& move, Follower& follower) {
   if (!all_live(move)) {
     move.set_phase("catching_up");
-    CROSSFADE_TRY(const int made, make_live(move, follower.applied()));
+    CROSSFADE_TRY(const int made, make_live(move, follower.applied(),
+                                            [&] { return compare_early(move, follower); }));
     if (made == 0) return ok();
     follower.set_exact(live_tables(move));
     if (!all_live(move)) return ok();

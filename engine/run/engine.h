@@ -47,6 +47,7 @@ struct Task {
 };
 
 class DualRound;
+class EarlyRound;
 class ReverseFollower;
 class Watcher;
 
@@ -128,6 +129,8 @@ class Engine {
   // What a way back has left on the target.
   Status clear_rest(Move& move);
   Status on_caught_up(Move& move, Follower& follower);
+  // For a task that is there and will want a comparison; null: there is none, or it cannot be yet.
+  std::unique_ptr<EarlyRound> compare_early(Move& move, Follower& follower);
   Status finish_verify(const VerifyReport& report);
   Status remember_digest(Move& move, Lsn applied);
   void answer(const TaskResult& result);
@@ -174,6 +177,9 @@ class Engine {
   std::unique_ptr<Watcher>
       watch_;  // of the last cutover; it may have ended. Null: none was asked for
 };
+
+// Whether it is one that begins with a comparison of all rows.
+[[nodiscard]] bool wants_comparison(const std::optional<Task>& task);
 
 // The error as the process and the control socket give it: exit code, document, text.
 [[nodiscard]] TaskResult to_result(const Error& error);

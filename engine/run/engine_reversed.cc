@@ -150,6 +150,7 @@ Status Engine::serve_reversed(Move& move, ReverseFollower& follower, bool* ended
   if (task->rollback.withdrawn && *task->rollback.withdrawn) {
     log::warn("whoever asked for a rollback is gone: it is not done");
     audit_->record("rollback_withdrawn", nlohmann::json::object());
+    follower.end_round();
     answer({});
     return ok();
   }

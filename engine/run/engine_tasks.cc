@@ -6,6 +6,7 @@
 
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
+#include "engine/run/early_round.h"
 #include "engine/run/engine.h"
 #include "engine/run/live_tables.h"
 #include "engine/run/put_aside.h"
@@ -26,6 +27,10 @@ TaskResult to_result(const Error& error) {
                     {"cause", error.native},
                     {"remedy", error.hint}}}};
   return out;
+}
+
+bool wants_comparison(const std::optional<Task>& task) {
+  return task && (task->kind == TaskKind::kVerify || task->kind == TaskKind::kCutover);
 }
 
 void Engine::post(Task task) {
@@ -100,6 +105,18 @@ void Engine::answer_all(const Error& error) {
   while (current_task()) answer(to_result(error));
 }
 
+std::unique_ptr<EarlyRound> Engine::compare_early(Move& move, Follower& follower) {
+  if (!wants_comparison(current_task()) || !all_caught_up(move, follower.applied())) return nullptr;
+  if (!follower.has_round()) {
+    if (auto begun = follower.start_round(); !begun) {
+      log::debug("nothing is compared while indexes are built: " + describe(begun.error()));
+      return nullptr;
+    }
+  }
+  if (!follower.round_running()) return nullptr;
+  return EarlyRound::begin(move, follower);
+}
+
 // Works on the first task: a verification round, and for a cutover what follows it.
 Status Engine::serve(Move& move, Follower& follower, bool* ended) {
   if (answer_rollbacks()) return ok();
@@ -107,6 +124,7 @@ Status Engine::serve(Move& move, Follower& follower, bool* ended) {
   if (task && task->cutover.withdrawn && *task->cutover.withdrawn) {
     log::warn("whoever asked for a cutover is gone: it is not done");
     audit_->record("cutover_withdrawn", nlohmann::json::object());
+    follower.drop_round();
     answer({});
     return ok();
   }

@@ -8,6 +8,7 @@
 #include "engine/core/assert.h"
 #include "engine/core/limits.h"
 #include "engine/observe/fault.h"
+#include "engine/observe/log.h"
 #include "engine/run/misfit_policy.h"
 #include "engine/run/quarantine.h"
 
@@ -56,7 +57,7 @@ Result<Follower::Event> Follower::pump(Deadline deadline) {
     CROSSFADE_TRY(apply(*changes));
     if (plan_anew_) return Event::kSchemaChanged;
   } else if (auto* chunk = std::get_if<ChunkItem>(&*item)) {
-    CROSSFADE_TRY(compare(*chunk));
+    CROSSFADE_TRY(compare(*chunk, move_.target.connection()));
   } else if (auto* keys = std::get_if<KeysItem>(&*item)) {
     CROSSFADE_TRY(compare(*keys));
   } else if (auto* failed = std::get_if<SourceFailed>(&*item)) {
@@ -105,18 +106,30 @@ Status Follower::apply(ChangesItem& item) {
   return ok();
 }
 
-Status Follower::compare(ChunkItem& item) {
+bool Follower::compare_ahead(postgres::Connection& other, Deadline deadline) {
+  waiting_ = next_item(deadline);
+  if (!waiting_) return true;
+  auto* chunk = std::get_if<ChunkItem>(&*waiting_);
+  if (chunk == nullptr) return false;
+  if (auto done = compare(*chunk, other); !done) {
+    log::debug("a chunk is compared again later: " + describe(done.error()));
+    return false;
+  }
+  waiting_.reset();
+  return true;
+}
+
+Status Follower::compare(ChunkItem& item, postgres::Connection& target) {
   CROSSFADE_ASSERT(item.at == applied(), "a chunk at {} while the target is at {}", item.at.value,
                    applied().value);
-  if (!round_) return ok();
-  int64_t left_out = 0;
+  if (!round_ || item.round != round_number_) return ok();
   if (const auto keys = accepted_.find(item.chunk.table->name); keys != accepted_.end()) {
-    left_out = verify::leave_out(keys->second, &item.chunk);
+    item.left_out += verify::leave_out(keys->second, &item.chunk);
   }
   fault_point("verify.chunk");
-  CROSSFADE_TRY(auto verdict, verify::compare_chunk(move_.target.connection(),
-                                                    move_.options.target_schema, item.chunk));
-  verdict.left_out = left_out;
+  CROSSFADE_TRY(auto verdict,
+                verify::compare_chunk(target, move_.options.target_schema, item.chunk));
+  verdict.left_out = item.left_out;
   round_->add(*item.chunk.table, item.chunk.last, verdict, item.at);
   move_.board.update(
       [&](StatusReport& r) { r.rows_compared = round_->done() ? 0 : round_->report().rows; });
@@ -145,8 +158,16 @@ Status Follower::start_round() {
   round_.emplace(tables);
   tracking_ = true;
   dirty_.clear();
-  source_.request(RoundRequest{std::move(tables)});
+  source_.request(RoundRequest{std::move(tables), ++round_number_});
   return ok();
+}
+
+void Follower::drop_round() {
+  if (!round_) return;
+  round_.reset();
+  tracking_ = false;
+  dirty_.clear();
+  source_.request(RoundRequest{{}, ++round_number_});
 }
 
 std::optional<VerifyReport> Follower::take_report() {

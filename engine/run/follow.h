@@ -25,6 +25,9 @@ class Follower {
   // Waits for the next item until the deadline, and handles it. Batches that wait behind one
   // another are applied as one: each ends at a watermark, so their union does too.
   Result<Event> pump(Deadline deadline);
+  // The same over another connection, while this one is at work, and of chunks only. False: the
+  // next item is none, or it could not be compared; it waits for pump(). By one thread at a time.
+  bool compare_ahead(postgres::Connection& other, Deadline deadline);
 
   // A comparison of all tables from here on; dirty keys are kept from this moment. Rows that were
   // accepted as set aside by then are left out.
@@ -34,6 +37,10 @@ class Follower {
   [[nodiscard]] bool round_running() const { return round_ && !round_->done(); }
   // The finished round's report, once.
   std::optional<VerifyReport> take_report();
+  [[nodiscard]] bool has_round() const { return round_.has_value(); }
+  // Nobody wants its report any more: what it has found is of an earlier time than the next
+  // request's.
+  void drop_round();
 
   // Has the keys that were touched since the round began compared, beside the stream. Their number
   // shrinks with each pass. The verdict is in keys_verdict() when keys_outstanding() is 0.
@@ -54,7 +61,7 @@ class Follower {
   void merge_waiting(ChangeBatch* batch);
   void show_lag(int64_t since_us);
   Status apply(ChangesItem& item);
-  Status compare(ChunkItem& item);
+  Status compare(ChunkItem& item, postgres::Connection& target);
   Status compare(KeysItem& item);
 
   Move& move_;
@@ -62,6 +69,7 @@ class Follower {
   apply::Applier& applier_;
   std::optional<SourceItem> waiting_;  // taken from the queue, not handled yet
   std::optional<VerifyRound> round_;
+  int64_t round_number_ = 0;  // of the last one that began; chunks of another are passed over
   bool tracking_ = false;
   DirtyKeys dirty_;
   std::map<std::string, verify::KeySet> accepted_;  // by table

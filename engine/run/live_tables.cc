@@ -9,6 +9,7 @@
 #include "engine/observe/fault.h"
 #include "engine/observe/log.h"
 #include "engine/postgres/quote.h"
+#include "engine/run/early_round.h"
 #include "engine/run/lock_wait.h"
 #include "engine/run/put_aside.h"
 #include "engine/run/target_ddl.h"
@@ -95,36 +96,72 @@ Status make_table_live(Move& move, TargetTable& entry) {
   return ok();
 }
 
-}  // namespace
+// Some of its statements take a lock that no reader shares.
+bool locks_out_readers(const Table& table) {
+  return table.adopted || std::ranges::any_of(table.indexes, [&table](const Index& index) {
+           return schema::is_constraint_on_target(table, index);
+         });
+}
+
+struct Made {
+  int tables = 0;
+  bool locked = false;  // some were left for later
+};
 
 // A table whose lock is not to be had is left for later, and following goes on.
-Result<int> make_live(Move& move, Lsn applied) {
-  postgres::Connection& target = move.target.connection();
-  // Between two parts of a watermark what is open is the applier's: it is not to be thrown away.
-  if (!move.locks.due() || target.in_transaction()) return 0;
-  const PatientStatements patient(target);
-  int made = 0;
-  bool locked = false;
-  for (TargetTable& entry : move.tables) {
-    if (entry.state != TableState::kCatchingUp || applied < entry.consistent_lsn) continue;
-    auto done = make_table_live(move, entry);
+Result<Made> make_each_live(Move& move, const std::vector<TargetTable*>& ready) {
+  Made made;
+  for (TargetTable* entry : ready) {
+    auto done = make_table_live(move, *entry);
     if (done) {
-      ++made;
+      ++made.tables;
       continue;
     }
     if (!is_lock_timeout(done.error())) return fail(std::move(done).error());
-    target.rollback();
-    locked = true;
+    move.target.connection().rollback();
+    made.locked = true;
   }
-  if (locked) {
+  return made;
+}
+
+}  // namespace
+
+Result<int> make_live(Move& move, Lsn applied,
+                      const std::function<std::unique_ptr<EarlyRound>()>& meanwhile) {
+  postgres::Connection& target = move.target.connection();
+  // Between two parts of a watermark what is open is the applier's: it is not to be thrown away.
+  if (!move.locks.due() || target.in_transaction()) return 0;
+  std::vector<TargetTable*> shared;
+  std::vector<TargetTable*> alone;
+  for (TargetTable& entry : move.tables) {
+    if (entry.state != TableState::kCatchingUp || applied < entry.consistent_lsn) continue;
+    (locks_out_readers(*entry.table) ? alone : shared).push_back(&entry);
+  }
+  const PatientStatements patient(target);
+  Made made;
+  if (!shared.empty()) {
+    const auto beside = meanwhile();
+    CROSSFADE_TRY(made, make_each_live(move, shared));
+  }
+  CROSSFADE_TRY(const Made others, make_each_live(move, alone));
+  made.tables += others.tables;
+  made.locked = made.locked || others.locked;
+  if (made.locked) {
     CROSSFADE_TRY(move.locks.put_off(target, move.options.target_schema));
-  } else if (made > 0) {
+  } else if (made.tables > 0) {
     move.locks.reset();
   }
   move.board.update([&](StatusReport& r) {
-    r.trouble = locked ? "locks on the target are waited for: " + move.locks.in_the_way() : "";
+    r.trouble = made.locked ? "locks on the target are waited for: " + move.locks.in_the_way() : "";
   });
-  return made;
+  return made.tables;
+}
+
+bool all_caught_up(const Move& move, Lsn applied) {
+  return std::ranges::all_of(move.tables, [applied](const TargetTable& t) {
+    return t.state == TableState::kLive ||
+           (t.state == TableState::kCatchingUp && applied >= t.consistent_lsn);
+  });
 }
 
 apply::ExactTables live_tables(const Move& move) {

@@ -4,6 +4,8 @@
 // stand in two rows for a moment.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,10 +15,18 @@
 
 namespace crossfade::run {
 
+class EarlyRound;
+
 // Turns tables that have caught up (applied >= consistent_lsn) live. Returns how many became so. An
 // index that the target refuses is reported, not fatal: the rows are there. A table that somebody
 // has locked is left to a later call, after a pause; StatusReport::trouble says who has.
-Result<int> make_live(Move& move, Lsn applied);
+// What `meanwhile` begins may read the tables on another connection until it is destroyed: it is
+// called, at most once, where no statement will lock out readers.
+Result<int> make_live(Move& move, Lsn applied,
+                      const std::function<std::unique_ptr<EarlyRound>()>& meanwhile);
+
+// Whether every table holds what the source did at `applied`, with or without its indexes.
+[[nodiscard]] bool all_caught_up(const Move& move, Lsn applied);
 
 // Those that are: the target holds exactly what it should of them at what is applied.
 [[nodiscard]] apply::ExactTables live_tables(const Move& move);

@@ -192,7 +192,7 @@ Result<bool> SourceThread::push_requested() {
     }
     quiet_ = false;
     if (auto* round = std::get_if<RoundRequest>(&*request)) {
-      round_ = RoundState{std::move(round->tables), 0, {}};
+      round_ = RoundState{std::move(*round), 0, {}};
       continue;
     }
     auto& wanted = std::get<KeysRequest>(*request);
@@ -209,21 +209,22 @@ Result<bool> SourceThread::push_requested() {
 Result<bool> SourceThread::push_round_chunks() {
   const Deadline deadline = Deadline::after(limits::kChunkReadMax);
   while (round_ && !deadline.expired() && !stopping_.load()) {
-    if (round_->index >= round_->tables.size()) {
+    const std::vector<std::shared_ptr<const Table>>& tables = round_->request.tables;
+    if (round_->index >= tables.size()) {
       round_.reset();
       break;
     }
     quiet_ = false;
-    CROSSFADE_TRY(auto chunk, verify::read_source_chunk(connection_, round_->tables[round_->index],
-                                                        round_->after, limits::kVerifyChunkRows,
-                                                        deadline, options_.utf8));
+    CROSSFADE_TRY(auto chunk,
+                  verify::read_source_chunk(connection_, tables[round_->index], round_->after,
+                                            limits::kVerifyChunkRows, deadline, options_.utf8));
     round_->after = chunk.through;
     if (chunk.last) {
       ++round_->index;
       round_->after.clear();
     }
     const size_t bytes = bytes_of(chunk);
-    if (!push(ChunkItem{std::move(chunk), position_}, bytes)) return false;
+    if (!push(ChunkItem{std::move(chunk), position_, round_->request.number}, bytes)) return false;
   }
   return true;
 }

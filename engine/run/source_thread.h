@@ -36,6 +36,8 @@ struct ChangesItem {
 struct ChunkItem {
   verify::SourceChunk chunk;
   Lsn at;
+  int64_t round = 0;     // RoundRequest::number
+  int64_t left_out = 0;  // rows that were taken out since (verify::leave_out)
 };
 struct KeysItem {
   verify::SourceKeys keys;
@@ -49,9 +51,10 @@ struct SourceFailed {
 };
 using SourceItem = std::variant<ChangesItem, ChunkItem, KeysItem, SchemaChanged, SourceFailed>;
 
-// Verify these tables from their first row to their last.
+// Verify these tables from their first row to their last, and none of an earlier request's.
 struct RoundRequest {
   std::vector<std::shared_ptr<const Table>> tables;
+  int64_t number = 0;
 };
 struct KeysRequest {
   std::shared_ptr<const Table> table;
@@ -92,7 +95,7 @@ class SourceThread {
 
  private:
   struct RoundState {
-    std::vector<std::shared_ptr<const Table>> tables;
+    RoundRequest request;
     size_t index = 0;
     Row after;
   };
