@@ -2,7 +2,6 @@
 import os
 import threading
 
-from harness import shapes
 from harness.context import read_only
 from harness.moved import add_items
 from harness.pause import Writers
@@ -50,11 +49,11 @@ def wal_position(cluster):
 
 
 def measure(context):
-    shape = shapes.SHAPES["segments"]
+    shape = context.shape()
     sizes = [*SIZES, LARGE] if context.arguments.large else list(SIZES)
     if context.arguments.rows:
         sizes = [context.arguments.rows // 10, context.arguments.rows]
-    out = Measurement(shape="segments", writes_per_s=RATE)
+    out = Measurement(shape=context.arguments.shape, writes_per_s=RATE)
     with context.cluster() as cluster:
         context.note(cluster)
         for rows in sizes:
