@@ -132,6 +132,16 @@ Result<std::vector<Obstacle>> find_obstacles(
   return out;
 }
 
+Result<std::optional<Obstacle>> find_stream_obstacle(postgres::ConnectOptions options) {
+  options.replication = true;
+  const auto connection = postgres::Connection::open(std::move(options));
+  if (connection) return std::optional<Obstacle>();
+  const Error& error = connection.error();
+  if (error.code != ErrorCode::kTarget) return fail(error);  // it may pass
+  return std::optional(
+      Obstacle{"no connection for replication is taken: " + error.native, error.hint});
+}
+
 Result<std::vector<Obstacle>> find_outbox_obstacles(
     postgres::Connection& target, const std::string& target_schema,
     const std::vector<std::shared_ptr<const Table>>& tables) {

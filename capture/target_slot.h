@@ -28,6 +28,9 @@ struct Obstacle {
 Result<std::vector<Obstacle>> find_obstacles(
     postgres::Connection& target, const std::string& target_schema,
     const std::vector<std::shared_ptr<const Table>>& tables);
+// Why this address takes no connection that could read a slot, by trying: a pooler may stand
+// between. Nothing: it does.
+Result<std::optional<Obstacle>> find_stream_obstacle(postgres::ConnectOptions options);
 // The same of an outbox (target_outbox.h), which needs less.
 Result<std::vector<Obstacle>> find_outbox_obstacles(
     postgres::Connection& target, const std::string& target_schema,

@@ -49,6 +49,12 @@ bool is_passing(const std::string& sqlstate) {
   return sqlstate == "53300" || sqlstate.substr(0, 2) == "57" || sqlstate.substr(0, 2) == "08";
 }
 
+// PgBouncer's, before 1.23, of a connection for replication. It has one SQLSTATE for all that it
+// says itself.
+bool is_never_taken(std::string_view message) {
+  return message.find("unsupported startup parameter") != std::string_view::npos;
+}
+
 }  // namespace
 
 void ask_for_sqlstate(pg_conn* connection) {
@@ -74,6 +80,12 @@ Error make_connect_error(const pg_conn* connection, const std::string& safe, boo
         "that the target's host is a name in its certificate, that the certificate has not "
         "expired, and that sslrootcert (else ~/.postgresql/root.crt) has the CA that signed it: "
         "`openssl s_client -starttls postgres -connect HOST:PORT` shows the certificate";
+  } else if (is_never_taken(message)) {
+    error.code = ErrorCode::kTarget;
+    error.remedy = Remedy::kStop;
+    error.hint =
+        "a connection pooler stands between that does not pass this on; give the server's own "
+        "address";
   } else if (refused) {
     error.code = ErrorCode::kTarget;
     error.remedy = Remedy::kStop;

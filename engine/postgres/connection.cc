@@ -14,6 +14,7 @@
 #include "engine/observe/fault.h"
 #include "engine/postgres/cancel_request.h"
 #include "engine/postgres/connect_error.h"
+#include "engine/postgres/pooler.h"
 #include "engine/postgres/postgres_error_map.h"
 #include "engine/postgres/session_look.h"
 
@@ -318,6 +319,10 @@ struct Connection::Impl {
         end_of_calls->remaining() > kShortAnswer ? *end_of_calls : Deadline::after(kShortAnswer));
   }
 
+  static Result<Connection> shake_hands(const ConnectOptions& options, Deadline deadline);
+  static Status refuse_lent_session(Connection& connection, const ConnectOptions& options,
+                                    Deadline deadline);
+
   // From PostgreSQL 18 on a publication that is not there is no error of the decoder's: it warns
   // and sends nothing of what was published.
   static void note_left_out(void* of, const PGresult* notice) {
@@ -333,10 +338,11 @@ Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
-Result<Connection> Connection::open(ConnectOptions options) {
+// Up to where statements can be sent; the statement timeout is what the deadline leaves.
+Result<Connection> Connection::Impl::shake_hands(const ConnectOptions& options, Deadline deadline) {
   auto impl = std::make_unique<Impl>();
   if (options.look_after.count() > 0) impl->another = options;
-  const ConnectionParams params = std::move(options.params);
+  const ConnectionParams& params = options.params;
   impl->safe = params.safe();
   if (fault_fails("target.connect")) {
     return fail(make_connection_error("no answer (fault)", "target.connect", impl->safe, false));
@@ -360,7 +366,6 @@ Result<Connection> Connection::open(ConnectOptions options) {
                                 options.replication ? "database" : nullptr,
                                 nullptr};
   impl->conn.reset(PQconnectStartParams(keywords, values, /*expand_dbname=*/1));
-  const Deadline deadline = Deadline::after(options.connect_timeout);
   if (!impl->conn || PQstatus(impl->conn.get()) == CONNECTION_BAD) {
     return fail(make_connect_error(impl->conn.get(), impl->safe, false));
   }
@@ -392,14 +397,38 @@ Result<Connection> Connection::open(ConnectOptions options) {
   }
   // A server that hangs right after the handshake is as good as unreachable.
   impl->statement_timeout = deadline.remaining();
-  Connection connection(std::move(impl));
+  return Connection(std::move(impl));
+}
+
+// Before anything is set in the session, which may be the application's next.
+Status Connection::Impl::refuse_lent_session(Connection& connection, const ConnectOptions& options,
+                                             Deadline deadline) {
+  CROSSFADE_TRY(const std::string process, own_process(connection));
+  if (process == fmt::format("{}", PQbackendPID(connection.impl_->conn.get()))) return ok();
+  CROSSFADE_TRY(auto second, shake_hands(options, deadline));
+  const auto lent = are_lent(connection, second);
+  const bool by_statement =
+      !lent && lent.error().native.find("statement pooling mode") != std::string::npos;
+  if (!lent && !connection.alive() && !by_statement) return fail(lent.error());
+  // Where there is one session only, the second waits in vain for as long as the first has it.
+  if (!lent || lent.value()) return fail(make_lent_error(connection.safe_name()));
+  return ok();
+}
+
+Result<Connection> Connection::open(ConnectOptions options) {
+  const ConnectOptions wanted = std::move(options);
+  const Deadline deadline = Deadline::after(wanted.connect_timeout);
+  CROSSFADE_TRY(auto connection, Impl::shake_hands(wanted, deadline));
+  if (!wanted.replication) {
+    CROSSFADE_TRY(Impl::refuse_lent_session(connection, wanted, deadline));
+  }
   CROSSFADE_TRY(connection.exec(kSessionSettings));
   if (connection.impl_->another) {
     auto id = session_id(connection);
     if (!id && !connection.alive()) return fail(std::move(id).error());
     if (id) connection.impl_->id = std::move(id).value();
   }
-  connection.set_statement_timeout(options.statement_timeout);
+  connection.set_statement_timeout(wanted.statement_timeout);
   return connection;
 }
 

@@ -91,10 +91,15 @@ Status look(const std::string& url, const std::string& target_schema, TargetFact
   options.connect_timeout = limits::kConnectTimeout;
   options.statement_timeout = limits::kInspectTargetMax;
   options.application_name = "crossfade inspect";
-  CROSSFADE_TRY(auto connection, postgres::Connection::open(std::move(options)));
+  CROSSFADE_TRY(auto connection, postgres::Connection::open(options));
   CROSSFADE_TRY(connection.exec("BEGIN READ ONLY"));
   CROSSFADE_TRY(read_server(connection, target_schema, facts));
-  CROSSFADE_TRY(const auto obstacles, capture::find_obstacles(connection, target_schema, {}));
+  CROSSFADE_TRY(auto obstacles, capture::find_obstacles(connection, target_schema, {}));
+  if (obstacles.empty()) {
+    // That none is free just now is no property of the server.
+    const auto of_stream = capture::find_stream_obstacle(std::move(options));
+    if (of_stream && of_stream.value()) obstacles.push_back(*of_stream.value());
+  }
   for (const capture::Obstacle& obstacle : obstacles) {
     facts->no_way_back.push_back(fmt::format("{} ({})", obstacle.what, obstacle.remedy));
   }

@@ -110,6 +110,13 @@ Result<WayBackKind> choose_kind(Move& move, std::optional<WayBackKind> asked) {
   std::vector<capture::Obstacle> of_slot;
   if (asked != WayBackKind::kOutbox) {
     CROSSFADE_TRY(of_slot, capture::find_obstacles(target, schema, tables));
+    postgres::ConnectOptions options;
+    options.params = move.params;
+    options.connect_timeout = limits::kConnectTimeout;
+    options.statement_timeout = limits::kConnectTimeout;
+    options.stop = &move.stop;
+    CROSSFADE_TRY(const auto of_stream, capture::find_stream_obstacle(std::move(options)));
+    if (of_stream) of_slot.push_back(*of_stream);
     if (of_slot.empty()) return WayBackKind::kSlot;
   }
   if (asked == WayBackKind::kSlot) {
