@@ -4,8 +4,8 @@
 // was applied before stays what the target holds until it is over. So chunks that were read at that
 // position are compared meanwhile, over a second connection; the first item that is none ends it,
 // as does an error, and the engine goes on with what was not compared. A move of 1M rows takes 4.5
-// s in place of 5.0 where a core is free meanwhile, and no less where index builds keep all of them
-// busy (docs/performance.md).
+// s in place of 5.0 where a core is free meanwhile, and little less where index builds keep all of
+// them busy (docs/performance.md).
 //
 // Threads: made and destroyed by the engine's, which leaves the follower alone in between. Owns its
 // thread and its connection.
