@@ -103,6 +103,15 @@ std::string in_words(const std::vector<capture::Obstacle>& obstacles) {
   return out;
 }
 
+Result<std::optional<capture::Obstacle>> find_stream_obstacle(const Move& move) {
+  postgres::ConnectOptions options;
+  options.params = move.params;
+  options.connect_timeout = limits::kConnectTimeout;
+  options.statement_timeout = limits::kConnectTimeout;
+  options.stop = &move.stop;
+  return capture::find_stream_obstacle(std::move(options));
+}
+
 Result<WayBackKind> choose_kind(Move& move, std::optional<WayBackKind> asked) {
   postgres::Connection& target = move.target.connection();
   const std::string& schema = move.options.target_schema;
@@ -110,14 +119,12 @@ Result<WayBackKind> choose_kind(Move& move, std::optional<WayBackKind> asked) {
   std::vector<capture::Obstacle> of_slot;
   if (asked != WayBackKind::kOutbox) {
     CROSSFADE_TRY(of_slot, capture::find_obstacles(target, schema, tables));
-    postgres::ConnectOptions options;
-    options.params = move.params;
-    options.connect_timeout = limits::kConnectTimeout;
-    options.statement_timeout = limits::kConnectTimeout;
-    options.stop = &move.stop;
-    CROSSFADE_TRY(const auto of_stream, capture::find_stream_obstacle(std::move(options)));
-    if (of_stream) of_slot.push_back(*of_stream);
-    if (of_slot.empty()) return WayBackKind::kSlot;
+    // Only then: a server that has no place for it would seem to be just too busy.
+    if (of_slot.empty()) {
+      CROSSFADE_TRY(const auto of_stream, find_stream_obstacle(move));
+      if (!of_stream) return WayBackKind::kSlot;
+      of_slot.push_back(*of_stream);
+    }
   }
   if (asked == WayBackKind::kSlot) {
     return fail(
