@@ -147,6 +147,18 @@ class StubbornWriter {
   std::jthread thread_;
 };
 
+// It answers a connection for replication as one that is too busy just now.
+TEST_F(OutboxRollbackTest, AServerWithNoPlaceForAStreamIsNotWaitedFor) {
+  url_ = admin_;
+  target_exec("ALTER ROLE mover REPLICATION");
+  target_exec("ALTER SYSTEM SET max_wal_senders = 0");
+  ASSERT_NO_FATAL_FAILURE(crash_server());
+  ASSERT_NO_FATAL_FAILURE(start_server());
+  url_ = as("mover");
+  ASSERT_NO_FATAL_FAILURE(reversed());
+  EXPECT_EQ(status().at("reverse").at("kind"), "outbox");
+}
+
 TEST_F(OutboxRollbackTest, DualWritesAskForASlot) {
   app("CREATE TABLE account(id INTEGER PRIMARY KEY, owner TEXT)");
   const Finished dual = crossfade({"run", db_, "--target", url_, "--mode", "dual"});
