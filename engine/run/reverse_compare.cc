@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/core/limits.h"
+#include "engine/observe/fault.h"
 #include "engine/postgres/connection.h"
 #include "engine/run/quarantine.h"
 #include "engine/run/reverse_follower.h"
@@ -85,6 +86,7 @@ Status ReverseFollower::compare_chunks(Deadline deadline) {
     if (const auto keys = accepted_.find(table->name); keys != accepted_.end()) {
       left_out = verify::leave_out(keys->second, &chunk);
     }
+    fault_point("verify.chunk");
     CROSSFADE_TRY(auto verdict, verify::compare_chunk(move_.target.connection(),
                                                       move_.options.target_schema, chunk));
     CROSSFADE_TRY(const bool emptied,

@@ -111,25 +111,54 @@ TEST_F(EarlyRoundTest, WhatIsWrittenMeanwhileIsAppliedLater) {
   expect_becomes_equal();
 }
 
-// What a cutover had compared that was given up is not what the next verification says.
-TEST_F(EarlyRoundTest, AVerificationAfterAWithdrawnCutoverIsOfNow) {
-  Process::Options options = crossfade_command({"run", db_, "--target", url_});
-  options.env["CROSSFADE_FAULT"] = "verify.chunk:delay=1000";
-  options.env["CROSSFADE_FAULT_TRACE"] = trace_;
-  engine_ = std::make_unique<Process>(options);
-  ASSERT_TRUE(await_phase("following"));
-  Process cutover(crossfade_command({"cutover", db_}));
-  ASSERT_TRUE(
-      wait_until([&] { return read_bytes(trace_).find("fired verify.chunk") != std::string::npos; },
-                 seconds(20)));
-  cutover.signal(SIGKILL);
-  ASSERT_TRUE(wait_until(
-      [&] { return engine_->err().find("is gone: it is not done") != std::string::npos; },
-      seconds(20)))
-      << engine_->err();
+// What somebody had compared who gave up is not what the next verification says.
+class WithdrawnRoundTest : public EarlyRoundTest {
+ protected:
+  void follow_slowly_comparing_in(const std::string& phase) {
+    Process::Options options = crossfade_command({"run", db_, "--target", url_});
+    options.env["CROSSFADE_FAULT"] = "verify.chunk@" + phase + ":delay=1000";
+    options.env["CROSSFADE_FAULT_TRACE"] = trace_;
+    engine_ = std::make_unique<Process>(options);
+    ASSERT_TRUE(await_phase("following"));
+  }
+
+  // Asks for it, and goes away in the middle of the comparison.
+  void withdraw(const std::string& verb) {
+    Process asking(crossfade_command({verb, db_}));
+    ASSERT_TRUE(wait_until(
+        [&] { return read_bytes(trace_).find("fired verify.chunk") != std::string::npos; },
+        seconds(20)))
+        << engine_->err();
+    asking.signal(SIGKILL);
+    ASSERT_TRUE(wait_until(
+        [&] { return engine_->err().find("is gone: it is not done") != std::string::npos; },
+        seconds(20)))
+        << engine_->err();
+  }
+
+  void expect_found_different() const {
+    const Finished verify = crossfade({"verify", db_, "--json"});
+    EXPECT_EQ(verify.code, 4) << verify.out << verify.err;
+  }
+};
+
+TEST_F(WithdrawnRoundTest, AVerificationAfterACutoverIsOfNow) {
+  follow_slowly_comparing_in("following");
+  withdraw("cutover");
   target_exec("UPDATE public.note SET body = 'another' WHERE id = 7");
-  const Finished verify = crossfade({"verify", db_, "--json"});
-  EXPECT_EQ(verify.code, 4) << verify.out << verify.err;
+  expect_found_different();
+}
+
+TEST_F(WithdrawnRoundTest, AVerificationAfterARollbackIsOfNow) {
+  follow_slowly_comparing_in("reversed");
+  ASSERT_EQ(crossfade({"cutover", db_}).code, 0) << engine_->err();
+  ASSERT_TRUE(await_phase("reversed"));
+  withdraw("rollback");
+  // A rewritten table is a change that neither a stream nor a trigger tells.
+  target_exec(
+      "ALTER TABLE public.note ALTER COLUMN body TYPE text USING CASE id WHEN 7 THEN 'another' "
+      "ELSE body END");
+  expect_found_different();
 }
 
 }  // namespace

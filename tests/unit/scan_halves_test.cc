@@ -122,7 +122,8 @@ TEST_F(ScanHalvesTest, AreWhatOneScanLearns) {
 TEST_F(ScanHalvesTest, EndWhenTheyAreTold) {
   exec("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, c, d)");
   exec(numbers() + "INSERT INTO t SELECT i, i, i, i, i FROM c");
-  exec("ALTER TABLE t ADD COLUMN slow AS (length(hex(zeroblob(20000))))");
+  // Slow by each row: a whole scan takes many seconds, however late the other thread is.
+  exec("ALTER TABLE t ADD COLUMN slow AS (length(hex(zeroblob(200000 + id % 2))))");
   const auto catalog = read_catalog(source_);
   ASSERT_TRUE(catalog);
   StopSource stop;
