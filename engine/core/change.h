@@ -30,7 +30,8 @@ struct Change {
 };
 
 // Part of what lies between two watermarks. A watermark is the newest position in one snapshot of
-// the source, so all parts up to `closes_watermark` together are whole source transactions.
+// the source, so all parts up to `closes_watermark` together are whole source transactions. Settled
+// parts before it may be of earlier snapshots.
 struct ChangeBatch {
   std::vector<Change> changes;
   Lsn through;                   // every change at or below it, and above the last batch's, is here

@@ -21,6 +21,9 @@ inline constexpr size_t kSqliteCacheKiB =
 // Snapshot. A chunk's read transaction pins the WAL, so it is short.
 inline constexpr int64_t kChunkRowsMax = 50'000;
 inline constexpr std::chrono::milliseconds kChunkReadMax{250};
+// What may be read in one piece though writers wait for its end: as long as kChunkReadMax from a
+// disk of 64 MiB/s.
+inline constexpr auto kLockedLookBytesMax = static_cast<int64_t>(16 * kMiB);
 
 // Inspection, beside the evidence. A size read pins the WAL like a chunk does; twice as long, as it
 // cannot be resumed.

@@ -26,6 +26,9 @@ class ByteQueue {
  public:
   explicit ByteQueue(size_t bytes_max) : bytes_max_(bytes_max), token_(queue_) {}
 
+  // Whether push() of such an item would return at once. From the producer's thread: true stays.
+  [[nodiscard]] bool would_take(size_t bytes) const { return has_room(bytes) || closed_.load(); }
+
   // Waits for room. False: closed, and the item was not taken.
   bool push(T item, size_t bytes) {
     if (!has_room(bytes) && !closed_.load()) {
@@ -42,9 +45,9 @@ class ByteQueue {
   // Waits while a single item takes more than the whole budget: what is made meanwhile would come
   // on top of it.
   void wait_for_room() {
-    const auto room = [&] { return bytes_.load() <= bytes_max_ || closed_.load(); };
-    if (!room()) sleep(room, std::nullopt);
+    if (is_over()) sleep([&] { return !is_over(); }, std::nullopt);
   }
+  [[nodiscard]] bool is_over() const { return bytes_.load() > bytes_max_ && !closed_.load(); }
 
   // Waits for an item until the deadline. Nothing: the deadline passed, or closed and drained.
   std::optional<T> pop(Deadline deadline) {

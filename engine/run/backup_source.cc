@@ -103,7 +103,12 @@ Result<BackupManifest> back_up_source(sqlite::Connection& source, const StateFol
 
 Result<BackupManifest> back_up_before_run(sqlite::Connection& source, const StateFolder& state,
                                           const StopSource* stop) {
-  CROSSFADE_TRY(auto manifest, back_up_source(source, state, kBackupBeforeRun, stop));
+  auto made = back_up_source(source, state, kBackupBeforeRun, stop);
+  // A copy of its pages, just made: what is wrong with them is wrong with the file.
+  if (!made && made.error().code == ErrorCode::kDifferent) {
+    return fail(damaged_source(state.database(), made.error().native));
+  }
+  CROSSFADE_TRY(auto manifest, std::move(made));
   const BackupStore store(state);
   CROSSFADE_TRY(const auto all, store.list());
   for (const BackupManifest& each : all) {

@@ -88,8 +88,8 @@ Status Follower::apply(ChangesItem& item) {
   if (tracking_) dirty_.note(batch);
   CROSSFADE_TRY(item.prepared ? applier_.apply_prepared(batch, std::move(*item.prepared))
                               : applier_.apply(batch));
-  if (!batch.closes_watermark) return ok();
   source_.set_applied(applied());
+  if (!batch.closes_watermark) return ok();
   const apply::ApplyCounts& counts = applier_.counts();
   move_.board.update([&](StatusReport& r) {
     r.applied_lsn = applied();

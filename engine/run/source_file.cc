@@ -64,14 +64,35 @@ bool is_unread(std::string_view message) {
   return (code & 0xff) == SQLITE_IOERR;
 }
 
+// Whether the application could not write until the whole file is read: without a WAL a reader's
+// lock is in the way of each commit, and this one cannot be taken in parts.
+Result<bool> would_hold_off_writers(sqlite::Connection& connection) {
+  CROSSFADE_TRY(const auto mode, connection.query_text("PRAGMA journal_mode"));
+  if (mode == "wal") return false;
+  CROSSFADE_TRY(const int64_t pages, connection.query_int("PRAGMA page_count"));
+  CROSSFADE_TRY(const int64_t page_size, connection.query_int("PRAGMA page_size"));
+  return pages * page_size > limits::kLockedLookBytesMax;
+}
+
 Status refuse_damaged(sqlite::Connection& connection, const std::string& path) {
+  CROSSFADE_TRY(const bool in_the_way, would_hold_off_writers(connection));
+  if (in_the_way) {
+    log::info(path +
+              ": not looked through for damage, since its application could not write meanwhile; "
+              "the backup is, if one is made");
+    return ok();
+  }
   CROSSFADE_TRY(const auto damage, find_damage(connection));
   if (damage.empty()) return ok();
-  return fail(source_error(path, fmt::format("damaged: {}", damage),
-                           "restore a backup or use `sqlite3 FILE .recover`, then run again"));
+  return fail(damaged_source(path, "damaged: " + damage));
 }
 
 }  // namespace
+
+Error damaged_source(const std::string& path, std::string native) {
+  return source_error(path, std::move(native),
+                      "restore a backup or use `sqlite3 FILE .recover`, then run again");
+}
 
 Result<std::string> find_damage(sqlite::Connection& connection) {
   CROSSFADE_TRY(auto check, connection.query_text("PRAGMA quick_check(1)"));

@@ -106,10 +106,23 @@ bool SourceThread::push(SourceItem item, size_t bytes) {
   return queue_.push(std::move(item), bytes + 256);
 }
 
+bool SourceThread::hand_over(SourceItem item, size_t bytes) {
+  if (!queue_.would_take(bytes + 256)) end_snapshot();
+  const bool taken = push(std::move(item), bytes);
+  if (queue_.is_over()) end_snapshot();
+  return taken;
+}
+
+void SourceThread::end_snapshot() {
+  reader_.end_snapshot();
+  snapshot_open_ = false;
+}
+
 void SourceThread::run() {
   while (!stopping_.load()) {
+    queue_.wait_for_room();
     auto going_on = one_snapshot();
-    reader_.end_snapshot();
+    end_snapshot();
     if (going_on && going_on.value()) {
       if (auto kept = housekeeping(); !kept) {
         push(SourceFailed{std::move(kept).error()}, 0);
@@ -132,6 +145,7 @@ void SourceThread::run() {
 
 Result<bool> SourceThread::one_snapshot() {
   CROSSFADE_TRY(const auto watermark, reader_.begin_snapshot());
+  snapshot_open_ = true;
   if (watermark.schema_version != options_.schema_version) {
     push(SchemaChanged{}, 0);
     return false;
@@ -146,12 +160,13 @@ Result<bool> SourceThread::one_snapshot() {
     CROSSFADE_TRY(const bool pushed, push_changes(watermark));
     if (!pushed) return false;
   }
-  return push_requested();
+  return snapshot_open_ ? push_requested() : true;
 }
 
 Result<bool> SourceThread::push_changes(capture::Watermark watermark) {
   const int64_t seen_us = Deadline::now_us();
-  while (position_ < watermark.newest) {
+  const Deadline deadline = Deadline::after(limits::kChunkReadMax);
+  while (snapshot_open_ && position_ < watermark.newest) {
     queue_.wait_for_room();
     CROSSFADE_TRY(auto batch, reader_.read(position_, limits::kBatchBytesMax));
     if (reader_.null_key_table()) {
@@ -164,7 +179,11 @@ Result<bool> SourceThread::push_changes(capture::Watermark watermark) {
     fault_point("tail.batch");
     auto prepared = prepare(batch);
     const size_t bytes = batch.bytes + (prepared ? prepared->size_bytes() : 0);
-    if (!push(ChangesItem{std::move(batch), std::move(prepared)}, bytes)) return false;
+    // What is put back later is read in this snapshot: it has to be kept, whoever waits for it.
+    const bool may_end = batch.settled;
+    ChangesItem item{std::move(batch), std::move(prepared)};
+    if (!(may_end ? hand_over(std::move(item), bytes) : push(std::move(item), bytes))) return false;
+    if (may_end && deadline.expired()) end_snapshot();
   }
   return true;
 }
@@ -182,7 +201,7 @@ std::optional<apply::PreparedBatch> SourceThread::prepare(const ChangeBatch& bat
 }
 
 Result<bool> SourceThread::push_requested() {
-  while (true) {
+  while (snapshot_open_) {
     std::optional<std::variant<RoundRequest, KeysRequest>> request;
     {
       const std::lock_guard lock(mutex_);
@@ -199,7 +218,7 @@ Result<bool> SourceThread::push_requested() {
     CROSSFADE_TRY(auto keys,
                   verify::read_source_keys(connection_, wanted.table, std::move(wanted.keys)));
     const size_t bytes = keys.keys.size() * 128;
-    if (!push(KeysItem{std::move(keys), position_}, bytes)) return false;
+    if (!hand_over(KeysItem{std::move(keys), position_}, bytes)) return false;
   }
   if (round_) return push_round_chunks();
   return true;
@@ -208,7 +227,7 @@ Result<bool> SourceThread::push_requested() {
 // As many chunks as fit the time a snapshot may last.
 Result<bool> SourceThread::push_round_chunks() {
   const Deadline deadline = Deadline::after(limits::kChunkReadMax);
-  while (round_ && !deadline.expired() && !stopping_.load()) {
+  while (round_ && snapshot_open_ && !deadline.expired() && !stopping_.load()) {
     const std::vector<std::shared_ptr<const Table>>& tables = round_->request.tables;
     if (round_->index >= tables.size()) {
       round_.reset();
@@ -224,7 +243,8 @@ Result<bool> SourceThread::push_round_chunks() {
       round_->after.clear();
     }
     const size_t bytes = bytes_of(chunk);
-    if (!push(ChunkItem{std::move(chunk), position_, round_->request.number}, bytes)) return false;
+    const int64_t number = round_->request.number;
+    if (!hand_over(ChunkItem{std::move(chunk), position_, number}, bytes)) return false;
   }
   return true;
 }

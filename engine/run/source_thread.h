@@ -2,10 +2,12 @@
 // an exact position, handed over in order through one queue.
 //
 // One snapshot after another: first the changes up to its watermark, then, in the same snapshot,
-// whatever was asked to be read at that position. What is too much for one part is prepared for the
-// target here, while the target is at work. It also prunes the log behind what is applied. It
-// ends by itself when the schema changes, with a SchemaChanged item: under another schema the log
-// must not be interpreted.
+// whatever was asked to be read at that position. A snapshot pins the WAL, and without a WAL it is
+// in the way of each commit of the application's: so none stays open while the queue is full, which
+// may last as long as an index is built; a later one goes on where it ended. What is too much for
+// one part is prepared for the target here, while the target is at work. It also prunes the log
+// behind what is applied. It ends by itself when the schema changes, with a SchemaChanged item:
+// under another schema the log must not be interpreted.
 // Threads: start/stop/request/pop from the engine's thread. Owns its thread and its connection.
 #pragma once
 
@@ -111,6 +113,9 @@ class SourceThread {
   Result<bool> push_round_chunks();
   Status housekeeping();
   bool push(SourceItem item, size_t bytes);
+  // Waits for room without the snapshot.
+  bool hand_over(SourceItem item, size_t bytes);
+  void end_snapshot();
 
   // Constant after construction.
   const SourceFile& source_;
@@ -126,6 +131,7 @@ class SourceThread {
   Deadline::Clock::time_point next_prune_{};
   Deadline::Clock::time_point next_check_{};
   bool quiet_ = false;  // the last snapshot brought nothing
+  bool snapshot_open_ = false;
   // Shared.
   capture::Wakeup wakeup_;
   flow::ByteQueue<SourceItem> queue_;

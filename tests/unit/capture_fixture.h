@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -100,10 +101,12 @@ class CapturedDatabase {
     return tables_.front();
   }
 
-  // All parts up to the present watermark.
-  Result<std::vector<ChangeBatch>> read_log(size_t bytes_max = kWhole) {
+  // All parts up to the present watermark. Behind a settled part the snapshot ends for `between`:
+  // what that writes is read as well.
+  Result<std::vector<ChangeBatch>> read_log(size_t bytes_max = kWhole,
+                                            const std::function<void()>& between = nullptr) {
     std::vector<ChangeBatch> parts;
-    CROSSFADE_TRY(const Watermark watermark, reader_->begin_snapshot());
+    CROSSFADE_TRY(Watermark watermark, reader_->begin_snapshot());
     Lsn after = read_;
     do {
       auto part = reader_->read(after, bytes_max);
@@ -113,6 +116,10 @@ class CapturedDatabase {
       }
       after = part.value().through;
       parts.push_back(std::move(part).value());
+      if (!between || !parts.back().settled || parts.back().closes_watermark) continue;
+      reader_->end_snapshot();
+      between();
+      CROSSFADE_TRY(watermark, reader_->begin_snapshot());
     } while (!parts.back().closes_watermark);
     reader_->end_snapshot();
     EXPECT_EQ(after, watermark.newest);
@@ -131,14 +138,21 @@ class CapturedDatabase {
     return out;
   }
 
-  // Brings the model to the watermark and compares it with the tables, class and bits.
-  ::testing::AssertionResult follows(size_t bytes_max = kWhole) {
-    auto parts = read_log(bytes_max);
+  // Brings the model to the watermark and compares it with the tables.
+  ::testing::AssertionResult follows(size_t bytes_max = kWhole,
+                                     const std::function<void()>& between = nullptr) {
+    auto parts = read_log(bytes_max, between);
     if (!parts) return ::testing::AssertionFailure() << describe(parts.error());
     for (const ChangeBatch& part : parts.value()) replay(part, &model_);
+    return is_there(model_);
+  }
+
+  // Whether `model` is what the tables hold, class and bits.
+  ::testing::AssertionResult is_there(const Content& model) {
     const Content now = content();
     for (const Table& table : tables_) {
-      const Rows& have = model_[table.name];
+      const auto in_model = model.find(table.name);
+      const Rows have = in_model == model.end() ? Rows() : in_model->second;
       const Rows& want = now.at(table.name);
       if (have == want) continue;
       return ::testing::AssertionFailure() << table.name << ": the log gives " << literals(have)
@@ -169,6 +183,8 @@ class CapturedDatabase {
   sqlite::Connection& source() { return source_; }
   std::vector<Table>& tables() { return tables_; }
   std::vector<Captured>& captured() { return captured_; }
+  const Shapes& shapes() const { return shapes_; }
+  const Content& model() const { return model_; }
   LogReader& reader() { return *reader_; }
   Lsn position() const { return read_; }
   void seek(Lsn lsn) { read_ = lsn; }

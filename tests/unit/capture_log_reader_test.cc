@@ -121,6 +121,29 @@ TEST(LogReaderModelTest, BatchesInManyPartsGiveTheTables) {
   }
 }
 
+// Whoever has to wait behind a part lets go of the snapshot, and reads on in a later one.
+TEST(LogReaderModelTest, PartsOfSeveralSnapshotsGiveTheTables) {
+  int snapshots = 0;
+  for (uint64_t seed = 2001; seed <= 2200; ++seed) {
+    CapturedDatabase db(kWriteSchema);
+    db.must("PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF");
+    RandomWrites writes(seed);
+    for (int i = 0; i < 20; ++i) (void)db.source().exec(writes.statement());
+    db.capture(seed % 4 < 2 ? OldRows::kWhole : OldRows::kKeys);
+    for (int round = 0; round < 6; ++round) {
+      for (int i = 0; i < 15; ++i) (void)db.source().exec(writes.statement());
+      int left = 10;
+      ASSERT_TRUE(db.follows(seed % 3 == 0 ? 1 : 700,
+                             [&] {
+                               ++snapshots;
+                               if (left-- > 0) (void)db.source().exec(writes.statement());
+                             }))
+          << "seed " << seed;
+    }
+  }
+  EXPECT_GT(snapshots, 1000);
+}
+
 TEST(LogReaderTest, NothingWrittenIsAnEmptyClosingBatch) {
   CapturedDatabase db("CREATE TABLE t(id INTEGER PRIMARY KEY)");
   db.capture();
