@@ -17,7 +17,7 @@
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
 #include "engine/run/backup.h"
-#include "engine/run/source_file.h"
+#include "engine/run/damage.h"
 #include "engine/sqlite/backup.h"
 
 namespace crossfade::run {

@@ -14,6 +14,8 @@
 #include "engine/observe/log.h"
 #include "engine/run/backup.h"
 #include "engine/run/copy_phase.h"
+#include "engine/run/damage.h"
+#include "engine/run/early_round.h"
 #include "engine/run/live_tables.h"
 #include "engine/run/misfit_policy.h"
 #include "engine/run/put_aside.h"
@@ -314,7 +316,16 @@ Status Engine::take_lease_and_recover() {
   CROSSFADE_TRY(const bool present, target_->exists());
   if (!identity || !present) {
     log::info("reading what is stored, to choose types");
-    CROSSFADE_TRY(auto plan, plan_first(options_, *source_, *target_, stop_));
+    std::unique_ptr<DamageCheck> check;
+    if (!identity) {
+      CROSSFADE_TRY(check, DamageCheck::begin(*source_));
+    }
+    auto planned = plan_first(options_, *source_, *target_, stop_);
+    // It says more than whoever came upon a damaged page.
+    if (check && !stop_.requested()) {
+      CROSSFADE_TRY(check->result());
+    }
+    CROSSFADE_TRY(auto plan, std::move(planned));
     prepared_ = std::move(plan.tables);
     findings_ = std::move(plan.findings);
   }

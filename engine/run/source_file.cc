@@ -6,9 +6,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -16,6 +14,7 @@
 #include "capture/change_log.h"
 #include "engine/core/limits.h"
 #include "engine/observe/log.h"
+#include "engine/run/damage.h"
 
 namespace crossfade::run {
 namespace {
@@ -41,69 +40,7 @@ bool is_network_file_system(const std::string& path) {
   return type == kNfs || type == kCifs || type == kSmb2;
 }
 
-// What quick_check says of rows that break their own table's CHECK, NOT NULL or STRICT types; they
-// are carried (docs/findings.md). It looks at the file's structure first, and has no code for
-// either: the texts are SQLite's pragma.c.
-bool is_about_rows(std::string_view message) {
-  constexpr std::string_view kCheck = "CHECK constraint failed in ";
-  constexpr std::string_view kValue = " value in ";  // NULL value in, non-INT value in, ...
-  const size_t word_end = std::min(message.find(' '), message.size());
-  return message.substr(0, kCheck.size()) == kCheck ||
-         message.substr(word_end, kValue.size()) == kValue;
-}
-
-// A page that the disk did not give says nothing of what is in it. The text is btree.c's, its code
-// an extended one.
-bool is_unread(std::string_view message) {
-  constexpr std::string_view kUnread = "unable to get the page. error code=";
-  const size_t at = message.find(kUnread);
-  if (at == std::string_view::npos) return false;
-  int code = 0;
-  const char* const digits = message.data() + at + kUnread.size();
-  std::from_chars(digits, message.data() + message.size(), code);
-  return (code & 0xff) == SQLITE_IOERR;
-}
-
-// Whether the application could not write until the whole file is read: without a WAL a reader's
-// lock is in the way of each commit, and this one cannot be taken in parts.
-Result<bool> would_hold_off_writers(sqlite::Connection& connection) {
-  CROSSFADE_TRY(const auto mode, connection.query_text("PRAGMA journal_mode"));
-  if (mode == "wal") return false;
-  CROSSFADE_TRY(const int64_t pages, connection.query_int("PRAGMA page_count"));
-  CROSSFADE_TRY(const int64_t page_size, connection.query_int("PRAGMA page_size"));
-  return pages * page_size > limits::kLockedLookBytesMax;
-}
-
-Status refuse_damaged(sqlite::Connection& connection, const std::string& path) {
-  CROSSFADE_TRY(const bool in_the_way, would_hold_off_writers(connection));
-  if (in_the_way) {
-    log::info(path +
-              ": not looked through for damage, since its application could not write meanwhile; "
-              "the backup is, if one is made");
-    return ok();
-  }
-  CROSSFADE_TRY(const auto damage, find_damage(connection));
-  if (damage.empty()) return ok();
-  return fail(damaged_source(path, "damaged: " + damage));
-}
-
 }  // namespace
-
-Error damaged_source(const std::string& path, std::string native) {
-  return source_error(path, std::move(native),
-                      "restore a backup or use `sqlite3 FILE .recover`, then run again");
-}
-
-Result<std::string> find_damage(sqlite::Connection& connection) {
-  CROSSFADE_TRY(auto check, connection.query_text("PRAGMA quick_check(1)"));
-  if (is_unread(check)) {
-    return fail(source_error(connection.path(), fmt::format("not read: {}", check),
-                             "the disk did not answer as it should: look at the system's log, then "
-                             "run the command again"));
-  }
-  if (check == "ok" || is_about_rows(check)) check.clear();
-  return check;
-}
 
 Result<SourceFile> SourceFile::open(const std::string& path) {
   struct stat st {};
@@ -122,7 +59,7 @@ Result<SourceFile> SourceFile::open(const std::string& path) {
                                                            limits::kSourceBusyTimeout}));
   CROSSFADE_TRY(const auto identity, capture::read_identity(connection));
   if (!identity) {
-    CROSSFADE_TRY(refuse_damaged(connection, path));
+    CROSSFADE_TRY(refuse_damaged(connection));
   }
   return SourceFile(std::move(connection), path, st.st_dev, st.st_ino);
 }

@@ -12,23 +12,11 @@
 
 namespace crossfade::run {
 
-// What quick_check finds wrong with the file itself; empty: nothing. Rows that break their own
-// table's CHECK, NOT NULL or STRICT types are no damage.
-Result<std::string> find_damage(sqlite::Connection& connection);
-
-// The source is; with the remedy.
-Error damaged_source(const std::string& path, std::string native);
-
 class SourceFile {
  public:
   // Checks that the file can be written, and what it is: exclusive locking and network file systems
   // are named here. Changes nothing.
-  // Damaged pages are too while no move of this file has begun, if its application can write while
-  // they are looked for: in WAL mode, or if the file is small. Where it cannot, the backup is
-  // looked through that is made before anything else is written. Later every command would wait
-  // until all of the file was read once more, a rollback among them; by then there is a verified
-  // backup, unless none was wanted, and whoever reads a damaged page says so. Each comparison reads
-  // all moved rows, but neither secondary indexes nor tables that a rule leaves out.
+  // So are damaged pages of a small one, while no move of it has begun (damage.h).
   static Result<SourceFile> open(const std::string& path);
 
   // A further connection for another thread.
