@@ -185,11 +185,12 @@ class CutoverDriver {
     if (!intact) {
       return fail(stepped_back("the source's schema changed just now", "run the command again"));
     }
+    fault_point("cutover.gate");
     const Deadline deadline = Deadline::after(kGateWait);
     CROSSFADE_TRY(pump_until(
         deadline, [&] { return behind() <= kNearChanges; }, "catching up", kWaitHint));
     while (follower_->dirty().size() > limits::kNearKeysMax) {
-      follower_->start_keys_pass();
+      CROSSFADE_TRY(follower_->start_keys_pass());
       CROSSFADE_TRY(pump_until(
           deadline, [&] { return follower_->keys_outstanding() == 0; }, "comparing changed rows",
           kWaitHint));
@@ -335,7 +336,9 @@ class CutoverDriver {
       if (options_.dry_run) note_pause();
       return ok();
     }
-    for (DirtyKeys::OfTable& of_table : follower_->dirty().take()) {
+    auto dirty = follower_->dirty().take();
+    if (!dirty) return fail(too_many_changed("cutover"));
+    for (DirtyKeys::OfTable& of_table : *dirty) {
       if (pause_end_.expired()) {
         return fail(stepped_back("comparing the last changes took longer than allowed",
                                  "raise --max-pause"));

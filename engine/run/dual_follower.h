@@ -91,6 +91,8 @@ class DualFollower {
   Status load_held();
 
   // From PostgreSQL.
+  // Whether what is read and not yet in SQLite is less than may wait for it.
+  [[nodiscard]] bool may_read_stream() const;
   Result<bool> take_from_target();
   Status take(const capture::TargetEvent& event);
   Status take(const capture::TargetBegin& begin);

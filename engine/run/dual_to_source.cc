@@ -16,10 +16,14 @@
 
 namespace crossfade::run {
 
+bool DualFollower::may_read_stream() const {
+  if (net_.bytes() >= limits::kDualNetBytesMax) return false;
+  return in_transaction_ || net_.size() < limits::kReverseBatchChangesMax;
+}
+
 Result<bool> DualFollower::take_from_target() {
   bool came = false;
-  while (net_.bytes() < limits::kDualNetBytesMax) {
-    if (!in_transaction_ && net_.size() >= limits::kReverseBatchChangesMax) break;
+  while (may_read_stream()) {
     CROSSFADE_TRY(auto event, stream_->next(Deadline::at({})));
     if (!event) break;
     came = true;

@@ -86,11 +86,8 @@ Result<bool> DualFollower::take_from_source(Deadline deadline) {
     }
   }
   if (Deadline::Clock::now() < target_due_) return false;
-  // Unless the stream cannot be read on before this has gone.
-  if (ledger_.keys_in_flight() > limits::kDualKeysInFlightMax &&
-      net_.bytes() < limits::kDualNetBytesMax) {
-    return false;
-  }
+  // Unless the stream cannot be read on before this has gone: they come back by the stream alone.
+  if (ledger_.keys_in_flight() > limits::kDualKeysInFlightMax && may_read_stream()) return false;
   CROSSFADE_TRY(const bool done, apply_to_target());
   if (!done) {
     target_due_ = Deadline::Clock::now() + limits::kDualTurn;

@@ -595,8 +595,9 @@ Status Engine::follow(Move& move, bool until_idle, Next* next) {
       *next = Next::kAgain;
       return begin_dual(move);
     }
-    // With a way back the next session keeps SQLite in step.
-    if (ended && way_back_made_) *next = Next::kAgain;
+    // With a way back the next session keeps SQLite in step; where a cutover only stepped back it
+    // goes on following.
+    if (ended && (way_back_made_ || !cut_over_)) *next = Next::kAgain;
     if (ended || (until_idle && !current_task())) break;
   }
   // It may not be there any more, and what matters is committed.

@@ -189,6 +189,11 @@ Status Engine::serve_cutover(Move& move, Follower& follower, const VerifyReport&
                    {{"cause", done.error().native}});
     if (!task->cutover.dry_run && !in_doubt) move.set_phase("following");
     answer(to_result(done.error()));
+    // Of a statement that failed: nothing else can be done in it, and the next session begins anew.
+    if (move.target.connection().in_transaction()) {
+      move.target.connection().rollback();
+      *ended = true;
+    }
     if (!task->cutover.dry_run && !in_doubt) {
       CROSSFADE_TRY(forget_watch());
     }

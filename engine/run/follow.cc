@@ -178,9 +178,11 @@ std::optional<VerifyReport> Follower::take_report() {
   return report;
 }
 
-void Follower::start_keys_pass() {
+Status Follower::start_keys_pass() {
   keys_verdict_ = {};
-  for (DirtyKeys::OfTable& of_table : dirty_.take()) {
+  auto dirty = dirty_.take();
+  if (!dirty) return fail(too_many_changed("cutover"));
+  for (DirtyKeys::OfTable& of_table : *dirty) {
     for (size_t at = 0; at < of_table.keys.size(); at += kKeysPerRequest) {
       const auto begin = of_table.keys.begin() + static_cast<std::ptrdiff_t>(at);
       const auto end = of_table.keys.begin() + static_cast<std::ptrdiff_t>(std::min(
@@ -190,6 +192,7 @@ void Follower::start_keys_pass() {
       ++keys_outstanding_;
     }
   }
+  return ok();
 }
 
 }  // namespace crossfade::run

@@ -44,7 +44,7 @@ class Follower {
 
   // Has the keys that were touched since the round began compared, beside the stream. Their number
   // shrinks with each pass. The verdict is in keys_verdict() when keys_outstanding() is 0.
-  void start_keys_pass();
+  Status start_keys_pass();
   [[nodiscard]] int keys_outstanding() const { return keys_outstanding_; }
   [[nodiscard]] const verify::ChunkVerdict& keys_verdict() const { return keys_verdict_; }
 

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "capture/change_log.h"
 #include "engine/core/limits.h"
+#include "engine/sqlite/connection.h"
 
 namespace crossfade::run {
 
@@ -23,8 +25,7 @@ Result<ReachableTarget> ReachableTarget::find(const EngineOptions& options,
   return out;
 }
 
-Result<TargetStore> ReachableTarget::open(const std::string& application_name,
-                                          StopSource* stop) const {
+Result<TargetStore> ReachableTarget::open(const std::string& application_name) const {
   Error error;
   error.code = ErrorCode::kBlocked;
   error.remedy = Remedy::kDecide;
@@ -37,10 +38,15 @@ Result<TargetStore> ReachableTarget::open(const std::string& application_name,
   CROSSFADE_TRY(connect.params, postgres::ConnectionParams::parse(url_));
   connect.connect_timeout = limits::kConnectTimeout;
   connect.application_name = application_name;
-  connect.stop = stop;
   CROSSFADE_TRY(auto store, TargetStore::open(std::move(connect)));
   CROSSFADE_TRY(const bool present, store.exists());
   if (!present) return fail(std::move(error));
+  // Two moves may share an environment that names one target.
+  CROSSFADE_TRY(auto source, sqlite::Connection::open({database_, sqlite::Access::kReadOnly,
+                                                       limits::kSourceBusyTimeout}));
+  CROSSFADE_TRY(const auto identity, capture::read_identity(source));
+  CROSSFADE_TRY(const auto progress, store.progress());
+  if (!identity || identity->source_id != progress.source_id) return fail(store.of_another());
   return store;
 }
 

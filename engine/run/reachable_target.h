@@ -6,7 +6,6 @@
 #include <string>
 
 #include "engine/core/result.h"
-#include "engine/core/stop.h"
 #include "engine/postgres/embedded.h"
 #include "engine/run/move.h"
 #include "engine/run/target_store.h"
@@ -19,8 +18,8 @@ class ReachableTarget {
 
   // Empty: none was ever named, or the embedded cluster was never made.
   [[nodiscard]] const std::string& url() const { return url_; }
-  // An error when there is none, or no move has begun there.
-  Result<TargetStore> open(const std::string& application_name, StopSource* stop) const;
+  // An error when there is none, no move has begun there, or another file's has.
+  Result<TargetStore> open(const std::string& application_name) const;
   [[nodiscard]] std::optional<postgres::EmbeddedCluster>& cluster() { return cluster_; }
 
   // `keep_running`: after a cutover it is the primary.

@@ -169,9 +169,10 @@ Result<std::optional<verify::ChunkVerdict>> ReverseFollower::compare_touched_bes
     CROSSFADE_TRY(const bool exact, is_at_snapshot());
     if (!exact) return std::nullopt;
     auto touched = touched_.take();
-    CROSSFADE_TRY(auto verdict, compare_keys(touched, deadline));
+    if (!touched) return fail(too_many_changed("rollback"));
+    CROSSFADE_TRY(auto verdict, compare_keys(*touched, deadline));
     if (verdict && !verdict->equal() && !shows_what_was_before()) verdict.reset();
-    if (!verdict) touched_.put_back(std::move(touched));
+    if (!verdict) touched_.put_back(*std::move(touched));
     return verdict;
   }();
   let_go();
@@ -179,7 +180,9 @@ Result<std::optional<verify::ChunkVerdict>> ReverseFollower::compare_touched_bes
 }
 
 Result<verify::ChunkVerdict> ReverseFollower::compare_touched(Deadline deadline) {
-  CROSSFADE_TRY(auto verdict, compare_keys(touched_.take(), deadline));
+  const auto touched = touched_.take();
+  if (!touched) return fail(too_many_changed("rollback"));
+  CROSSFADE_TRY(auto verdict, compare_keys(*touched, deadline));
   if (verdict) return *std::move(verdict);
   Error error;
   error.code = ErrorCode::kSteppedBack;

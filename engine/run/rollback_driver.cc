@@ -149,6 +149,7 @@ class RollbackDriver {
       return fail(not_rolled_back("the two sides are not known to be equal",
                                   "`crossfade verify` shows what differs"));
     }
+    fault_point("rollback.gate");
     CROSSFADE_TRY(come_near());
     CROSSFADE_TRY(
         prepare_target_fence(move_.target.connection(), tables_, limits::kTargetLockWait));

@@ -4,10 +4,11 @@
 // One snapshot after another: first the changes up to its watermark, then, in the same snapshot,
 // whatever was asked to be read at that position. A snapshot pins the WAL, and without a WAL it is
 // in the way of each commit of the application's: so none stays open while the queue is full, which
-// may last as long as an index is built; a later one goes on where it ended. What is too much for
-// one part is prepared for the target here, while the target is at work. It also prunes the log
-// behind what is applied. It ends by itself when the schema changes, with a SchemaChanged item:
-// under another schema the log must not be interpreted.
+// may last as long as an index is built; a later one goes on where it ended. But for one that rows
+// are to be put back from (ChangeBatch::settled). What is too much for one part is prepared for the
+// target here, while the target is at work. It also prunes the log behind what is applied. It
+// ends by itself when the schema changes, with a SchemaChanged item: under another schema the log
+// must not be interpreted.
 // Threads: start/stop/request/pop from the engine's thread. Owns its thread and its connection.
 #pragma once
 

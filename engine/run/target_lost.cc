@@ -9,6 +9,7 @@
 
 #include "capture/change_log.h"
 #include "engine/core/limits.h"
+#include "engine/observe/fault.h"
 #include "engine/run/reachable_target.h"
 #include "engine/run/source_opening.h"
 
@@ -36,7 +37,9 @@ bool means_lost(const Error& error) {
          (error.code == ErrorCode::kTargetUnreachable && error.sqlstate.empty());
 }
 
-Result<bool> is_primary(const ReachableTarget& target, const std::string& source_id) {
+// A target that an earlier attempt has given up is not, whatever it says.
+Result<bool> is_primary(const ReachableTarget& target, const StateFolder& state,
+                        const std::string& source_id) {
   postgres::ConnectOptions connect;
   CROSSFADE_TRY(connect.params, postgres::ConnectionParams::parse(target.url()));
   connect.connect_timeout = limits::kConnectTimeout;
@@ -47,14 +50,15 @@ Result<bool> is_primary(const ReachableTarget& target, const std::string& source
   if (!present) return false;
   CROSSFADE_TRY(const auto progress, store.value().progress());
   CROSSFADE_TRY(const auto route, store.value().route());
-  return progress.source_id == source_id && route.primary == Primary::kPostgres;
+  return progress.source_id == source_id && route.primary == Primary::kPostgres &&
+         !is_given_up(state, route);
 }
 
 Status check_lost(const EngineOptions& options, const StateFolder& state, const Route& noted,
                   const std::string& source_id) {
   CROSSFADE_TRY(auto target, ReachableTarget::find(options, state));
   if (target.url().empty()) return ok();
-  CROSSFADE_TRY(const bool primary, is_primary(target, source_id));
+  CROSSFADE_TRY(const bool primary, is_primary(target, state, source_id));
   CROSSFADE_TRY(target.close(primary));
   if (!primary) return ok();
   return fail(refuse(state.database(),
@@ -123,8 +127,11 @@ Result<TargetGivenUp> give_up_target(const EngineOptions& options, const StateFo
   CROSSFADE_TRY(report.samples, writer.set_aside(static_cast<int64_t>(limits::kSamplesMax)));
   AuditLog(state.audit()).record("target_given_up", to_json(report));
   CROSSFADE_TRY(mark_reopened(source.connection()));
-  CROSSFADE_TRY(capture::lower_fence(source.connection()));
+  // In this order: the file refuses a target that comes back, and SQLite is not opened before it
+  // does. What ends between the two leaves SQLite closed, and this is done again.
   CROSSFADE_TRY(write_route_file(state.route(), {Primary::kSqlite, report.epoch, ""}));
+  fault_point("target_lost.noted");
+  CROSSFADE_TRY(capture::lower_fence(source.connection()));
   return report;
 }
 

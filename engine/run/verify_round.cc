@@ -151,7 +151,21 @@ void DirtyKeys::put_back(std::vector<OfTable> taken) {
   }
 }
 
-std::vector<DirtyKeys::OfTable> DirtyKeys::take() {
+Error too_many_changed(std::string op) {
+  Error error;
+  error.code = ErrorCode::kSteppedBack;
+  error.remedy = Remedy::kStepBack;
+  error.op = std::move(op);
+  error.native = fmt::format(
+      "more than {} rows were changed since they were compared, and not all of them could be "
+      "compared again",
+      kHeldKeysMax);
+  error.hint = "run the command again, when less is written at a time";
+  return error;
+}
+
+std::optional<std::vector<DirtyKeys::OfTable>> DirtyKeys::take() {
+  if (overflowed_) return std::nullopt;
   std::vector<OfTable> out;
   for (auto& [raw, entry] : tables_) {
     OfTable of_table{entry.table, {}};

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -50,6 +51,9 @@ class VerifyRound {
   size_t open_tables_;
 };
 
+// What `op` says that needs what DirtyKeys::take() did not have.
+[[nodiscard]] Error too_many_changed(std::string op);
+
 class DirtyKeys {
  public:
   void note(const ChangeBatch& batch);
@@ -62,8 +66,9 @@ class DirtyKeys {
     std::shared_ptr<const Table> table;
     std::vector<Row> keys;
   };
-  // Takes all keys out.
-  std::vector<OfTable> take();
+  // Takes all keys out. Nothing where there were more than may be held: which ones is not known any
+  // more, and that nothing differs must not be said of them.
+  [[nodiscard]] std::optional<std::vector<OfTable>> take();
   void put_back(std::vector<OfTable> taken);
 
  private:

@@ -305,6 +305,22 @@ TEST_F(DualTest, AfterALongTimeWithoutAnEngine) {
   EXPECT_EQ(here("SELECT group_concat(id||note) FROM account WHERE owner='eve'"), "5000000s");
 }
 
+// As many keys of SQLite's on their way as may be, before PostgreSQL's stream can be read on, and
+// as many of PostgreSQL's read as may wait for SQLite: one of the two has to go first.
+TEST_F(DualTest, MoreKeysOnBothSidesThanMayBeOnTheirWay) {
+  app("CREATE TABLE n(id INTEGER PRIMARY KEY, v INT)");
+  run_dual();
+  stop();
+  app(
+      fmt::format("WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<{}) "
+                  "INSERT INTO n SELECT i, i FROM c",
+                  limits::kDualKeysInFlightMax * 5 / 4));
+  target_exec(fmt::format("INSERT INTO public.n SELECT 5000000+i, i FROM generate_series(1,{}) i",
+                          limits::kReverseBatchChangesMax * 2));
+  run_dual();
+  expect_becomes_equal(seconds(60));
+}
+
 TEST_F(DualTest, CutoverWhilePostgresIsWrittenTo) {
   make_accounts();
   write_rules("[defaults]\nconflict = \"source_wins\"\n");

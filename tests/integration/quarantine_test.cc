@@ -73,6 +73,20 @@ TEST_F(QuarantineTest, SaysWhatIsMissing) {
   EXPECT_THAT(unknown.err, HasSubstr("77"));
 }
 
+// An environment may name one target for two moves.
+TEST_F(QuarantineTest, AnothersRowsAreNotDecidedOn) {
+  make_set_aside();
+  const std::string other = dir_.file("other.db");
+  ASSERT_EQ(AppDb(other).run("CREATE TABLE t(id INTEGER PRIMARY KEY)"), "");
+  for (const char* verb : {"quarantine", "conflicts"}) {
+    const Finished refused = crossfade({verb, "list", other, "--target", url_});
+    EXPECT_EQ(refused.code, 6) << refused.out << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr("the target of another source"));
+  }
+  EXPECT_NE(crossfade({"quarantine", "accept", other, "--all", "--target", url_}).code, 0);
+  EXPECT_EQ(listed().at("waiting"), 2);
+}
+
 TEST_F(QuarantineTest, ACutoverLeavesBehindOnlyWhatWasAccepted) {
   make_set_aside();
   EXPECT_EQ(crossfade({"quarantine", "accept", db_, number_of("id=2")}).code, 0);

@@ -97,13 +97,15 @@ TEST(DirtyKeysTest, HoldsBothKeysOfAnUpdateOnce) {
   keys.note(batch);
   EXPECT_EQ(keys.size(), 4U);
   size_t of_a = 0;
-  for (const DirtyKeys::OfTable& of_table : keys.take()) {
+  const auto taken = keys.take();
+  ASSERT_TRUE(taken);
+  for (const DirtyKeys::OfTable& of_table : *taken) {
     if (of_table.table == a) of_a = of_table.keys.size();
     for (const Row& key : of_table.keys) EXPECT_EQ(key.size(), 1U);
   }
   EXPECT_EQ(of_a, 3U);
   EXPECT_EQ(keys.size(), 0U);
-  EXPECT_TRUE(keys.take().empty());
+  EXPECT_TRUE(keys.take()->empty());
 }
 
 TEST(DirtyKeysTest, WhatIsPutBackIsHeldOnceBesideWhatCameMeanwhile) {
@@ -117,11 +119,11 @@ TEST(DirtyKeysTest, WhatIsPutBackIsHeldOnceBesideWhatCameMeanwhile) {
   batch.changes = {change(a, ChangeOp::kDelete, row(2), {}),
                    change(a, ChangeOp::kInsert, {}, row(3))};
   keys.note(batch);
-  keys.put_back(std::move(taken));
+  keys.put_back(*std::move(taken));
   EXPECT_EQ(keys.size(), 3U);
   const auto all = keys.take();
-  ASSERT_EQ(all.size(), 1U);
-  EXPECT_EQ(all[0].keys.size(), 3U);
+  ASSERT_EQ(all->size(), 1U);
+  EXPECT_EQ(all->at(0).keys.size(), 3U);
 }
 
 // Too many to hold: none is, and that is said until a new round begins.
@@ -140,7 +142,7 @@ TEST(DirtyKeysTest, OverflowIsSaidUntilCleared) {
   keys.note(batch);
   EXPECT_TRUE(keys.overflowed());
   EXPECT_EQ(keys.size(), 0U);
-  EXPECT_TRUE(keys.take().empty());
+  EXPECT_FALSE(keys.take()) << "no key is not the same as none that is known";
   keys.note(batch);
   EXPECT_TRUE(keys.overflowed());
   EXPECT_EQ(keys.size(), 0U);

@@ -50,7 +50,7 @@ class ConflictsVerb {
 
  private:
   Result<run::TaskResult> act(const run::StateFolder& state, const run::ReachableTarget& target) {
-    CROSSFADE_TRY(auto store, target.open("crossfade conflicts", nullptr));
+    CROSSFADE_TRY(auto store, target.open("crossfade conflicts"));
     CROSSFADE_TRY(const auto route, store.route());
     primary_is_postgres_ = route.primary == run::Primary::kPostgres;
     CROSSFADE_TRY(const auto entries, chosen(store));

@@ -51,7 +51,7 @@ class QuarantineVerb {
 
  private:
   Result<run::TaskResult> act(const run::StateFolder& state, const run::ReachableTarget& target) {
-    CROSSFADE_TRY(auto store, target.open("crossfade quarantine", nullptr));
+    CROSSFADE_TRY(auto store, target.open("crossfade quarantine"));
     CROSSFADE_TRY(const auto route, store.route());
     primary_is_postgres_ = route.primary == run::Primary::kPostgres;
     CROSSFADE_TRY(const auto entries, chosen(store));

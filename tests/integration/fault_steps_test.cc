@@ -1,0 +1,133 @@
+// Promise: what comes between two steps of a change of sides is not lost on it.
+//
+// Part of the builds that have the fault points compiled in (CROSSFADE_FAULTS) only.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/connect.h"
+#include "tests/support/move_test.h"
+#include "tests/support/wait.h"
+
+namespace crossfade::testing {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+class FaultStepsTest : public MoveTest {
+ protected:
+  void follow_with(const std::string& fault) {
+    Process::Options options = crossfade_command({"run", db_, "--target", url_});
+    options.env["CROSSFADE_FAULT"] = fault;
+    options.env["CROSSFADE_FAULT_TRACE"] = trace_;
+    engine_ = std::make_unique<Process>(options);
+    ASSERT_TRUE(await_phase("following")) << engine_->err();
+  }
+
+  [[nodiscard]] bool await_fired(const std::string& point) const {
+    return wait_until(
+        [&] { return read_bytes(trace_).find("fired " + point) != std::string::npos; },
+        seconds(60));
+  }
+
+  std::string trace_ = dir_.file("trace");
+};
+
+// More rows than can be held for the last comparison (10 * limits::kDirtyKeysMax).
+class ManyChangedRowsTest : public FaultStepsTest {
+ protected:
+  void make_rows() {
+    app("CREATE TABLE t(id INTEGER PRIMARY KEY, n INT);"
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 205000) "
+        "INSERT INTO t SELECT i, 0 FROM c");
+  }
+  static void expect_steps_back(Process* asking) {
+    EXPECT_EQ(asking->wait(seconds(90)), 8) << asking->out() << asking->err();
+    EXPECT_THAT(asking->err(), HasSubstr("more than 200000 rows were changed"));
+  }
+};
+
+// They come after the gate has looked at how many there are.
+TEST_F(ManyChangedRowsTest, ACutoverDoesNotTakeThemForNone) {
+  make_rows();
+  follow_with("cutover.gate:delay=3000");
+  Process cutover(crossfade_command({"cutover", db_, "--max-pause", "30000"}));
+  ASSERT_TRUE(await_fired("cutover.gate")) << engine_->err();
+  app("UPDATE t SET n = 1");
+  expect_steps_back(&cutover);
+  EXPECT_EQ(crossfade({"cutover", db_}, seconds(60)).code, 0) << engine_->err();
+}
+
+TEST_F(ManyChangedRowsTest, ARollbackDoesNotTakeThemForNone) {
+  make_rows();
+  follow_with("rollback.gate:delay=3000");
+  ASSERT_EQ(crossfade({"cutover", db_}, seconds(60)).code, 0) << engine_->err();
+  ASSERT_TRUE(await_phase("reversed"));
+  Process rollback(crossfade_command({"rollback", db_, "--max-pause", "30000"}));
+  ASSERT_TRUE(await_fired("rollback.gate")) << engine_->err();
+  target_exec("UPDATE public.t SET n = 1");
+  expect_steps_back(&rollback);
+  EXPECT_EQ(crossfade({"rollback", db_}, seconds(60)).code, 0) << engine_->err();
+}
+
+// Whatever PostgreSQL ends of it: following goes on, and so does another cutover.
+TEST_F(FaultStepsTest, AStatementThatIsCancelledStepsACutoverBack) {
+  make_shop();
+  follow_with("cutover.gate:delay=1000");
+  Process cutover(crossfade_command({"cutover", db_}));
+  ASSERT_TRUE(await_fired("cutover.gate")) << engine_->err();
+  app("UPDATE purchase SET cents = cents + 1");
+  auto admin = connect_or_die(url_);
+  std::optional<int> code;
+  while (!(code = cutover.wait(std::chrono::milliseconds(1)))) {
+    ASSERT_TRUE(
+        admin.exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE "
+                   "application_name = 'crossfade' AND state = 'active' AND "
+                   "datname = current_database() AND pid <> pg_backend_pid()"));
+  }
+  EXPECT_TRUE(*code == 8 || *code == 0) << cutover.err();
+  ASSERT_EQ(engine_->wait(std::chrono::milliseconds(200)), std::nullopt) << engine_->err();
+  EXPECT_EQ(crossfade({"cutover", db_}, seconds(60)).code, 0) << engine_->err();
+}
+
+// The target comes back before SQLite was opened: it is not the primary for that, and SQLite is
+// opened by the same command.
+class TargetLostHalfWayTest : public FaultStepsTest {
+ protected:
+  static void as_admin(const std::string& sql) {
+    const auto done = connect_or_die(TestCluster::admin_url()).exec(sql);
+    ASSERT_TRUE(done) << describe(done.error());
+  }
+  [[nodiscard]] std::string database() const {
+    const size_t from = url_.find("@/") + 2;
+    return url_.substr(from, url_.find('?') - from);
+  }
+};
+
+TEST_F(TargetLostHalfWayTest, NeverLeavesBothSidesOpen) {
+  make_shop();
+  follow_with("cutover.publish:delay=1");
+  ASSERT_EQ(crossfade({"cutover", db_}).code, 0) << engine_->err();
+  ASSERT_TRUE(await_phase("reversed"));
+  EXPECT_EQ(stop_engine(), 0);
+  engine_.reset();
+  as_admin("ALTER DATABASE " + database() + " RENAME TO " + database() + "_lost");
+  Process::Options options = crossfade_command({"rollback", db_, "--target-lost"});
+  options.env["CROSSFADE_FAULT"] = "target_lost.noted";
+  EXPECT_EQ(run_process(std::move(options)).code, 70);
+  as_admin("ALTER DATABASE " + database() + "_lost RENAME TO " + database());
+  for (const char* verb : {"run", "verify", "rollback"}) {
+    const Finished refused = crossfade({verb, db_});
+    EXPECT_EQ(refused.code, 3) << verb << refused.out;
+    EXPECT_THAT(refused.err, HasSubstr("was given up")) << verb;
+  }
+  EXPECT_NE(AppDb(db_).run("INSERT INTO journal VALUES(1,'x')"), "");
+  const Finished again = crossfade({"rollback", db_, "--target-lost"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  app("INSERT INTO journal VALUES(2,'goes on')");
+}
+
+}  // namespace
+}  // namespace crossfade::testing
