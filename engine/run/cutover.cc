@@ -362,7 +362,9 @@ class CutoverDriver {
   Status prepare() {
     // Apart while both sides were written to, or since that was begun and not got through.
     CROSSFADE_TRY(join_numbers(move_, pause_end_.remaining()));
-    CROSSFADE_TRY(hand_over_sequences(move_, source()));
+    fault_point("cutover.joined");
+    CROSSFADE_TRY(dual_ != nullptr ? raise_sequences(move_, source())
+                                   : hand_over_sequences(move_, source()));
     fault_point("cutover.sequences");
     schema_may_be_there_ = true;
     if (!move_.target.replica_role()) {

@@ -194,6 +194,7 @@ Status Engine::serve_reversed(Move& move, ReverseFollower& follower, bool* ended
     for (const Value& value : row.key) key += (key.empty() ? "" : ", ") + to_literal(value);
     report->quarantined.push_back({row.table, key, row.column, row.reason});
   }
+  CROSSFADE_TRY(report->set_aside, follower.writer().set_aside_count());
   audit_->record("verified", {{"equal", report->equal()},
                               {"rows", report->rows},
                               {"through_pg_lsn", postgres::to_string(follower.applied())}});

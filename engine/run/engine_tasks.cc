@@ -140,6 +140,7 @@ Status Engine::serve(Move& move, Follower& follower, bool* ended) {
   }
   CROSSFADE_TRY(report->quarantined,
                 move.target.quarantine_list(static_cast<int64_t>(limits::kSamplesMax)));
+  CROSSFADE_TRY(report->set_aside, move.target.quarantined());
   audit_->record(
       "verified",
       {{"equal", report->equal()}, {"rows", report->rows}, {"through_lsn", report->through.value}});
@@ -155,10 +156,10 @@ Status Engine::finish_verify(const VerifyReport& report) {
   TaskResult result;
   result.document = to_json(report);
   result.text = to_text(report);
-  if (!report.quarantined.empty()) {
-    result.exit_code = exit_code(ErrorCode::kBlocked);
-  } else if (!report.equal()) {
+  if (report.has_unexplained()) {
     result.exit_code = exit_code(ErrorCode::kDifferent);
+  } else if (!report.quarantined.empty()) {
+    result.exit_code = exit_code(ErrorCode::kBlocked);
   }
   answer(result);
   return ok();

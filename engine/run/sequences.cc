@@ -77,6 +77,13 @@ Status raise_sequences(Move& move, sqlite::Connection& source, const Table& tabl
 
 }  // namespace
 
+Status raise_sequences(Move& move, sqlite::Connection& source) {
+  for (const TargetTable& entry : move.tables) {
+    CROSSFADE_TRY(raise_sequences(move, source, *entry.table));
+  }
+  return ok();
+}
+
 Status hand_over_sequences(Move& move, sqlite::Connection& source) {
   for (const TargetTable& entry : move.tables) {
     const Table& table = *entry.table;

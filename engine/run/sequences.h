@@ -23,6 +23,9 @@ Result<std::optional<std::string>> sequence_of(postgres::Connection& target,
 // sqlite_sequence. `source` must see the final position.
 Status hand_over_sequences(Move& move, sqlite::Connection& source);
 
+// The same while applications write to the target and take numbers there: none goes back.
+Status raise_sequences(Move& move, sqlite::Connection& source);
+
 // The way back, inside the caller's transaction on the source: sqlite_sequence of every
 // AUTOINCREMENT table is at least what the target's sequence has given out. Others number on from
 // their largest key.

@@ -35,6 +35,14 @@ bool VerifyReport::equal() const {
                      [](const TableVerdict& t) { return t.verdict.equal(); });
 }
 
+bool VerifyReport::has_unexplained() const {
+  int64_t differences = 0;
+  for (const TableVerdict& t : tables) {
+    differences += t.verdict.missing + t.verdict.extra + t.verdict.changed;
+  }
+  return differences > set_aside;
+}
+
 nlohmann::json to_json(const VerifyReport& report) {
   nlohmann::json tables = nlohmann::json::array();
   for (const VerifyReport::TableVerdict& t : report.tables) {

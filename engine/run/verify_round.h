@@ -28,10 +28,13 @@ struct VerifyReport {
   };
   std::vector<TableVerdict> tables;
   int64_t rows = 0;
-  Lsn through;  // the position of the last chunk
-  std::vector<Quarantined> quarantined;
+  Lsn through;                           // the position of the last chunk
+  std::vector<Quarantined> quarantined;  // the first of them
+  int64_t set_aside = 0;                 // all of them: each is one difference at most
 
   [[nodiscard]] bool equal() const;
+  // Rows differ that do not wait in quarantine.
+  [[nodiscard]] bool has_unexplained() const;
 };
 
 [[nodiscard]] nlohmann::json to_json(const VerifyReport& report);

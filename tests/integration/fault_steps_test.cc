@@ -1,6 +1,7 @@
 // Promise: what comes between two steps of a change of sides is not lost on it.
 //
 // Part of the builds that have the fault points compiled in (CROSSFADE_FAULTS) only.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -70,6 +71,32 @@ TEST_F(ManyChangedRowsTest, ARollbackDoesNotTakeThemForNone) {
   target_exec("UPDATE public.t SET n = 1");
   expect_steps_back(&rollback);
   EXPECT_EQ(crossfade({"rollback", db_}, seconds(60)).code, 0) << engine_->err();
+}
+
+// In a cutover from dual writes nobody stops on PostgreSQL: numbers that its sequences give out
+// meanwhile are not given out again.
+TEST_F(FaultStepsTest, NumbersTakenDuringACutoverFromDualWritesStayTaken) {
+  app("CREATE TABLE note(id INTEGER PRIMARY KEY, body TEXT);"
+      "CREATE TABLE task(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT);"
+      "INSERT INTO note(body) VALUES('a'),('b'); INSERT INTO task(body) VALUES('a'),('b')");
+  Process::Options options = crossfade_command({"run", db_, "--target", url_, "--mode", "dual"});
+  options.env["CROSSFADE_FAULT"] = "cutover.joined:delay=1500";
+  options.env["CROSSFADE_FAULT_TRACE"] = trace_;
+  engine_ = std::make_unique<Process>(options);
+  ASSERT_TRUE(await_phase("dual")) << engine_->err();
+  Process cutover(crossfade_command({"cutover", db_, "--max-pause", "10000"}));
+  ASSERT_TRUE(await_fired("cutover.joined")) << engine_->err();
+  const auto insert = [&](const std::string& body) {
+    for (const char* table : {"note", "task"}) {
+      target_exec(fmt::format("INSERT INTO public.{}(body) SELECT '{}' FROM generate_series(1,5)",
+                              table, body));
+    }
+  };
+  insert("meanwhile");
+  ASSERT_EQ(cutover.wait(seconds(60)), 0) << cutover.err() << engine_->err();
+  insert("after");
+  EXPECT_EQ(target_value("SELECT count(*) FROM public.note"), "12");
+  EXPECT_EQ(target_value("SELECT count(*) FROM public.task"), "12");
 }
 
 // Whatever PostgreSQL ends of it: following goes on, and so does another cutover.

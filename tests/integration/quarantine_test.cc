@@ -73,6 +73,16 @@ TEST_F(QuarantineTest, SaysWhatIsMissing) {
   EXPECT_THAT(unknown.err, HasSubstr("77"));
 }
 
+// What a row in quarantine explains is no other row's difference.
+TEST_F(QuarantineTest, ADifferenceBesideItIsSaid) {
+  make_set_aside();
+  EXPECT_EQ(crossfade({"verify", db_}).code, 3);
+  target_exec("UPDATE public.person SET name='another' WHERE id=1");
+  const Finished verified = crossfade({"verify", db_});
+  EXPECT_EQ(verified.code, 4) << verified.out << verified.err;
+  EXPECT_THAT(verified.out, HasSubstr("id=1"));
+}
+
 // An environment may name one target for two moves.
 TEST_F(QuarantineTest, AnothersRowsAreNotDecidedOn) {
   make_set_aside();
