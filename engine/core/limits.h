@@ -101,8 +101,10 @@ inline constexpr size_t kDualBytesPerMs = 10'000;  // and this much longer for w
 inline constexpr std::chrono::milliseconds kDualTurn{10};  // between looks at either side
 inline constexpr std::chrono::milliseconds kDualCheckInterval{1'000};  // decisions, numbers, slot
 inline constexpr size_t kDualNetBytesMax = 32 * kMiB;     // of the target's changes, then applied
-inline constexpr size_t kDualPendingBytesMax = 2 * kMiB;  // of the source's, read under its lock
-inline constexpr size_t kDualKeysInFlightMax = 200'000;   // written by us, and not yet come back
+inline constexpr size_t kDualPendingBytesMax = 8 * kMiB;  // of the source's log, read under its lock
+inline constexpr int kDualReadAheadsMax = 3;  // of a backlog, before it is read under the lock
+inline constexpr int kDualPassesMax = 4;      // over contested rows that are in each other's way
+inline constexpr size_t kDualKeysInFlightMax = 200'000;  // written by us, and not yet come back
 // A comparison waits for transactions that may have come, and are not visible yet.
 inline constexpr std::chrono::milliseconds kDualShownMax{5'000};
 inline constexpr int64_t kDualNumbersBlock = 1'000'000;  // keys set apart for the target at a time
@@ -120,6 +122,8 @@ inline constexpr std::chrono::milliseconds kLeaseResumeWait{75'000};
 inline constexpr std::chrono::milliseconds kReconnectBase{50};
 inline constexpr std::chrono::milliseconds kReconnectCap{5'000};
 inline constexpr int kReconnectAttemptsMax = 60;
+// Whoever asked a running engine for something hears that the target is gone after this time.
+inline constexpr std::chrono::milliseconds kAskedWithoutTargetMax{30'000};
 inline constexpr std::chrono::milliseconds kMaxPauseDefault{5'000};
 // For locks on the target's tables; cut to half of its deadlock_timeout, which is 1 s by default.
 inline constexpr std::chrono::milliseconds kTargetLockWait{400};

@@ -173,6 +173,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
                 : command == "rollback" ? TaskKind::kRollback
                                         : TaskKind::kCutover;
     kind_ = task.kind;
+    task.asked = true;
     task.settle_at = Lsn{field(request, "lsn", int64_t{0})};
     task.cutover.dry_run = field(request, "dry_run", false);
     task.cutover.no_rollback = field(request, "no_rollback", false);

@@ -43,15 +43,12 @@ void SourceChanges::touch(const std::shared_ptr<const Table>& table, Lsn lsn, co
   if (fresh) {
     SourceNet net{table, std::move(key), std::nullopt, std::nullopt, lsn};
     if (before != nullptr) net.base = comparable(*table, *before);
-    bytes_ += size_bytes(of_key);
     nets_.push_back(std::move(net));
   }
   SourceNet& net = nets_[at->second];
   net.last = lsn;
-  if (net.final) bytes_ -= size_bytes(*net.final);
   net.final.reset();
   if (after != nullptr) net.final = comparable(*table, *after);
-  if (net.final) bytes_ += size_bytes(*net.final);
 }
 
 const SourceNet* SourceChanges::find(const KeyId& id) const {

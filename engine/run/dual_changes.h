@@ -46,7 +46,6 @@ class SourceChanges {
   }
   // In the order in which keys were first touched.
   [[nodiscard]] const std::vector<SourceNet>& all() const { return nets_; }
-  [[nodiscard]] size_t bytes() const { return bytes_; }
 
  private:
   void touch(const std::shared_ptr<const Table>& table, Lsn lsn, const Row* before,
@@ -56,7 +55,6 @@ class SourceChanges {
   const std::unordered_set<KeyId>* only_;
   std::vector<SourceNet> nets_;
   std::unordered_map<KeyId, size_t> index_;
-  size_t bytes_ = 0;
 };
 
 struct TargetNet {

@@ -18,9 +18,11 @@
 #include <optional>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "apply/source_writer.h"
+#include "capture/log_reader.h"
 #include "capture/target_slot.h"
 #include "capture/target_stream.h"
 #include "engine/run/dual_changes.h"
@@ -112,14 +114,34 @@ class DualFollower {
   // From SQLite.
   Result<bool> take_from_source(Deadline deadline);
   Result<bool> apply_to_target();
+  // False: put off. With `*unknown`: until read_ahead() has read of these keys.
+  Result<bool> try_to_target(std::unordered_set<KeyId>* unknown);
+  // True: done. False, and all keys that the decision needs in `*unknown`: not of all of them the
+  // log was read, and nothing was done.
+  Result<bool> decide(const std::vector<Contested>& contested, const SourceChanges& changes,
+                      DualResolver* resolver, std::unordered_set<KeyId>* unknown);
   Result<std::vector<Contested>> write_to_target(const SourceChanges& changes,
                                                  std::vector<KeyId>* written);
 
   // With SQLite's lock held, its changes that PostgreSQL has not got. Nothing: too many to look at
-  // under the lock. With `only` the log is read to its end however long that takes.
-  Result<std::optional<SourceChanges>> pending(Lsn* newest,
-                                               const std::unordered_set<KeyId>* only = nullptr);
+  // under the lock.
+  Result<std::optional<SourceChanges>> pending(Lsn* newest);
   Result<SourceChanges> all_pending(Lsn* newest);  // kRetry where that gives nothing
+  // What the whole log has of some keys. It is read while SQLite's writers go on: a log of hours
+  // takes longer to read than they wait for a lock. What they add meanwhile is read under it.
+  struct Ahead {
+    Ahead(const DualLedger& ledger, std::unordered_set<KeyId> of, Lsn after)
+        : keys(std::move(of)), changes(ledger, &keys), through(after) {}
+    const std::unordered_set<KeyId> keys;
+    SourceChanges changes;  // borrows keys
+    Lsn through;
+  };
+  Status read_ahead(std::unordered_set<KeyId> keys);
+  // To the end of what was pinned, or to the deadline.
+  Status read_on(capture::LogReader* reader, capture::Watermark watermark, Ahead* ahead,
+                 std::optional<Deadline> deadline);
+  // With SQLite's lock held: on to the end.
+  Status read_rest(Ahead* ahead);
   // The contested keys, and those of the rows in their way.
   Result<std::unordered_set<KeyId>> keys_to_know(const std::vector<Contested>& contested,
                                                  const SourceChanges& changes);
@@ -172,6 +194,7 @@ class DualFollower {
   bool holds_changed_ = false;
   bool refused_waits_ = false;  // rows that SQLite refused are on record
   int64_t behind_since_us_ = 0;
+  std::unique_ptr<Ahead> ahead_;  // until either side was written to
 
   Deadline::Clock::time_point source_due_{};  // after a lock was not to be had
   Deadline::Clock::time_point target_due_{};

@@ -65,6 +65,18 @@ std::string policy_text(const Table& table, const TableConflicts& policies) {
   return out;
 }
 
+DualResolver::Outcome::Mark DualResolver::Outcome::mark() const {
+  return {keys.size(), settled.size(), conflicts, decided.size(), holds_changed};
+}
+
+void DualResolver::Outcome::back_to(const Mark& mark) {
+  keys.resize(mark.keys);
+  settled.resize(mark.settled);
+  conflicts = mark.conflicts;
+  decided.resize(mark.decided);
+  holds_changed = mark.holds_changed;
+}
+
 std::optional<Row> DualResolver::Sides::target_row() const {
   if (!target) return std::nullopt;
   return target->values;
@@ -98,16 +110,23 @@ Result<DualResolver::Sides> DualResolver::read_sides(const Table& table, const R
   return sides;
 }
 
-Status DualResolver::resolve(const Contested& contested) {
-  if (ledger_.is_held(key_id(*contested.table, contested.key))) return ok();
+Result<bool> DualResolver::resolve(const Contested& contested, bool last) {
+  if (ledger_.is_held(key_id(*contested.table, contested.key))) return true;
   CROSSFADE_TRY(const Sides sides, read_sides(*contested.table, contested.key));
   BothSavepoints savepoints(target_, source_);
   CROSSFADE_TRY(savepoints.begin());
+  const Outcome::Mark before = outcome_.mark();
   auto decided = decide(contested, sides);
-  if (decided) return savepoints.keep();
-  if (decided.error().remedy != Remedy::kQuarantine) return decided;
+  if (decided) {
+    CROSSFADE_TRY(savepoints.keep());
+    return true;
+  }
+  if (decided.error().remedy != Remedy::kQuarantine) return fail(std::move(decided).error());
   CROSSFADE_TRY(savepoints.undo());
-  return wait(contested, sides, decided.error().native);
+  outcome_.back_to(before);
+  if (!last) return false;
+  CROSSFADE_TRY(wait(contested, sides, decided.error().native));
+  return true;
 }
 
 Status DualResolver::decide(const Contested& contested, const Sides& sides) {
@@ -339,6 +358,7 @@ Result<bool> DualResolver::carry_out(const WaitingConflict& waiting,
                                      const std::shared_ptr<const Table>& table, std::string* why) {
   BothSavepoints savepoints(target_, source_);
   CROSSFADE_TRY(savepoints.begin());
+  const Outcome::Mark before = outcome_.mark();
   auto done = [&]() -> Status {
     std::vector<Row> keys{waiting.key};
     if (waiting.target_key) keys.push_back(*waiting.target_key);
@@ -379,6 +399,7 @@ Result<bool> DualResolver::carry_out(const WaitingConflict& waiting,
   if (done.error().remedy != Remedy::kQuarantine) return fail(std::move(done).error());
   *why = done.error().native;
   CROSSFADE_TRY(savepoints.undo());
+  outcome_.back_to(before);
   return false;
 }
 

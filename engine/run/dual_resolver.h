@@ -51,6 +51,17 @@ class DualResolver {
     int64_t conflicts = 0;         // recorded
     std::vector<Decided> decided;  // of those, limits::kAuditDecisionsMax
     bool holds_changed = false;
+
+    // What came since is not to be remembered: it was undone.
+    struct Mark {
+      size_t keys;
+      size_t settled;
+      int64_t conflicts;
+      size_t decided;
+      bool holds_changed;
+    };
+    [[nodiscard]] Mark mark() const;
+    void back_to(const Mark& mark);
   };
 
   DualResolver(DualTarget& target, apply::SourceWriter& source, const DualLedger& ledger,
@@ -60,7 +71,9 @@ class DualResolver {
   // `pending`: the source's changes above what the target has, up to `newest`; captured at about
   // `captured_us` since 1970.
   void begin(const SourceChanges& pending, Lsn newest, int64_t captured_us);
-  Status resolve(const Contested& contested);
+  // False: one side refuses what was decided, and nothing was done. It may fit once others were
+  // resolved; with `last` it is left to a person.
+  Result<bool> resolve(const Contested& contested, bool last);
   // As a person decided. False: it was refused, `why` says by whom, and it waits on.
   Result<bool> carry_out(const WaitingConflict& waiting, const std::shared_ptr<const Table>& table,
                          std::string* why);

@@ -1,6 +1,7 @@
 // DualFollower's way from SQLite to PostgreSQL, and what is decided with both sides held still.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -44,6 +45,14 @@ Error nameless_row(const std::string& table) {
   error.hint =
       "nothing was overwritten on either side, and what came before it is on both. `crossfade "
       "finish` ends the move; give such rows a key (NOT NULL keeps them out) before the next one";
+  return error;
+}
+
+Error backlog_to_read() {
+  Error error;
+  error.remedy = Remedy::kRetry;
+  error.op = "dual.follow";
+  error.native = "more of SQLite's changes wait than are read under its lock";
   return error;
 }
 
@@ -100,7 +109,20 @@ Result<bool> DualFollower::take_from_source(Deadline deadline) {
   return true;
 }
 
+// Rows in the way may be others after each reading ahead: where that does not end, the log is read
+// under the lock.
 Result<bool> DualFollower::apply_to_target() {
+  for (int readings = 0; !move_.stop.requested(); ++readings) {
+    std::unordered_set<KeyId> unknown;
+    const bool may_put_off = !locked_ && readings < limits::kDualReadAheadsMax;
+    CROSSFADE_TRY(const bool done, try_to_target(may_put_off ? &unknown : nullptr));
+    if (done || unknown.empty()) return done;
+    if (auto read = read_ahead(std::move(unknown)); !read) return put_off(read.error());
+  }
+  return false;
+}
+
+Result<bool> DualFollower::try_to_target(std::unordered_set<KeyId>* unknown) {
   SourceChanges changes(ledger_);
   for (const ChangeBatch& part : parts_) changes.add(part);
   const Lsn through = parts_.back().through;
@@ -113,16 +135,8 @@ Result<bool> DualFollower::apply_to_target() {
     DualResolver::Outcome outcome;
     if (!contested.empty()) {
       CROSSFADE_TRY(begin_source());
-      Lsn newest;
-      std::unordered_set<KeyId> only;
-      CROSSFADE_TRY(auto waiting, pending(&newest));
-      if (!waiting) {
-        // A backlog: it can only become less by going on with it.
-        CROSSFADE_TRY(only, keys_to_know(contested, changes));
-        CROSSFADE_TRY(waiting, pending(&newest, &only));
-      }
-      if (!waiting) return fail(schema_moved());
-      CROSSFADE_TRY(resolve_in_open(contested, *waiting, newest, &resolver));
+      CROSSFADE_TRY(const bool decided, decide(contested, changes, &resolver, unknown));
+      if (!decided) return fail(backlog_to_read());
       outcome = resolver.take_outcome();
     }
     CROSSFADE_TRY(commit_target(through, written, outcome));
@@ -135,6 +149,34 @@ Result<bool> DualFollower::apply_to_target() {
   if (!done) return put_off(done.error());
   for (const SourceNet& net : changes.all()) note(*net.table, net.key);
   ledger_.forget_settled(applied_);
+  return true;
+}
+
+Result<bool> DualFollower::decide(const std::vector<Contested>& contested,
+                                  const SourceChanges& changes, DualResolver* resolver,
+                                  std::unordered_set<KeyId>* unknown) {
+  if (!ahead_) {
+    Lsn newest;
+    CROSSFADE_TRY(const auto waiting, pending(&newest));
+    if (schema_changed_) return fail(schema_moved());
+    if (waiting) {
+      CROSSFADE_TRY(resolve_in_open(contested, *waiting, newest, resolver));
+      return true;
+    }
+  }
+  // A backlog: it can only become less by going on with it.
+  CROSSFADE_TRY(auto keys, keys_to_know(contested, changes));
+  const auto is_known = [&](const KeyId& key) { return ahead_->keys.contains(key); };
+  if (!ahead_ || !std::all_of(keys.begin(), keys.end(), is_known)) {
+    if (ahead_) keys.insert(ahead_->keys.begin(), ahead_->keys.end());
+    if (unknown != nullptr) {
+      *unknown = std::move(keys);
+      return false;
+    }
+    ahead_ = std::make_unique<Ahead>(ledger_, std::move(keys), applied_);
+  }
+  CROSSFADE_TRY(read_rest(ahead_.get()));
+  CROSSFADE_TRY(resolve_in_open(contested, ahead_->changes, ahead_->through, resolver));
   return true;
 }
 
@@ -198,8 +240,7 @@ Result<std::unordered_set<KeyId>> DualFollower::keys_to_know(
   return out;
 }
 
-Result<std::optional<SourceChanges>> DualFollower::pending(Lsn* newest,
-                                                           const std::unordered_set<KeyId>* only) {
+Result<std::optional<SourceChanges>> DualFollower::pending(Lsn* newest) {
   capture::LogReader reader(writer_.connection(), shapes_);
   CROSSFADE_TRY(const auto watermark, reader.begin_within());
   if (watermark.schema_version != move_.schema_version) {
@@ -207,16 +248,54 @@ Result<std::optional<SourceChanges>> DualFollower::pending(Lsn* newest,
     return std::nullopt;
   }
   *newest = watermark.newest;
-  SourceChanges changes(ledger_, only);
+  SourceChanges changes(ledger_);
   Lsn at = applied_;
+  size_t bytes = 0;
   while (at < watermark.newest) {
     CROSSFADE_TRY(const auto batch, reader.read(at, limits::kBatchBytesMax));
     changes.add(batch);
     at = batch.through;
+    bytes += batch.bytes;
     if (batch.closes_watermark) break;
-    if (only == nullptr && changes.bytes() > limits::kDualPendingBytesMax) return std::nullopt;
+    if (bytes >= limits::kDualPendingBytesMax) return std::nullopt;
   }
   return changes;
+}
+
+// In one snapshot, to its end or to the deadline.
+Status DualFollower::read_on(capture::LogReader* reader, capture::Watermark watermark, Ahead* ahead,
+                             std::optional<Deadline> deadline) {
+  if (watermark.schema_version != move_.schema_version) {
+    schema_changed_ = true;
+    return fail(schema_moved());
+  }
+  while (ahead->through < watermark.newest) {
+    if (move_.stop.requested()) return fail(backlog_to_read());
+    CROSSFADE_TRY(const auto batch, reader->read(ahead->through, limits::kBatchBytesMax));
+    ahead->changes.add(batch);
+    ahead->through = batch.through;
+    if (deadline && batch.settled && deadline->expired()) break;
+    if (!deadline && !batch.closes_watermark) fault_point("dual.backlog.locked");
+  }
+  return ok();
+}
+
+Status DualFollower::read_ahead(std::unordered_set<KeyId> keys) {
+  auto ahead = std::make_unique<Ahead>(ledger_, std::move(keys), applied_);
+  capture::LogReader reader(writer_.connection(), shapes_);
+  for (bool whole = false; !whole;) {
+    CROSSFADE_TRY(const auto watermark, reader.begin_snapshot());
+    CROSSFADE_TRY(read_on(&reader, watermark, ahead.get(), Deadline::after(limits::kChunkReadMax)));
+    whole = ahead->through == watermark.newest;
+  }
+  ahead_ = std::move(ahead);
+  return ok();
+}
+
+Status DualFollower::read_rest(Ahead* ahead) {
+  capture::LogReader reader(writer_.connection(), shapes_);
+  CROSSFADE_TRY(const auto watermark, reader.begin_within());
+  return read_on(&reader, watermark, ahead, std::nullopt);
 }
 
 Result<SourceChanges> DualFollower::all_pending(Lsn* newest) {
@@ -233,8 +312,19 @@ Status DualFollower::resolve_in_open(const std::vector<Contested>& contested,
                                      const SourceChanges& pending, Lsn newest,
                                      DualResolver* resolver) {
   resolver->begin(pending, newest, wall_us());
-  for (const Contested& one : contested) {
-    CROSSFADE_TRY(resolver->resolve(one));
+  std::vector<const Contested*> left;
+  for (const Contested& one : contested) left.push_back(&one);
+  // A row whose unique values another one still has fits once that one was resolved; the next may
+  // be the one before it. Writers wait meanwhile.
+  bool last = false;
+  for (int pass = 1; !left.empty(); ++pass) {
+    std::vector<const Contested*> refused;
+    for (const Contested* one : left) {
+      CROSSFADE_TRY(const bool done, resolver->resolve(*one, last));
+      if (!done) refused.push_back(one);
+    }
+    last = refused.size() == left.size() || pass + 1 >= limits::kDualPassesMax;
+    left.assign(refused.rbegin(), refused.rend());
   }
   return ok();
 }
@@ -260,6 +350,7 @@ Status DualFollower::commit_target(Lsn through, std::vector<KeyId> keys,
 // Both have committed.
 void DualFollower::remember(DualResolver::Outcome outcome) {
   target_has_it_ = false;
+  ahead_.reset();
   for (const auto& [id, through] : outcome.settled) ledger_.settle(id, through);
   if (outcome.conflicts > 0) {
     move_.board.update([&](StatusReport& r) { r.conflicts += outcome.conflicts; });

@@ -415,6 +415,7 @@ Status Engine::run(bool until_idle) {
     log::warn(fmt::format("trying again in {} ms: {}", backoff.pause().count(),
                           describe(status.error())));
     board_.update([&](StatusReport& r) { r.trouble = describe(status.error()); });
+    answer_that_target_is_gone(status.error());
     stop_.wait_until(Deadline::after(backoff.pause()));
     if (stop_.requested()) break;
     next = Next::kAgain;  // which connects again
@@ -474,6 +475,7 @@ Status Engine::session(bool until_idle, Next* next) {
     CROSSFADE_TRY(connect());
     reconnect_ = false;
   }
+  gone_until_.reset();
   target_->connection().rollback();  // what the last pass left open
   board_.update([](StatusReport& r) { r.trouble.clear(); });
   Move move{options_,

@@ -43,6 +43,8 @@ struct Task {
   CutoverOptions cutover;
   RollbackOptions rollback;
   Lsn settle_at;
+  // Somebody waits who can ask again: it does not outlast the target's absence.
+  bool asked = false;
   std::function<void(const TaskResult&)> done;  // called once, on the engine's thread
 };
 
@@ -135,6 +137,8 @@ class Engine {
   Status remember_digest(Move& move, Lsn applied);
   void answer(const TaskResult& result);
   void answer_all(const Error& error);
+  // Of kAskedWithoutTargetMax and more; for tasks that were asked for.
+  void answer_that_target_is_gone(const Error& error);
   void answer_after_cutover(const Route& route);
   // Those that come first. Returns whether there was one.
   bool answer_rollbacks();
@@ -157,7 +161,8 @@ class Engine {
   std::optional<postgres::ConnectionParams> params_;
   std::optional<TargetStore> target_;
   std::optional<LeaseToken> token_;
-  bool reconnect_ = false;  // though the connection seems to live
+  std::optional<Deadline> gone_until_;  // the target is not there since; then it is said
+  bool reconnect_ = false;              // though the connection seems to live
   std::vector<schema::TablePlan> prepared_;
   std::vector<schema::Finding> findings_;
   std::set<std::string> to_rebuild_;

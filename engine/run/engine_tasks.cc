@@ -105,6 +105,30 @@ void Engine::answer_all(const Error& error) {
   while (current_task()) answer(to_result(error));
 }
 
+void Engine::answer_that_target_is_gone(const Error& error) {
+  if (error.code != ErrorCode::kTargetUnreachable) return;
+  if (!gone_until_) gone_until_ = Deadline::after(limits::kAskedWithoutTargetMax);
+  if (!gone_until_->expired()) return;
+  std::deque<Task> asked;
+  {
+    const std::lock_guard lock(mutex_);
+    std::deque<Task> others;
+    for (Task& task : tasks_) (task.asked ? asked : others).push_back(std::move(task));
+    tasks_ = std::move(others);
+  }
+  Error gone = error;
+  gone.hint +=
+      ". The engine goes on trying, and what was asked for is not done when it succeeds: "
+      "run the same command again once `crossfade status` shows no trouble";
+  for (const Task& task : asked) {
+    Error answer = gone;
+    if (task.kind == TaskKind::kRollback) {
+      answer.hint += "; if it is lost for good, docs/rollback.md has `rollback --target-lost`";
+    }
+    task.done(to_result(answer));
+  }
+}
+
 std::unique_ptr<EarlyRound> Engine::compare_early(Move& move, Follower& follower) {
   if (!wants_comparison(current_task()) || !all_caught_up(move, follower.applied())) return nullptr;
   if (!follower.has_round()) {

@@ -178,6 +178,28 @@ void lose_in_cutover(const char* at, Trap::What what) {
   EXPECT_TRUE(move.postgres_takes_writes());
 }
 
+// Not when the line is back either: whoever asked may have gone home by then.
+void ask_while_the_line_is_dead() {
+  NetMove move;
+  move.use_outbox();
+  move.run();
+  EXPECT_TRUE(move.await_phase("following")) << move.engine().err();
+  move.line().refuse();
+  EXPECT_LE(move.await_trouble(), kCutNoticed * patience());
+  const auto verify = move.begin("verify");
+  const Finished cutover = move.give("cutover");
+  EXPECT_EQ(cutover.code, 6) << cutover.out << cutover.err;
+  EXPECT_THAT(cutover.err, AllOf(HasSubstr("the target is not reachable"),
+                                 HasSubstr("run the same command again")));
+  EXPECT_EQ(verify->wait(seconds(30)), 6) << verify->err();
+  move.line().heal();
+  EXPECT_TRUE(move.await_phase("following")) << move.engine().err();
+  expect_primary(move, false);
+  move.expect_whole();
+  move.give_until_done("cutover");
+  expect_primary(move, true);
+}
+
 enum class Flipped : uint8_t { kNo, kYes };
 
 // The COMMIT is under way: neither side takes writes until it is known what became of it.
@@ -222,11 +244,7 @@ void lose_in_cutover_of_dual_writes() {
   move.run();
   EXPECT_TRUE(move.await_phase("dual")) << move.engine().err();
   const auto cutover = move.begin("cutover");
-  // Longer than a writer has it, and not so often that the engine would not get it either.
-  const milliseconds patient(300);
-  EXPECT_TRUE(wait_until(
-      [&] { return !AppDb(move.db(), patient).run("BEGIN IMMEDIATE; ROLLBACK").empty(); },
-      seconds(40), milliseconds(100)));
+  EXPECT_TRUE(wait_until([&] { return move.fault_fired(); }, seconds(40)));
   move.line().set_trap({Trap::What::kSilence, "", "UPDATE crossfade.probe"});
   expect_sprung(move);
   EXPECT_TRUE(wait_until([&] { return move.sqlite_takes_writes(); }, kPause + kSlack));
@@ -325,6 +343,7 @@ TEST_F(FaultNetworkTest, ACutoverStepsBackInTimeOrIsFoundToBeDone) {
       {"cut behind the lock", [] { lose_in_cutover("setval(", Trap::What::kCut); }},
       {"half-open behind the fence", [] { lose_in_cutover(kFlipThere, Trap::What::kSilence); }},
       {"half-open behind the lock, of dual writes", lose_in_cutover_of_dual_writes},
+      {"asked for while it is dead", ask_while_the_line_is_dead},
       {"cut behind the fence", [] { lose_in_cutover(kFlipThere, Trap::What::kCut); }},
       {"COMMIT's answer",
        [] { lose_the_flip(kFlipThere, Trap::What::kSwallowAnswer, Flipped::kYes, false); }},

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <nlohmann/json.hpp>
 
+#include "engine/core/limits.h"
 #include "tests/support/connect.h"
 #include "tests/support/move_test.h"
 #include "tests/support/wait.h"
@@ -16,6 +18,7 @@ namespace {
 
 using std::chrono::seconds;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class FaultStepsTest : public MoveTest {
  protected:
@@ -97,6 +100,82 @@ TEST_F(FaultStepsTest, NumbersTakenDuringACutoverFromDualWritesStayTaken) {
   insert("after");
   EXPECT_EQ(target_value("SELECT count(*) FROM public.note"), "12");
   EXPECT_EQ(target_value("SELECT count(*) FROM public.task"), "12");
+}
+
+class DualBacklogTest : public FaultStepsTest, public ::testing::WithParamInterface<const char*> {};
+
+// SQLite's writers wait behind that lock for 5 s at most: a log of hours takes longer to read.
+TEST_P(DualBacklogTest, WithConflictsIsReadBeforeSqliteIsLocked) {
+  constexpr int kRows = 1'500;
+  app(
+      fmt::format("CREATE TABLE t(id INTEGER PRIMARY KEY, pad TEXT, n INT UNIQUE);"
+                  "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {}) "
+                  "INSERT INTO t SELECT i, hex(randomblob(4000)), i FROM c",
+                  kRows));
+  const std::string rules = dir_.file("rules.toml");
+  write_bytes(rules, fmt::format("[defaults]\nconflict = \"{}\"\n", GetParam()));
+  Process::Options options =
+      crossfade_command({"run", db_, "--target", url_, "--mode", "dual", "--rules", rules});
+  engine_ = std::make_unique<Process>(options);
+  ASSERT_TRUE(await_phase("dual")) << engine_->err();
+  engine_->signal(SIGTERM);
+  ASSERT_EQ(engine_->wait(seconds(30)), 0) << engine_->err();
+  app("UPDATE t SET pad = hex(randomblob(4000)), n = n + 10000");
+  app("UPDATE t SET pad = hex(randomblob(4000))");
+  // Each has what SQLite gave to its neighbour.
+  target_exec("UPDATE public.t SET pad = 'there', n = n + 10001 WHERE id % 50 = 0");
+  options.env["CROSSFADE_FAULT"] = "dual.backlog.locked:die";
+  options.env["CROSSFADE_FAULT_TRACE"] = trace_;
+  engine_ = std::make_unique<Process>(options);
+  expect_becomes_equal(seconds(120));
+  EXPECT_THAT(read_bytes(trace_), Not(HasSubstr("fired")));
+  EXPECT_GE(std::stoll(target_value("SELECT count(*) FROM crossfade.conflicts")), kRows / 50);
+  EXPECT_EQ(target_value("SELECT count(*) FROM public.t WHERE pad = 'there'"),
+            GetParam() == std::string("source_wins") ? "0" : std::to_string(kRows / 50));
+}
+
+INSTANTIATE_TEST_SUITE_P(ByPolicy, DualBacklogTest, ::testing::Values("source_wins", "target_wins"),
+                         [](const auto& each) { return std::string(each.param); });
+
+// What was written for a decision that one side then refused is undone: a change of SQLite's that
+// comes later in the log is not taken for one that PostgreSQL has.
+TEST_F(FaultStepsTest, WhatADecisionWroteBeforeItWasRefusedIsNotTakenForDone) {
+  app("CREATE TABLE u(id INTEGER PRIMARY KEY, a INT UNIQUE, b INT UNIQUE);"
+      "CREATE TABLE filler(id INTEGER PRIMARY KEY, pad TEXT);"
+      "INSERT INTO u VALUES(1,1,1),(2,2,2),(3,3,3),(4,4,4)");
+  const std::string rules = dir_.file("rules.toml");
+  write_bytes(rules, "[defaults]\nconflict = \"source_wins\"\n");
+  const std::vector<std::string> run = {"run",    db_,    "--target", url_,
+                                        "--mode", "dual", "--rules",  rules};
+  engine_ = std::make_unique<Process>(crossfade_command(run));
+  ASSERT_TRUE(await_phase("dual")) << engine_->err();
+  engine_->signal(SIGTERM);
+  ASSERT_EQ(engine_->wait(seconds(30)), 0) << engine_->err();
+  target_exec(
+      "UPDATE public.u SET a=100 WHERE id=2; UPDATE public.u SET b=200 WHERE id=3;"
+      "UPDATE public.u SET a=300 WHERE id=4");
+  // The values of rows 2 and 3 there. Row 2 could give way to it, row 3 not: its own new value is
+  // row 4's there.
+  app("UPDATE u SET a=100, b=200 WHERE id=1");
+  app(
+      fmt::format("WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {}) "
+                  "INSERT INTO filler SELECT i, hex(randomblob(50000)) FROM c",
+                  2 * limits::kBatchBytesMax / 100'000));
+  app("UPDATE u SET b=22 WHERE id=2; UPDATE u SET a=300 WHERE id=3");
+  engine_ = std::make_unique<Process>(crossfade_command(run));
+  const std::string rows = "SELECT id||' '||a||' '||b FROM {}u WHERE id={}";
+  for (const int id : {2, 3, 4}) {
+    EXPECT_TRUE(wait_until(
+        [&] {
+          return target_value(fmt::format(fmt::runtime(rows), "public.", id)) ==
+                 AppDb(db_).value(fmt::format(fmt::runtime(rows), "", id));
+        },
+        seconds(20)))
+        << target_value(fmt::format(fmt::runtime(rows), "public.", id)) << " is not "
+        << AppDb(db_).value(fmt::format(fmt::runtime(rows), "", id)) << engine_->err();
+  }
+  EXPECT_EQ(target_value("SELECT key::text FROM crossfade.conflicts WHERE state='waiting'"),
+            "id=1");
 }
 
 // Whatever PostgreSQL ends of it: following goes on, and so does another cutover.

@@ -371,7 +371,8 @@ TEST_F(TargetFenceTest, AnAutovacuumIsMadeToLeave) {
 // What a logical subscription writes names no table: only the trigger of the rows sees it.
 TEST_F(TargetFenceTest, ASubscriptionIsRefused) {
   auto subscriber = application();
-  if (subscriber.server_version() < 150000) GTEST_SKIP() << "its errors are counted from 15 on";
+  if (subscriber.server_version() < 150000)
+    GTEST_SKIP() << "SKIPPED: before PostgreSQL 15 its errors are not counted";
   const std::string publisher_url = TestCluster::create_database();
   auto publisher = connect_or_die(publisher_url);
   publisher

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <fstream>
 #include <mutex>
+#include <string>
 
 #include "tests/support/cluster.h"
 #include "tests/support/connect.h"
@@ -81,8 +83,20 @@ void NetMove::run() {
   std::vector<std::string> arguments = {"run", db_, "--target", line_->url()};
   if (dual_) arguments.insert(arguments.end(), {"--mode", "dual"});
   Process::Options options = command(std::move(arguments));
-  if (!fault_.empty()) options.env["CROSSFADE_FAULT"] = fault_;
+  if (!fault_.empty()) {
+    options.env["CROSSFADE_FAULT"] = fault_;
+    options.env["CROSSFADE_FAULT_TRACE"] = dir_.file("trace");
+  }
   engine_ = std::make_unique<Process>(std::move(options));
+}
+
+bool NetMove::fault_fired() const {
+  std::ifstream trace(dir_.file("trace"));
+  std::string line;
+  while (std::getline(trace, line)) {
+    if (line.starts_with("fired ")) return true;
+  }
+  return false;
 }
 
 void NetMove::keep_running() {

@@ -36,6 +36,8 @@ class NetMove {
   }
   // Of the engine (engine/observe/fault.h).
   void set_fault(std::string fault) { fault_ = std::move(fault); }
+  // Whether one of these was come to.
+  [[nodiscard]] bool fault_fired() const;
   // A slot for the way back would wait for every transaction of the server that was there before,
   // also for those that others beside this one have lost.
   void use_outbox() { outbox_ = true; }
