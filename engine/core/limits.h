@@ -101,7 +101,7 @@ inline constexpr size_t kDualBytesPerMs = 10'000;  // and this much longer for w
 inline constexpr std::chrono::milliseconds kDualTurn{10};  // between looks at either side
 inline constexpr std::chrono::milliseconds kDualCheckInterval{1'000};  // decisions, numbers, slot
 inline constexpr size_t kDualNetBytesMax = 32 * kMiB;     // of the target's changes, then applied
-inline constexpr size_t kDualPendingBytesMax = 8 * kMiB;  // of the source's log, read under its lock
+inline constexpr size_t kDualPendingBytesMax = 8 * kMiB;  // of the source's log, under its lock
 inline constexpr int kDualReadAheadsMax = 3;  // of a backlog, before it is read under the lock
 inline constexpr int kDualPassesMax = 4;      // over contested rows that are in each other's way
 inline constexpr size_t kDualKeysInFlightMax = 200'000;  // written by us, and not yet come back
