@@ -160,7 +160,7 @@ TEST_F(FaultStepsTest, WhatADecisionWroteBeforeItWasRefusedIsNotTakenForDone) {
   app(
       fmt::format("WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {}) "
                   "INSERT INTO filler SELECT i, hex(randomblob(50000)) FROM c",
-                  2 * limits::kBatchBytesMax / 100'000));
+                  2 * limits::kDualPendingBytesMax / 100'000));
   app("UPDATE u SET b=22 WHERE id=2; UPDATE u SET a=300 WHERE id=3");
   engine_ = std::make_unique<Process>(crossfade_command(run));
   const std::string rows = "SELECT id||' '||a||' '||b FROM {}u WHERE id={}";
