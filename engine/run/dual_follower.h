@@ -113,6 +113,7 @@ class DualFollower {
 
   // From SQLite.
   Result<bool> take_from_source(Deadline deadline);
+  void merge_waiting();
   Result<bool> apply_to_target();
   // False: put off. With `*unknown`: until read_ahead() has read of these keys.
   Result<bool> try_to_target(std::unordered_set<KeyId>* unknown);
@@ -187,7 +188,8 @@ class DualFollower {
 
   // From SQLite.
   Lsn applied_;
-  std::vector<ChangeBatch> parts_;  // of one watermark
+  std::optional<SourceItem> waiting_;  // taken from the queue, not handled yet
+  std::vector<ChangeBatch> parts_;     // of one watermark, or of several that are whole
   size_t parts_bytes_ = 0;
   bool whole_ = false;  // all of them are there
   bool schema_changed_ = false;

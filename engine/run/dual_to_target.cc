@@ -77,7 +77,7 @@ std::vector<TableWrites> by_table(const SourceChanges& changes) {
 
 Result<bool> DualFollower::take_from_source(Deadline deadline) {
   while (!whole_) {
-    auto item = source_->pop(deadline);
+    auto item = waiting_ ? std::exchange(waiting_, std::nullopt) : source_->pop(deadline);
     if (!item) return false;
     if (auto* changes = std::get_if<ChangesItem>(&*item)) {
       ChangeBatch* const batch = &changes->batch;
@@ -94,6 +94,7 @@ Result<bool> DualFollower::take_from_source(Deadline deadline) {
       return false;
     }
   }
+  merge_waiting();
   if (Deadline::Clock::now() < target_due_) return false;
   // Unless the stream cannot be read on before this has gone: they come back by the stream alone.
   if (ledger_.keys_in_flight() > limits::kDualKeysInFlightMax && may_read_stream()) return false;
@@ -107,6 +108,20 @@ Result<bool> DualFollower::take_from_source(Deadline deadline) {
   whole_ = false;
   source_->set_applied(applied_);
   return true;
+}
+
+// A commit on the target may take longer than any number of the application's: those that have
+// queued up go together.
+void DualFollower::merge_waiting() {
+  while (parts_.back().closes_watermark && parts_bytes_ < limits::kBatchBytesMax) {
+    if (!waiting_) waiting_ = source_->pop(Deadline::at({}));
+    if (!waiting_) return;
+    auto* changes = std::get_if<ChangesItem>(&*waiting_);
+    if (changes == nullptr || !changes->batch.closes_watermark) return;
+    parts_bytes_ += changes->batch.bytes;
+    parts_.push_back(std::move(changes->batch));
+    waiting_.reset();
+  }
 }
 
 // Rows in the way may be others after each reading ahead: where that does not end, the log is read

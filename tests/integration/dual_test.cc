@@ -24,6 +24,30 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
+// A commit on PostgreSQL is several ways there and back: what SQLite commits meanwhile goes with
+// the next one, or it would never come to an end.
+TEST_F(DualTest, CommitsThatHaveQueuedUpGoTogether) {
+  constexpr int kCommits = 40;
+  NetProxy line(url_);
+  url_ = line.url();
+  make_accounts();
+  run_dual();
+  for (const Way way : {Way::kToServer, Way::kToClient}) {
+    line.slow(way, {0, std::chrono::milliseconds(50)});
+  }
+  for (int i = 1; i <= kCommits; ++i) {
+    const auto before = status()["captured_lsn"].get<int64_t>();
+    app(fmt::format("INSERT INTO item VALUES({},1,'one of many',0)", 1'000 + i));
+    // Read by itself, whatever comes after.
+    ASSERT_TRUE(wait_until([&] { return status()["captured_lsn"] > before; }, seconds(20)));
+  }
+  line.heal();
+  expect_becomes_equal(seconds(60));
+  EXPECT_LE(std::stoi(target_value("SELECT count(DISTINCT xmin::text) FROM public.item "
+                                   "WHERE name = 'one of many'")),
+            kCommits / 2);
+}
+
 TEST_F(DualTest, EachSideHasTheOthersChanges) {
   make_accounts();
   run_dual();
