@@ -15,8 +15,10 @@
 #include "engine/core/digest.h"
 #include "engine/core/result.h"
 #include "engine/core/schema.h"
+#include "engine/core/sha256.h"
 #include "engine/core/strong.h"
 #include "engine/core/value.h"
+#include "verify/table_digests.h"
 
 namespace crossfade::sqlite {
 class Connection;
@@ -30,6 +32,7 @@ namespace crossfade::verify {
 struct RowDigest {
   std::string key;            // canonical form of the key columns
   Digest128 digest;           // of the canonical form of the whole row
+  Sha256Bytes sha256{};       // of the same, where it is asked for
   bool representable = true;  // false: the source's row cannot be on the target (quarantine)
   // For people, filled for unrepresentable rows only: "id=42 (cannot be represented: qty holds
   // 'x')".
@@ -83,9 +86,11 @@ struct ChunkVerdict {
 // limits::kVerifyUnorderedRowsMax rows it comes in chunks of that many, in the order of their
 // canonical keys, each from a scan of the whole table on both sides: memory stays bounded, and time
 // grows with the square of the rows.
+// kSha256: rows have that digest too, and stand in the order that their table's is made in.
 Result<SourceChunk> read_source_chunk(sqlite::Connection& source,
                                       const std::shared_ptr<const Table>& table, const Row& after,
-                                      int64_t rows_max, Deadline deadline, bool utf8_source);
+                                      int64_t rows_max, Deadline deadline, bool utf8_source,
+                                      DigestKind digest = DigestKind::kXxh3);
 
 Result<SourceKeys> read_source_keys(sqlite::Connection& source,
                                     const std::shared_ptr<const Table>& table,
@@ -106,8 +111,10 @@ int64_t leave_out(const KeySet& keys, SourceKeys* keys_found);
 // only when these differ, once more by key. Names at most limits::kSamplesMax differing keys of
 // each kind; the counts are exact. A row the target cannot hold is missing, or changed if an older
 // version of it is there. After an error the connection can be used again unless it is lost.
+// With `digests`, rows are the same only if their SHA-256 are, and the chunk, which was read for
+// kSha256, is added to both; after an error they are of no use.
 Result<ChunkVerdict> compare_chunk(postgres::Connection& target, const std::string& target_schema,
-                                   const SourceChunk& chunk);
+                                   const SourceChunk& chunk, TableDigests* digests = nullptr);
 
 Result<ChunkVerdict> compare_keys(postgres::Connection& target, const std::string& target_schema,
                                   const SourceKeys& keys);

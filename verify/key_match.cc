@@ -13,14 +13,16 @@ KeyMatch::KeyMatch(const Table& table, const std::vector<RowDigest>& source) : t
             [](const Entry& a, const Entry& b) { return a.row->key < b.row->key; });
 }
 
-void KeyMatch::meet(const std::string& key, const Digest128& digest, ChunkVerdict* verdict) {
+void KeyMatch::meet(const std::string& key, const Digest128& digest, ChunkVerdict* verdict,
+                    const Sha256Bytes* sha256) {
   ++verdict->rows_target;
   auto at = std::lower_bound(entries_.begin(), entries_.end(), key,
                              [](const Entry& e, const std::string& k) { return e.row->key < k; });
   while (at != entries_.end() && at->met && at->row->key == key) ++at;
   if (at == entries_.end() || at->row->key != key) return count_extra(table_, key, verdict);
   at->met = true;
-  if (!at->row->representable || at->row->digest != digest) {
+  const RowDigest& row = *at->row;
+  if (!row.representable || row.digest != digest || (sha256 != nullptr && row.sha256 != *sha256)) {
     count_source_row(table_, *at->row, Difference::Kind::kChanged, verdict);
   }
 }

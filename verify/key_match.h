@@ -14,8 +14,10 @@ class KeyMatch {
  public:
   KeyMatch(const Table& table, const std::vector<RowDigest>& source);
 
-  // A second row of one key is extra: the target has lost its unique index.
-  void meet(const std::string& key, const Digest128& digest, ChunkVerdict* verdict);
+  // A second row of one key is extra: the target has lost its unique index. `sha256`: where the
+  // source's rows have theirs.
+  void meet(const std::string& key, const Digest128& digest, ChunkVerdict* verdict,
+            const Sha256Bytes* sha256 = nullptr);
   // Counts the source's rows that met none.
   void finish(ChunkVerdict* verdict);
 

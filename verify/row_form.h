@@ -10,6 +10,7 @@
 
 #include "engine/core/digest.h"
 #include "engine/core/schema.h"
+#include "engine/core/sha256.h"
 
 namespace crossfade::verify {
 
@@ -27,6 +28,11 @@ class RowForm {
   void end_column() { ends_.push_back(bytes_.size()); }
 
   [[nodiscard]] Digest128 digest() const { return digest_bytes(bytes_); }
+  // By a hash that is reused from row to row.
+  [[nodiscard]] Sha256Bytes sha256(Sha256* hash) const {
+    hash->add(bytes_);
+    return hash->take();
+  }
   // The canonical form of the key columns, in key order.
   void assign_key(std::string* out) const {
     out->clear();

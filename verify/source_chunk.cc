@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "engine/core/limits.h"
@@ -82,7 +83,7 @@ bool comparable_by_range(const Table& table, bool utf8_source) {
 
 Result<SourceChunk> read_unordered_chunk(sqlite::Connection& source,
                                          const std::shared_ptr<const Table>& table,
-                                         const Row& after, size_t rows_max) {
+                                         const Row& after, size_t rows_max, DigestKind digest) {
   SourceChunk chunk;
   chunk.table = table;
   chunk.after = after;
@@ -100,7 +101,7 @@ Result<SourceChunk> read_unordered_chunk(sqlite::Connection& source,
     chunk.last = false;
   };
   CROSSFADE_TRY(auto statement, sqlite::Statement::prepare(source, select_source(*table)));
-  SourceDigester digester(*table);
+  SourceDigester digester(*table, digest);
   while (true) {
     CROSSFADE_TRY(const bool found, statement.step());
     if (!found) break;
@@ -115,22 +116,28 @@ Result<SourceChunk> read_unordered_chunk(sqlite::Connection& source,
     const auto largest = std::max_element(chunk.rows.begin(), chunk.rows.end(), by_key);
     chunk.through = {Value(Blob{largest->key})};
   }
+  if (digest == DigestKind::kSha256) {
+    std::sort(chunk.rows.begin(), chunk.rows.end(), [](const RowDigest& a, const RowDigest& b) {
+      return std::tie(a.key, a.sha256) < std::tie(b.key, b.sha256);
+    });
+  }
   add_sums(&chunk);
   return chunk;
 }
 
 Result<SourceChunk> read_source_chunk(sqlite::Connection& source,
                                       const std::shared_ptr<const Table>& table, const Row& after,
-                                      int64_t rows_max, Deadline deadline, bool utf8_source) {
+                                      int64_t rows_max, Deadline deadline, bool utf8_source,
+                                      DigestKind digest) {
   if (!comparable_by_range(*table, utf8_source)) {
-    return read_unordered_chunk(source, table, after, limits::kVerifyUnorderedRowsMax);
+    return read_unordered_chunk(source, table, after, limits::kVerifyUnorderedRowsMax, digest);
   }
   SourceChunk chunk;
   chunk.table = table;
   chunk.after = after;
   chunk.rows.reserve(static_cast<size_t>(std::min(rows_max, limits::kVerifyChunkRows)));
   KeyOrderCursor cursor(source, *table, after);
-  SourceDigester digester(*table);
+  SourceDigester digester(*table, digest);
   bool full = false;
   bool late = false;
   while (true) {

@@ -13,6 +13,7 @@ namespace crossfade::verify {
 // `through` is the largest key kept, as such a Blob, or empty when nothing lies beyond.
 Result<SourceChunk> read_unordered_chunk(sqlite::Connection& source,
                                          const std::shared_ptr<const Table>& table,
-                                         const Row& after, size_t rows_max);
+                                         const Row& after, size_t rows_max,
+                                         DigestKind digest = DigestKind::kXxh3);
 
 }  // namespace crossfade::verify

@@ -60,6 +60,7 @@ RowDigest SourceDigester::digest(const sqlite::Statement& statement) {
   }
   form_.assign_key(&row.key);
   row.digest = form_.digest();
+  if (hash_) row.sha256 = form_.sha256(&*hash_);
   if (misfit) {
     row.representable = false;
     row.key_literal =

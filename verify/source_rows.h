@@ -3,6 +3,7 @@
 // Threads: the connection's. Borrows the connection and the table.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,10 @@ namespace crossfade::verify {
 
 class SourceDigester {
  public:
-  explicit SourceDigester(const Table& table) : table_(table), form_(table) {}
+  explicit SourceDigester(const Table& table, DigestKind digest = DigestKind::kXxh3)
+      : table_(table), form_(table) {
+    if (digest == DigestKind::kSha256) hash_.emplace();
+  }
 
   // Digests the row `statement` (of select_source()) stands on.
   [[nodiscard]] RowDigest digest(const sqlite::Statement& statement);
@@ -34,6 +38,7 @@ class SourceDigester {
 
   const Table& table_;
   RowForm form_;
+  std::optional<Sha256> hash_;
   bool key_representable_ = true;
 };
 

@@ -105,6 +105,15 @@ std::string where_in_range(const SourceChunk& chunk) {
   return sql;
 }
 
+std::string order_by_key(const Table& table) {
+  std::string sql;
+  for (size_t i = 0; i < table.key.size(); ++i) {
+    sql.append(i == 0 ? " ORDER BY " : ", ").append(key_column(table, i));
+    if (table.columns[table.key[i]].type.base == TargetType::kText) sql += " COLLATE \"C\"";
+  }
+  return sql;
+}
+
 std::string key_literal(const Value& value, const ColumnType& type) {
   if (is_formed(type)) return postgres::quote_literal(formed_text(value, type));
   switch (type.base) {

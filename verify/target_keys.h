@@ -19,6 +19,9 @@ namespace crossfade::verify {
 // PostgreSQL. Chunks that are not by range have no condition: their rows are picked after reading.
 [[nodiscard]] std::string where_in_range(const SourceChunk& chunk);
 
+// " ORDER BY ..." the key, as the source orders it where chunks are by range.
+[[nodiscard]] std::string order_by_key(const Table& table);
+
 // The value as a quoted literal without its cast. It must be representable in `type`, not NULL.
 [[nodiscard]] std::string key_literal(const Value& value, const ColumnType& type);
 // "bigint", "jsonb": what key_literal() is to be cast to.

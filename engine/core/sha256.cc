@@ -3,8 +3,6 @@
 #include <fmt/core.h>
 #include <openssl/evp.h>
 
-#include <array>
-
 #include "engine/core/assert.h"
 
 namespace crossfade {
@@ -18,17 +16,39 @@ Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
                    "libcrypto has no SHA-256");
 }
 
+Sha256::Sha256(const Sha256& other) : context_(EVP_MD_CTX_new()) {
+  CROSSFADE_ASSERT(context_ && EVP_MD_CTX_copy_ex(context_.get(), other.context_.get()) == 1,
+                   "a SHA-256 cannot be copied");
+}
+
+Sha256& Sha256::operator=(const Sha256& other) {
+  if (this != &other) *this = Sha256(other);
+  return *this;
+}
+
 void Sha256::add(std::string_view bytes) {
   CROSSFADE_ASSERT(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1,
                    "SHA-256 of {} bytes", bytes.size());
 }
 
-std::string Sha256::hex() {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+void Sha256::add(const Sha256Bytes& bytes) {
+  CROSSFADE_ASSERT(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1,
+                   "SHA-256 of {} bytes", bytes.size());
+}
+
+Sha256Bytes Sha256::take() {
+  Sha256Bytes digest{};
   unsigned int size = 0;
-  CROSSFADE_ASSERT(EVP_DigestFinal_ex(context_.get(), digest.data(), &size) == 1, "SHA-256");
+  CROSSFADE_ASSERT(EVP_DigestFinal_ex(context_.get(), digest.data(), &size) == 1 &&
+                       size == digest.size() &&
+                       EVP_DigestInit_ex(context_.get(), nullptr, nullptr) == 1,
+                   "SHA-256");
+  return digest;
+}
+
+std::string Sha256::hex() {
   std::string out;
-  for (unsigned int i = 0; i < size; ++i) out += fmt::format("{:02x}", digest[i]);
+  for (const unsigned char byte : take()) out += fmt::format("{:02x}", byte);
   return out;
 }
 

@@ -2,6 +2,7 @@
 // changed it, where the row digests (engine/core/digest.h) are for accidents.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -12,12 +13,23 @@ struct evp_md_ctx_st;
 namespace crossfade {
 
 inline constexpr size_t kSha256HexBytes = 64;
+using Sha256Bytes = std::array<unsigned char, 32>;
 
 class Sha256 {
  public:
   Sha256();
+  // Goes on by itself from what was added so far.
+  Sha256(const Sha256& other);
+  Sha256& operator=(const Sha256& other);
+  Sha256(Sha256&&) noexcept = default;
+  Sha256& operator=(Sha256&&) noexcept = default;
+  ~Sha256() = default;
+
   void add(std::string_view bytes);
-  // Lower-case hexadecimal, kSha256HexBytes long. Once; nothing may be added afterwards.
+  void add(const Sha256Bytes& bytes);
+  // Of what was added; afterwards nothing is.
+  [[nodiscard]] Sha256Bytes take();
+  // The same in lower-case hexadecimal, kSha256HexBytes long.
   [[nodiscard]] std::string hex();
 
  private:

@@ -52,6 +52,7 @@ bool is_well_formed(const nlohmann::json& request) {
                return value.is_string() &&
                       parse_way_back_kind(value.template get<std::string>()).has_value();
              }) &&
+         all({"digest"}, [](const auto& value) { return value == "sha256" || value == "xxh3"; }) &&
          all({"watch"}, [](const auto& value) { return watch_from_request(value).has_value(); }) &&
          all({"lsn", "max_pause_ms"}, [](const auto& value) {
            return value.is_number_unsigned() && value.template get<uint64_t>() < INT64_MAX;
@@ -174,6 +175,9 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
                                         : TaskKind::kCutover;
     kind_ = task.kind;
     task.asked = true;
+    if (task.kind == TaskKind::kVerify && field(request, "digest", std::string()) == "sha256") {
+      task.digest = verify::DigestKind::kSha256;
+    }
     task.settle_at = Lsn{field(request, "lsn", int64_t{0})};
     task.cutover.dry_run = field(request, "dry_run", false);
     task.cutover.no_rollback = field(request, "no_rollback", false);

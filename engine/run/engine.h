@@ -42,6 +42,7 @@ struct Task {
   TaskKind kind = TaskKind::kVerify;
   CutoverOptions cutover;
   RollbackOptions rollback;
+  verify::DigestKind digest = verify::DigestKind::kXxh3;  // of a verification
   Lsn settle_at;
   // Somebody waits who can ask again: it does not outlast the target's absence.
   bool asked = false;

@@ -35,6 +35,20 @@ Error not_dual(std::string native, std::string hint) {
   return error;
 }
 
+Error no_one_state() {
+  Error error;
+  error.code = ErrorCode::kBlocked;
+  error.remedy = Remedy::kDecide;
+  error.op = "verify";
+  error.native =
+      "both sides are written to, and no instant is the same for both: there is no state of which "
+      "they could have one SHA-256";
+  error.hint =
+      "`crossfade verify` without --digest sha256 compares them now; with it after the cutover, or "
+      "after `crossfade run --mode follow`";
+  return error;
+}
+
 std::set<std::string> with_shared_numbers(const Move& move) {
   std::set<std::string> out;
   for (const TargetTable& t : move.tables) {
@@ -205,6 +219,10 @@ Status Engine::serve_dual(Move& move, DualFollower& follower, std::optional<Dual
     return ok();
   }
   if (!task && !leaving) return ok();
+  if (task && task->digest == verify::DigestKind::kSha256) {
+    answer(to_result(no_one_state()));
+    return ok();
+  }
   if (!*round) round->emplace(move, follower);
   if (!(*round)->done()) {
     auto compared = (*round)->slice(Deadline::after(limits::kReverseSliceMax));

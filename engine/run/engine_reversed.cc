@@ -180,9 +180,9 @@ Status Engine::serve_reversed(Move& move, ReverseFollower& follower, bool* ended
     return ok();
   }
   auto report = follower.take_report();
-  if (!report) {
+  if (!report || report->digest != task->digest) {
     const auto near = follower.is_near();
-    if (near) return near.value() ? follower.start_round() : ok();
+    if (near) return near.value() ? follower.start_round(task->digest) : ok();
     if (near.error().code != ErrorCode::kSteppedBack) return fail(near.error());
     answer(to_result(near.error()));
     return ok();

@@ -130,9 +130,10 @@ void Engine::answer_that_target_is_gone(const Error& error) {
 }
 
 std::unique_ptr<EarlyRound> Engine::compare_early(Move& move, Follower& follower) {
-  if (!wants_comparison(current_task()) || !all_caught_up(move, follower.applied())) return nullptr;
+  const auto task = current_task();
+  if (!wants_comparison(task) || !all_caught_up(move, follower.applied())) return nullptr;
   if (!follower.has_round()) {
-    if (auto begun = follower.start_round(); !begun) {
+    if (auto begun = follower.start_round(task->digest); !begun) {
       log::debug("nothing is compared while indexes are built: " + describe(begun.error()));
       return nullptr;
     }
@@ -158,8 +159,9 @@ Status Engine::serve(Move& move, Follower& follower, bool* ended) {
   }
   if (!task || !all_live(move) || follower.round_running()) return ok();
   auto report = follower.take_report();
-  if (!report) {
-    CROSSFADE_TRY(follower.start_round());
+  // It may have begun for somebody who asked for less.
+  if (!report || report->digest != task->digest) {
+    CROSSFADE_TRY(follower.start_round(task->digest));
     return ok();
   }
   CROSSFADE_TRY(report->quarantined,

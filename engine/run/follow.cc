@@ -127,10 +127,11 @@ Status Follower::compare(ChunkItem& item, postgres::Connection& target) {
     item.left_out += verify::leave_out(keys->second, &item.chunk);
   }
   fault_point("verify.chunk");
-  CROSSFADE_TRY(auto verdict,
-                verify::compare_chunk(target, move_.options.target_schema, item.chunk));
+  auto digests = round_->digests(*item.chunk.table);
+  CROSSFADE_TRY(auto verdict, verify::compare_chunk(target, move_.options.target_schema, item.chunk,
+                                                    digests ? &*digests : nullptr));
   verdict.left_out = item.left_out;
-  round_->add(*item.chunk.table, item.chunk.last, verdict, item.at);
+  round_->add(*item.chunk.table, item.chunk.last, verdict, item.at, std::move(digests));
   move_.board.update(
       [&](StatusReport& r) { r.rows_compared = round_->done() ? 0 : round_->report().rows; });
   return ok();
@@ -152,13 +153,13 @@ void Follower::leave_out_accepted(verify::SourceKeys* keys, verify::ChunkVerdict
   if (accepted != accepted_.end()) verdict->left_out += verify::leave_out(accepted->second, keys);
 }
 
-Status Follower::start_round() {
+Status Follower::start_round(verify::DigestKind digest) {
   CROSSFADE_TRY(accepted_, accepted_keys(move_.target, move_.tables));
   auto tables = tables_of(move_);
-  round_.emplace(tables);
+  round_.emplace(tables, digest);
   tracking_ = true;
   dirty_.clear();
-  source_.request(RoundRequest{std::move(tables), ++round_number_});
+  source_.request(RoundRequest{std::move(tables), ++round_number_, digest});
   return ok();
 }
 
@@ -174,6 +175,7 @@ std::optional<VerifyReport> Follower::take_report() {
   if (!round_ || !round_->done()) return std::nullopt;
   fault_point("verify.done");
   VerifyReport report = round_->report();
+  report.at_rest = report.from == report.through;
   round_.reset();
   return report;
 }

@@ -31,7 +31,7 @@ class Follower {
 
   // A comparison of all tables from here on; dirty keys are kept from this moment. Rows that were
   // accepted as set aside by then are left out.
-  Status start_round();
+  Status start_round(verify::DigestKind digest = verify::DigestKind::kXxh3);
   // Takes those rows out of keys that were read.
   void leave_out_accepted(verify::SourceKeys* keys, verify::ChunkVerdict* verdict) const;
   [[nodiscard]] bool round_running() const { return round_ && !round_->done(); }

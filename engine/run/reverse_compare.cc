@@ -31,9 +31,9 @@ Result<bool> was_emptied(postgres::Connection& target, const std::string& schema
 
 }  // namespace
 
-Status ReverseFollower::start_round() {
+Status ReverseFollower::start_round(verify::DigestKind digest) {
   CROSSFADE_TRY(accepted_, accepted_keys(move_.target, move_.tables));
-  round_.emplace(tables_of(move_));
+  round_.emplace(tables_of(move_), digest);
   round_table_ = 0;
   round_after_.clear();
   chunk_tries_ = 0;
@@ -51,6 +51,7 @@ void ReverseFollower::end_round() {
 std::optional<VerifyReport> ReverseFollower::take_report() {
   if (!round_ || !round_->done()) return std::nullopt;
   VerifyReport report = round_->report();
+  report.at_rest = touched_.size() == 0 && !touched_.overflowed();
   round_.reset();
   return report;
 }
@@ -80,15 +81,18 @@ Status ReverseFollower::compare_chunks(Deadline deadline) {
                   sqlite::Transaction::begin(move_.source.connection(), sqlite::Begin::kDeferred));
     CROSSFADE_TRY(auto chunk,
                   verify::read_source_chunk(move_.source.connection(), table, round_after_,
-                                            limits::kVerifyChunkRows, deadline, move_.utf8));
+                                            limits::kVerifyChunkRows, deadline, move_.utf8,
+                                            round_->digest_kind()));
     reading.rollback();
     int64_t left_out = 0;
     if (const auto keys = accepted_.find(table->name); keys != accepted_.end()) {
       left_out = verify::leave_out(keys->second, &chunk);
     }
     fault_point("verify.chunk");
-    CROSSFADE_TRY(auto verdict, verify::compare_chunk(move_.target.connection(),
-                                                      move_.options.target_schema, chunk));
+    auto digests = round_->digests(*table);
+    CROSSFADE_TRY(auto verdict,
+                  verify::compare_chunk(move_.target.connection(), move_.options.target_schema,
+                                        chunk, digests ? &*digests : nullptr));
     CROSSFADE_TRY(const bool emptied,
                   was_emptied(move_.target.connection(), move_.options.target_schema, *table));
     // The same chunk again, in the next slice's snapshot.
@@ -104,7 +108,7 @@ Status ReverseFollower::compare_chunks(Deadline deadline) {
     }
     chunk_tries_ = 0;
     verdict.left_out = left_out;
-    round_->add(*table, chunk.last, verdict, move_.board.get().applied_lsn);
+    round_->add(*table, chunk.last, verdict, move_.board.get().applied_lsn, std::move(digests));
     round_after_ = chunk.through;
     if (chunk.last) {
       ++round_table_;

@@ -53,7 +53,7 @@ class ReverseFollower {
 
   // A comparison of all tables from here on; keys are noted as touched from this moment.
   // Rows that were accepted as set aside on the way there by then are left out.
-  Status start_round();
+  Status start_round(verify::DigestKind digest = verify::DigestKind::kXxh3);
   void end_round();
   [[nodiscard]] bool round_running() const { return round_ && !round_->done(); }
   // Holds the stream, compares as many chunks as a slice of time allows, settles rows that were set

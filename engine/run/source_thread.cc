@@ -236,7 +236,8 @@ Result<bool> SourceThread::push_round_chunks() {
     quiet_ = false;
     CROSSFADE_TRY(auto chunk,
                   verify::read_source_chunk(connection_, tables[round_->index], round_->after,
-                                            limits::kVerifyChunkRows, deadline, options_.utf8));
+                                            limits::kVerifyChunkRows, deadline, options_.utf8,
+                                            round_->request.digest));
     round_->after = chunk.through;
     if (chunk.last) {
       ++round_->index;

@@ -58,6 +58,7 @@ using SourceItem = std::variant<ChangesItem, ChunkItem, KeysItem, SchemaChanged,
 struct RoundRequest {
   std::vector<std::shared_ptr<const Table>> tables;
   int64_t number = 0;
+  verify::DigestKind digest = verify::DigestKind::kXxh3;
 };
 struct KeysRequest {
   std::shared_ptr<const Table> table;

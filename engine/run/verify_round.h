@@ -25,10 +25,20 @@ struct VerifyReport {
   struct TableVerdict {
     std::string name;
     verify::ChunkVerdict verdict;
+    // SHA-256 of all rows of either side, in hexadecimal, where it was asked for. Of the target's
+    // nothing where they were too many to be put in order.
+    std::string sha256_source;
+    std::string sha256_target;
+    bool by_key = true;  // the order of the rows in it; false: of canonical keys
+    std::shared_ptr<const Table> table = nullptr;
   };
   std::vector<TableVerdict> tables;
   int64_t rows = 0;
-  Lsn through;                           // the position of the last chunk
+  Lsn from;     // the position of the first chunk
+  Lsn through;  // and of the last
+  verify::DigestKind digest = verify::DigestKind::kXxh3;
+  // Nothing was changed on the way from the first chunk to the last: digests are of one state.
+  bool at_rest = false;
   std::vector<Quarantined> quarantined;  // the first of them
   int64_t set_aside = 0;                 // all of them: each is one difference at most
 
@@ -42,16 +52,23 @@ struct VerifyReport {
 
 class VerifyRound {
  public:
-  explicit VerifyRound(const std::vector<std::shared_ptr<const Table>>& tables);
+  explicit VerifyRound(const std::vector<std::shared_ptr<const Table>>& tables,
+                       verify::DigestKind digest = verify::DigestKind::kXxh3);
 
-  void add(const Table& table, bool last, const verify::ChunkVerdict& verdict, Lsn at);
+  // What the table's next chunk is to be added to; nothing where no digests are asked for.
+  [[nodiscard]] std::optional<verify::TableDigests> digests(const Table& table) const;
+  [[nodiscard]] verify::DigestKind digest_kind() const { return report_.digest; }
+  void add(const Table& table, bool last, const verify::ChunkVerdict& verdict, Lsn at,
+           std::optional<verify::TableDigests> digests = std::nullopt);
   [[nodiscard]] bool done() const { return open_tables_ == 0; }
   [[nodiscard]] const VerifyReport& report() const { return report_; }
 
  private:
   VerifyReport report_;
   std::map<std::string, size_t> index_;
+  std::map<std::string, verify::TableDigests> digests_;
   size_t open_tables_;
+  bool begun_ = false;
 };
 
 // What `op` says that needs what DirtyKeys::take() did not have.

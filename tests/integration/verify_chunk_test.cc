@@ -57,24 +57,27 @@ class VerifyChunkTest : public ::testing::Test {
     ASSERT_TRUE(done) << describe(done.error());
   }
 
-  ChunkVerdict compare(const SourceChunk& chunk) {
-    auto verdict = compare_chunk(*target_, "public", chunk);
+  ChunkVerdict compare(const SourceChunk& chunk, TableDigests* digests = nullptr) {
+    auto verdict = compare_chunk(*target_, "public", chunk, digests);
     EXPECT_TRUE(verdict) << describe(verdict.error());
     return verdict ? std::move(verdict).value() : ChunkVerdict();
   }
 
   // All chunks of at most `rows_max` rows, merged. Unordered tables are cut too, below the bound
   // that read_source_chunk() would cut them at.
-  ChunkVerdict compare_all(const std::shared_ptr<const Table>& table, int64_t rows_max) {
+  ChunkVerdict compare_all(const std::shared_ptr<const Table>& table, int64_t rows_max,
+                           TableDigests* digests = nullptr) {
+    const DigestKind kind = digests == nullptr ? DigestKind::kXxh3 : DigestKind::kSha256;
     ChunkVerdict total;
     Row after;
     for (bool last = false; !last;) {
-      auto chunk = comparable_by_range(*table, true)
-                       ? read_source_chunk(source_, table, after, rows_max, kNoHurry, true)
-                       : read_unordered_chunk(source_, table, after, static_cast<size_t>(rows_max));
+      auto chunk =
+          comparable_by_range(*table, true)
+              ? read_source_chunk(source_, table, after, rows_max, kNoHurry, true, kind)
+              : read_unordered_chunk(source_, table, after, static_cast<size_t>(rows_max), kind);
       EXPECT_TRUE(chunk) << describe(chunk.error());
       if (!chunk) return total;
-      total.merge(compare(chunk.value()));
+      total.merge(compare(chunk.value(), digests));
       last = chunk.value().last;
       after = chunk.value().through;
     }
@@ -109,16 +112,28 @@ class VerifyChunkTest : public ::testing::Test {
     return out;
   }
 
-  // The same differences however the table is cut.
+  // The same differences however the table is cut, and the same SHA-256.
   void expect_everywhere(const std::shared_ptr<const Table>& table, int64_t rows_source,
                          int64_t rows_target, const std::multiset<std::string>& expected) {
+    std::set<std::string> sources;
+    std::set<std::string> targets;
     for (const int64_t rows_max : {1, 2, 3, 1000}) {
       SCOPED_TRACE(rows_max);
-      const ChunkVerdict verdict = compare_all(table, rows_max);
-      EXPECT_EQ(named(verdict), expected);
-      EXPECT_EQ(verdict.rows_source, rows_source);
-      EXPECT_EQ(verdict.rows_target, rows_target);
-      EXPECT_EQ(verdict.equal(), expected.empty());
+      TableDigests digests;
+      for (TableDigests* const asked : {static_cast<TableDigests*>(nullptr), &digests}) {
+        const ChunkVerdict verdict = compare_all(table, rows_max, asked);
+        EXPECT_EQ(named(verdict), expected);
+        EXPECT_EQ(verdict.rows_source, rows_source);
+        EXPECT_EQ(verdict.rows_target, rows_target);
+        EXPECT_EQ(verdict.equal(), expected.empty());
+      }
+      sources.insert(digests.source.hex());
+      if (digests.target_whole) targets.insert(digests.target.hex());
+    }
+    EXPECT_EQ(sources.size(), 1U);
+    EXPECT_LE(targets.size(), 1U);
+    if (expected.empty()) {
+      EXPECT_EQ(sources, targets);
     }
   }
 
@@ -146,6 +161,35 @@ TEST_F(VerifyChunkTest, EmptyTablesAreEqual) {
   on_target("DELETE FROM public.t");
   on_source("INSERT INTO t VALUES (6)");
   expect_everywhere(table, 1, 0, {"missing id=6"});
+}
+
+// Somebody may have made two rows of one XXH3.
+TEST_F(VerifyChunkTest, RowsThatDifferBySha256AloneAreNamed) {
+  for (const char* collation : {"BINARY", "NOCASE"}) {
+    SCOPED_TRACE(collation);
+    on_source(fmt::format("DROP TABLE IF EXISTS t; CREATE TABLE t(k TEXT COLLATE {} PRIMARY KEY)",
+                          collation));
+    on_source("INSERT INTO t VALUES ('a'),('b'),('c')");
+    on_target("DROP TABLE IF EXISTS public.t; CREATE TABLE public.t(k text COLLATE \"C\")");
+    on_target("INSERT INTO public.t VALUES ('c'),('b'),('a')");
+    auto key = column("k", TargetType::kText);
+    key.collation = collation;
+    const auto table = make_table("t", {key}, {0});
+    auto chunk = read_source_chunk(source_, table, {}, 10, kNoHurry, true, DigestKind::kSha256);
+    ASSERT_TRUE(chunk) << describe(chunk.error());
+    EXPECT_EQ(chunk.value().by_range, collation == std::string("BINARY"));
+    TableDigests same;
+    EXPECT_TRUE(compare(chunk.value(), &same).equal());
+    EXPECT_EQ(same.source.hex(), same.target.hex());
+    chunk.value().rows[1].sha256[31] ^= 1U;
+    EXPECT_TRUE(compare(chunk.value()).equal());
+    TableDigests digests;
+    EXPECT_EQ(named(compare(chunk.value(), &digests)), std::multiset<std::string>{"changed k='b'"});
+    EXPECT_NE(digests.source.hex(), digests.target.hex());
+    std::swap(chunk.value().rows[0], chunk.value().rows[2]);
+    chunk.value().rows[1].sha256[31] ^= 1U;
+    EXPECT_FALSE(compare_chunk(*target_, "public", chunk.value(), &digests));
+  }
 }
 
 TEST_F(VerifyChunkTest, EveryTypeIsEqualWhenItIs) {

@@ -57,6 +57,28 @@ TEST(VerifyRoundTest, IsDoneWhenEveryTablesLastChunkIsIn) {
   EXPECT_TRUE(VerifyRound({}).done());
 }
 
+TEST(VerifyRoundTest, DigestsGoOnFromChunkToChunk) {
+  const auto table = make_table("a");
+  VerifyRound round({table}, verify::DigestKind::kSha256);
+  const auto add = [&](const char* bytes, bool last, int64_t at, bool keep) {
+    auto digests = round.digests(*table);
+    ASSERT_TRUE(digests);
+    digests->source.add(bytes);
+    digests->target.add(bytes);
+    if (keep) round.add(*table, last, verdict(1), Lsn{at}, std::move(digests));
+  };
+  add("one", false, 5, true);
+  add("again", false, 6, false);  // and then the chunk had to be read once more
+  add("two", true, 7, true);
+  const VerifyReport& report = round.report();
+  EXPECT_EQ(report.tables[0].sha256_source, sha256_hex("onetwo"));
+  EXPECT_EQ(report.tables[0].sha256_target, sha256_hex("onetwo"));
+  EXPECT_EQ(report.from, Lsn{5});
+  EXPECT_EQ(report.through, Lsn{7});
+  EXPECT_FALSE(VerifyRound({table}).digests(*table));
+  EXPECT_FALSE(to_json(VerifyRound({table}).report())["tables"][0].contains("sha256_source"));
+}
+
 TEST(VerifyRoundTest, OneDifferentChunkMakesTheRoundDifferent) {
   const auto a = make_table("a");
   VerifyRound round({a});

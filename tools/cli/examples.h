@@ -32,7 +32,9 @@ inline constexpr VerbExamples kExamples[] = {
      "  crossfade run app.db            (goes on, and follows until SIGTERM or Ctrl-C)\n"
      "  crossfade run app.db --mode dual --rules rules.toml     (both sides are written to)"},
     {"status", "  crossfade status app.db\n  crossfade status app.db --json | jq .lag_ms"},
-    {"verify", "  crossfade verify app.db         (exit 4: a difference, named by table and key)"},
+    {"verify",
+     "  crossfade verify app.db         (exit 4: a difference, named by table and key)\n"
+     "  crossfade verify app.db --report proof.json --sign-key key.pem     (SHA-256, signed)"},
     {"cutover",
      "  crossfade cutover app.db --dry-run\n"
      "  crossfade cutover app.db --max-pause 2000\n"

@@ -22,7 +22,7 @@
 #include "engine/schema/inspect_report.h"
 #include "engine/schema/rules_writer.h"
 #include "engine/sqlite/connection.h"
-#include "tools/cli/inspect_file.h"
+#include "tools/cli/report_file.h"
 #include "tools/cli/task.h"
 
 namespace crossfade::cli {
@@ -120,10 +120,10 @@ std::string now() {
 int inspect(const Common& common, const std::string& html_file, const std::string& rules_file) {
   const auto inspected = [&]() -> Result<run::TaskResult> {
     if (!html_file.empty()) {
-      CROSSFADE_TRY(check_report_file(html_file, common.engine.database));
+      CROSSFADE_TRY(check_report_file(html_file, "--html", common.engine.database));
     }
     if (!rules_file.empty()) {
-      CROSSFADE_TRY(check_report_file(rules_file, common.engine.database));
+      CROSSFADE_TRY(check_report_file(rules_file, "--write-rules", common.engine.database));
       CROSSFADE_TRY(check_is_new(rules_file));
     }
     CROSSFADE_TRY(const auto looked, look(common));

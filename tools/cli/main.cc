@@ -23,6 +23,7 @@
 #include "tools/cli/quarantine_verb.h"
 #include "tools/cli/scrub.h"
 #include "tools/cli/verbs.h"
+#include "tools/cli/verify_verb.h"
 #include "tools/cli/watch_flags.h"
 
 namespace crossfade::cli {
@@ -46,6 +47,7 @@ struct Arguments : CommonFlags {
   bool target_lost = false;
   QuarantineArguments quarantined;
   ConflictsArguments conflicting;
+  VerifyArguments verified;
   AuditArguments audit;
   BackupArguments backup;
   std::string role;
@@ -330,9 +332,7 @@ int main_of(int argc, char** argv) {
       ->check(CLI::IsMember({"follow", "dual"}));
   CLI::App* status_verb = app.add_subcommand("status", "phase, rows, lag, last verification");
   add_common(status_verb, &a, true);
-  CLI::App* verify_verb =
-      app.add_subcommand("verify", "compare both sides exactly, while both keep moving");
-  add_common(verify_verb, &a, true);
+  CLI::App* verify_verb = add_verify(&app, &a, &a.verified);
   CLI::App* cutover_verb = add_cutover(&app, &a);
   CLI::App* quarantine_verb = add_quarantine(&app, &a);
   CLI::App* conflicts_verb = add_conflicts(&app, &a);
@@ -385,7 +385,7 @@ int main_of(int argc, char** argv) {
     if (backup_verb->parsed()) return backup(a.common, a.backup);
     if (run_verb->parsed()) return run_engine(a.common, a.until == "verified");
     if (status_verb->parsed()) return status(a.common);
-    if (verify_verb->parsed()) return verify(a.common);
+    if (verify_verb->parsed()) return verify(a.common, a.verified);
     if (cutover_verb->parsed()) return cutover(a.common, a.cutover);
     if (quarantine_verb->parsed()) return quarantine(a.common, a.quarantined);
     if (conflicts_verb->parsed()) return conflicts(a.common, a.conflicting);

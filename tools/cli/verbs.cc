@@ -92,10 +92,6 @@ int status(const Common& common) {
   return show(common, asked);
 }
 
-int verify(const Common& common) {
-  return show(common, do_task(common, run::Task{}, {{"command", "verify"}}));
-}
-
 int cutover(const Common& common, const run::CutoverOptions& options) {
   run::Task task;
   task.kind = run::TaskKind::kCutover;

@@ -22,7 +22,6 @@ struct Common {
 
 int run_engine(const Common& common, bool until_verified);
 int status(const Common& common);
-int verify(const Common& common);
 int cutover(const Common& common, const run::CutoverOptions& options);
 int rollback(const Common& common, const run::RollbackOptions& options);
 int give_up_target(const Common& common);

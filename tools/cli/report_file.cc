@@ -1,4 +1,4 @@
-#include "tools/cli/inspect_file.h"
+#include "tools/cli/report_file.h"
 #include "engine/core/file_bytes.h"
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@ namespace {
 Error refused(const std::string& file, std::string native, std::string hint) {
   Error error;
   error.code = ErrorCode::kUsage;
-  error.op = "inspect.html";
+  error.op = "report";
   error.object = file;
   error.native = std::move(native);
   error.hint = std::move(hint);
@@ -57,37 +57,38 @@ Status write_all(int fd, std::string_view text) {
 
 }  // namespace
 
-Status check_report_file(const std::string& file, const std::string& database) {
-  constexpr const char* kHint = "give --html the name of a new file, such as report.html";
+Status check_report_file(const std::string& file, const std::string& flag,
+                         const std::string& database) {
+  const std::string hint = "give " + flag + " the name of a new file";
   const std::string path = resolved(file);
   const std::string real = resolved(database);
   // Also while there is none: SQLite would take the report for its own.
   for (const char* suffix : {"-wal", "-shm", "-journal"}) {
     if (path == real + suffix) {
-      return fail(refused(file, "this name belongs to the database", kHint));
+      return fail(refused(file, "this name belongs to the database", hint));
     }
   }
   if (path.starts_with(real + ".crossfade/")) {
-    return fail(refused(file, "this is in the folder that holds the state of the move", kHint));
+    return fail(refused(file, "this is in the folder that holds the state of the move", hint));
   }
   struct stat st {};
   if (::stat(file.c_str(), &st) != 0) {
     const std::filesystem::path folder = std::filesystem::path(file).parent_path();
     if (!folder.empty() && ::access(folder.c_str(), W_OK) != 0) {
       return fail(refused(file, fmt::format("its folder: {}", std::strerror(errno)),
-                          "give --html a path in a folder that exists"));
+                          "give " + flag + " a path in a folder that exists"));
     }
     return ok();
   }
-  if (S_ISDIR(st.st_mode)) return fail(refused(file, "this is a folder", kHint));
-  if (!S_ISREG(st.st_mode)) return fail(refused(file, "not a regular file", kHint));
+  if (S_ISDIR(st.st_mode)) return fail(refused(file, "this is a folder", hint));
+  if (!S_ISREG(st.st_mode)) return fail(refused(file, "not a regular file", hint));
   for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
     if (same_file(st, database + suffix)) {
-      return fail(refused(file, "this is the database itself, or a part of it", kHint));
+      return fail(refused(file, "this is the database itself, or a part of it", hint));
     }
   }
   if (is_sqlite_database(file)) {
-    return fail(refused(file, "this is an SQLite database", kHint));
+    return fail(refused(file, "this is an SQLite database", hint));
   }
   return ok();
 }
