@@ -13,6 +13,7 @@
 
 #include "engine/core/deadline.h"
 #include "engine/core/digest.h"
+#include "engine/core/limits.h"
 #include "engine/core/result.h"
 #include "engine/core/schema.h"
 #include "engine/core/sha256.h"
@@ -69,11 +70,15 @@ struct ChunkVerdict {
   int64_t extra = 0;
   int64_t changed = 0;
   int64_t left_out = 0;             // by leave_out(), set by the caller; not in rows_source
-  std::vector<Difference> samples;  // at most limits::kSamplesMax of each kind
+  std::vector<Difference> samples;  // at most samples_max of each kind
+  size_t samples_max = limits::kSamplesMax;
 
   [[nodiscard]] bool equal() const { return missing == 0 && extra == 0 && changed == 0; }
   void merge(const ChunkVerdict& other);
 };
+
+// Of one row that differs, and of none that was looked at.
+[[nodiscard]] ChunkVerdict verdict_of(const Difference& difference);
 
 // Whether SQLite and PostgreSQL (COLLATE "C") put this table's keys in the same order.
 [[nodiscard]] bool comparable_by_range(const Table& table, bool utf8_source);
@@ -108,15 +113,16 @@ int64_t leave_out(const KeySet& keys, SourceChunk* chunk);
 int64_t leave_out(const KeySet& keys, SourceKeys* keys_found);
 
 // Reads the same stretch from the target, as COPY BINARY, and compares: first by sum and count;
-// only when these differ, once more by key. Names at most limits::kSamplesMax differing keys of
-// each kind; the counts are exact. A row the target cannot hold is missing, or changed if an older
+// only when these differ, once more by key. Names at most `samples_max` differing keys of each
+// kind; the counts are exact. A row the target cannot hold is missing, or changed if an older
 // version of it is there. After an error the connection can be used again unless it is lost.
 // With `digests`, rows are the same only if their SHA-256 are, and the chunk, which was read for
 // kSha256, is added to both; after an error they are of no use.
 Result<ChunkVerdict> compare_chunk(postgres::Connection& target, const std::string& target_schema,
-                                   const SourceChunk& chunk, TableDigests* digests = nullptr);
+                                   const SourceChunk& chunk, TableDigests* digests = nullptr,
+                                   size_t samples_max = limits::kSamplesMax);
 
 Result<ChunkVerdict> compare_keys(postgres::Connection& target, const std::string& target_schema,
-                                  const SourceKeys& keys);
+                                  const SourceKeys& keys, size_t samples_max = limits::kSamplesMax);
 
 }  // namespace crossfade::verify

@@ -106,8 +106,10 @@ Error another_order(const Table& table) {
 // Names what differs: streams the target once more and looks each row up among the source's, so
 // that a target with any number of rows too many costs no memory.
 Result<ChunkVerdict> name_differences(postgres::Connection& target, const std::string& schema,
-                                      const SourceChunk& chunk, bool by_sha256) {
+                                      const SourceChunk& chunk, bool by_sha256,
+                                      size_t samples_max) {
   ChunkVerdict verdict;
+  verdict.samples_max = samples_max;
   Sha256 hash;
   KeyMatch match(*chunk.table, chunk.rows);
   CROSSFADE_TRY(auto rows, ChunkRows::open(target, schema, chunk));
@@ -127,7 +129,8 @@ Result<ChunkVerdict> name_differences(postgres::Connection& target, const std::s
 }  // namespace
 
 Result<ChunkVerdict> compare_chunk(postgres::Connection& target, const std::string& target_schema,
-                                   const SourceChunk& chunk, TableDigests* digests) {
+                                   const SourceChunk& chunk, TableDigests* digests,
+                                   size_t samples_max) {
   ChunkVerdict verdict;
   verdict.rows_source = static_cast<int64_t>(chunk.rows.size());
   Digest128 sum;
@@ -145,7 +148,8 @@ Result<ChunkVerdict> compare_chunk(postgres::Connection& target, const std::stri
   const bool equal = sum == chunk.sum && verdict.rows_target == verdict.rows_source;
   const bool proved = !proof || proof->finish();
   if (equal && proved) return verdict;
-  CROSSFADE_TRY(verdict, name_differences(target, target_schema, chunk, proof.has_value()));
+  CROSSFADE_TRY(verdict,
+                name_differences(target, target_schema, chunk, proof.has_value(), samples_max));
   if (equal && verdict.equal()) return fail(another_order(*chunk.table));
   return verdict;
 }

@@ -114,8 +114,9 @@ size_t piece_size(const std::vector<Wanted>& wanted, size_t begin) {
 }  // namespace
 
 Result<ChunkVerdict> compare_keys(postgres::Connection& target, const std::string& target_schema,
-                                  const SourceKeys& keys) {
+                                  const SourceKeys& keys, size_t samples_max) {
   ChunkVerdict verdict;
+  verdict.samples_max = samples_max;
   const Table& table = *keys.table;
   const std::vector<RowDigest> found = found_once(keys);
   KeyMatch match(table, found);

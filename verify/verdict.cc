@@ -3,32 +3,48 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/core/limits.h"
 #include "verify/key_text.h"
 
 namespace crossfade::verify {
 
-bool wants_sample(const ChunkVerdict& verdict, Difference::Kind kind) {
-  const auto named = std::count_if(verdict.samples.begin(), verdict.samples.end(),
-                                   [kind](const Difference& d) { return d.kind == kind; });
-  return static_cast<size_t>(named) < limits::kSamplesMax;
+namespace {
+
+// Whether one more is to be named; names cost more than counts.
+bool count(ChunkVerdict* verdict, Difference::Kind kind) {
+  return static_cast<size_t>(++count_of(verdict, kind)) <= verdict->samples_max;
 }
 
-void add_sample(ChunkVerdict* verdict, Difference::Kind kind, std::string key) {
-  if (wants_sample(*verdict, kind)) verdict->samples.push_back({kind, std::move(key)});
+}  // namespace
+
+int64_t& count_of(ChunkVerdict* verdict, Difference::Kind kind) {
+  switch (kind) {
+    case Difference::Kind::kMissing:
+      return verdict->missing;
+    case Difference::Kind::kExtra:
+      return verdict->extra;
+    case Difference::Kind::kChanged:
+      break;
+  }
+  return verdict->changed;
 }
 
 void count_source_row(const Table& table, const RowDigest& row, Difference::Kind kind,
                       ChunkVerdict* verdict) {
-  ++(kind == Difference::Kind::kMissing ? verdict->missing : verdict->changed);
-  if (!wants_sample(*verdict, kind)) return;
-  add_sample(verdict, kind, row.representable ? key_text(table, row.key) : row.key_literal);
+  if (!count(verdict, kind)) return;
+  verdict->samples.push_back(
+      {kind, row.representable ? key_text(table, row.key) : row.key_literal});
 }
 
 void count_extra(const Table& table, const std::string& canonical_key, ChunkVerdict* verdict) {
-  ++verdict->extra;
-  if (!wants_sample(*verdict, Difference::Kind::kExtra)) return;
-  add_sample(verdict, Difference::Kind::kExtra, key_text(table, canonical_key));
+  if (!count(verdict, Difference::Kind::kExtra)) return;
+  verdict->samples.push_back({Difference::Kind::kExtra, key_text(table, canonical_key)});
+}
+
+ChunkVerdict verdict_of(const Difference& difference) {
+  ChunkVerdict out;
+  count(&out, difference.kind);
+  out.samples.push_back(difference);
+  return out;
 }
 
 void ChunkVerdict::merge(const ChunkVerdict& other) {
@@ -39,7 +55,10 @@ void ChunkVerdict::merge(const ChunkVerdict& other) {
   changed += other.changed;
   left_out += other.left_out;
   for (const Difference& difference : other.samples) {
-    add_sample(this, difference.kind, difference.key);
+    const auto named = std::count_if(samples.begin(), samples.end(), [&](const Difference& d) {
+      return d.kind == difference.kind;
+    });
+    if (static_cast<size_t>(named) < samples_max) samples.push_back(difference);
   }
 }
 

@@ -1,4 +1,4 @@
-// How a verdict is filled: counts are exact, names stop at limits::kSamplesMax of each kind.
+// How a verdict is filled: counts are exact, names stop at samples_max of each kind.
 #pragma once
 
 #include <string>
@@ -7,9 +7,8 @@
 
 namespace crossfade::verify {
 
-// Whether one more name of this kind is wanted; names cost more than counts.
-[[nodiscard]] bool wants_sample(const ChunkVerdict& verdict, Difference::Kind kind);
-void add_sample(ChunkVerdict* verdict, Difference::Kind kind, std::string key);
+// The kind's count.
+[[nodiscard]] int64_t& count_of(ChunkVerdict* verdict, Difference::Kind kind);
 
 // The source's row has no equal on the target: none of its key (kMissing), or another (kChanged).
 void count_source_row(const Table& table, const RowDigest& row, Difference::Kind kind,

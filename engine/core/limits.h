@@ -103,7 +103,8 @@ inline constexpr std::chrono::milliseconds kDualCheckInterval{1'000};  // decisi
 inline constexpr size_t kDualNetBytesMax = 32 * kMiB;     // of the target's changes, then applied
 inline constexpr size_t kDualPendingBytesMax = 8 * kMiB;  // of the source's log, under its lock
 inline constexpr int kDualReadAheadsMax = 3;  // of a backlog, before it is read under the lock
-inline constexpr int kDualPassesMax = 4;      // over contested rows that are in each other's way
+inline constexpr std::chrono::milliseconds kDualMovingMax{10'000};  // for keys that move meanwhile
+inline constexpr int kDualPassesMax = 4;  // over contested rows that are in each other's way
 inline constexpr size_t kDualKeysInFlightMax = 200'000;  // written by us, and not yet come back
 // A comparison waits for transactions that may have come, and are not visible yet.
 inline constexpr std::chrono::milliseconds kDualShownMax{5'000};

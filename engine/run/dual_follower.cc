@@ -222,12 +222,13 @@ void DualFollower::note_keys() {
 
 void DualFollower::note(const Table& table, const Row& key) {
   if (!noting_ || noted_too_many_) return;
-  noted_.insert(table.name + '\0' + verify::key_text(table, key));
+  noted_.try_emplace(table.name + '\0' + verify::key_text(table, key), key);
   noted_too_many_ = noted_.size() > limits::kDirtyKeysMax;
 }
 
-bool DualFollower::noted(const Table& table, const std::string& key_text) const {
-  return noted_too_many_ || noted_.contains(table.name + '\0' + key_text);
+const Row* DualFollower::noted(const Table& table, const std::string& key_text) const {
+  const auto found = noted_.find(table.name + '\0' + key_text);
+  return found == noted_.end() ? nullptr : &found->second;
 }
 
 Result<capture::SlotHealth> DualFollower::slot_health() {

@@ -79,8 +79,11 @@ class DualFollower {
   // For a comparison, which must know what moved under it: from here on the keys are noted that
   // changes come by for, on either side.
   void note_keys();
-  // Whether one did for this key, as verify::key_text() has it.
-  [[nodiscard]] bool noted(const Table& table, const std::string& key_text) const;
+  // The key, if one did for it; `key_text` as verify::key_text() has it. Until the next call of
+  // anything but a const method.
+  [[nodiscard]] const Row* noted(const Table& table, const std::string& key_text) const;
+  // They were more than are held: any key may be among them.
+  [[nodiscard]] bool noted_too_many() const { return noted_too_many_; }
 
  private:
   DualFollower(Move& move, std::string source_id, ConflictPolicies policies,
@@ -206,8 +209,8 @@ class DualFollower {
   bool target_has_it_ = false;  // it was committed there, and SQLite's part was not yet
   std::string session_;
   int64_t marks_ = 0;
-  std::vector<Contested> revisit_;         // keys whose decision may have come to one side only
-  std::unordered_set<std::string> noted_;  // table, NUL, key_text(); bounded
+  std::vector<Contested> revisit_;  // keys whose decision may have come to one side only
+  std::unordered_map<std::string, Row> noted_;  // by table, NUL, key_text(); bounded
   bool noting_ = false;
   bool noted_too_many_ = false;
   std::unordered_set<std::string> told_;

@@ -103,6 +103,8 @@ Result<bool> DualFollower::take_from_source(Deadline deadline) {
     target_due_ = Deadline::Clock::now() + limits::kDualTurn;
     return false;
   }
+  // What is left was captured after the oldest of these: its age is a bound.
+  behind_since_us_ = parts_.front().oldest_captured_us;
   parts_.clear();
   parts_bytes_ = 0;
   whole_ = false;

@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <atomic>
 #include <map>
+#include <thread>
+#include <utility>
 
 #include "engine/core/limits.h"
 #include "tests/support/app_db.h"
@@ -23,6 +26,79 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
+
+// Some are under way between the two at any time, and each of them is there at some time.
+TEST_F(DualTest, AComparisonEndsWhileBothSidesAreWritten) {
+  make_accounts();
+  NetProxy line(url_);
+  AppWriters writers(db_, 2, milliseconds(10));
+  {
+    const std::string direct = std::exchange(url_, line.url());
+    run_dual();
+    url_ = direct;
+  }
+  for (const Way way : {Way::kToServer, Way::kToClient}) line.slow(way, {0, milliseconds(15)});
+  std::atomic<bool> stop{false};
+  std::thread there([&] {
+    auto target = connect_or_die(url_);
+    for (int i = 0; !stop.load(); ++i) {
+      const auto done =
+          target.exec(fmt::format("INSERT INTO public.setting VALUES('{0}','v');"
+                                  "DELETE FROM public.setting WHERE name = '{1}'",
+                                  i, i - 50));
+      EXPECT_TRUE(done) << describe(done.error());
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+  });
+  const Finished verify = crossfade({"verify", db_, "--json"}, seconds(100));
+  EXPECT_EQ(verify.code, 0) << verify.out << verify.err << engine_->err();
+  // Those that are different are told from those under way.
+  Process::Options unseen;
+  unseen.argv = {"sqlite3",
+                 "-cmd",
+                 ".timeout 5000",
+                 "-cmd",
+                 ".dbconfig enable_trigger off",
+                 db_,
+                 "UPDATE app_entry SET n=-1 WHERE id=1; UPDATE item SET name='unseen' WHERE id=3"};
+  EXPECT_EQ(run_process(unseen, seconds(20)).code, 0);
+  const Finished again = crossfade({"verify", db_, "--json"}, seconds(100));
+  EXPECT_EQ(again.code, 4) << again.err;
+  stop.store(true);
+  there.join();
+  const json report = json::parse(again.out, nullptr, false);
+  for (const json& table : report["tables"]) {
+    const bool differs = table["name"] == "app_entry" || table["name"] == "item";
+    EXPECT_EQ(table["changed"], differs ? 1 : 0) << table;
+    EXPECT_EQ(table["missing"], 0) << table;
+    EXPECT_EQ(table["extra"], 0) << table;
+  }
+}
+
+// Rows that are never alike on both sides at a time: that is said, and not gone on with for ever.
+TEST_F(DualTest, ARowThatIsWrittenAllTheTimeEndsAComparison) {
+  make_accounts();
+  NetProxy line(url_);
+  url_ = line.url();
+  run_dual();
+  for (const Way way : {Way::kToServer, Way::kToClient}) line.slow(way, {0, milliseconds(40)});
+  std::atomic<bool> stop{false};
+  std::thread hot([&] {
+    AppDb db(db_);
+    while (!stop.load()) {
+      EXPECT_EQ(db.run("UPDATE account SET balance=balance+1 WHERE id=2"), "");
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+  });
+  const Finished verify = crossfade({"verify", db_}, seconds(100));
+  stop.store(true);
+  hot.join();
+  EXPECT_EQ(verify.code, 8) << verify.out << verify.err << engine_->err();
+  EXPECT_THAT(verify.err, HasSubstr("account"));
+  EXPECT_THAT(verify.err, HasSubstr("id=2"));
+  line.heal();
+  EXPECT_EQ(crossfade({"verify", db_}).code, 0) << engine_->err();
+}
 
 // A commit on PostgreSQL is several ways there and back: what SQLite commits meanwhile goes with
 // the next one, or it would never come to an end.
